@@ -1,0 +1,142 @@
+//! Names of things: runs, conversations, turns, sessions.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+/// Name of one agent process: 80 random bits as 16 characters of `[a-z2-7]`.
+///
+/// It is a directory name, a systemd instance name and, for people, something to abbreviate.
+/// It is unguessable on purpose: who knows it may take the hand-off of that run.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(String);
+
+impl RunId {
+    /// Length of the text form, in characters.
+    pub const LEN: usize = 16;
+
+    /// Builds the id from randomness of the caller. Only the low five bits of each byte count.
+    #[must_use]
+    pub fn from_random(bytes: [u8; Self::LEN]) -> Self {
+        Self(
+            bytes
+                .iter()
+                .map(|b| char::from(BASE32[usize::from(b & 31)]))
+                .collect(),
+        )
+    }
+
+    /// Reads the text form; anything that is not 16 characters of `[a-z2-7]` is refused.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() == Self::LEN && text.bytes().all(|b| BASE32.contains(&b)))
+            .then(|| Self(text.to_owned()))
+    }
+
+    /// The text form.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.0
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("a run id is 16 characters of a-z and 2-7")
+    }
+}
+
+/// What keys all state of a talk: the bot, the chat, the topic in it and the person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ConversationKey {
+    /// Telegram user id of the bot.
+    pub bot_id: i64,
+    /// Telegram chat id; in a private chat it equals `user_id`.
+    pub chat_id: i64,
+    /// Topic (`message_thread_id`), 0 where there is none.
+    pub thread_id: i64,
+    /// Telegram user id of the person.
+    pub user_id: i64,
+}
+
+/// Row id of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConversationId(pub i64);
+
+/// Row id of a turn: one prompt and everything that comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TurnId(pub i64);
+
+/// Row id of an update in the inbox. Not Telegram's `update_id`, which may repeat after a reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct InboxId(pub i64);
+
+impl fmt::Display for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for TurnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for InboxId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_id_reads_back() {
+        let id = RunId::from_random([7; 16]);
+        assert_eq!(RunId::parse(id.as_str()), Some(id.clone()));
+        assert_eq!(id.as_str(), "hhhhhhhhhhhhhhhh");
+    }
+
+    #[test]
+    fn a_run_id_from_outside_is_checked() {
+        for bad in [
+            "",
+            "short",
+            "HHHHHHHHHHHHHHHH",
+            "../../etc/passwd",
+            "hhhhhhhhhhhhhhh1",
+            "hhhhhhhhhhhhhhhhh",
+        ] {
+            assert_eq!(RunId::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What reaches the gateway from a messenger, in neutral terms.
+
+use serde::{Deserialize, Serialize};
+
+/// Who wrote or pressed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Telegram user id.
+    pub id: i64,
+    /// Name as shown in the chat; may be empty.
+    pub name: String,
+    /// Whether it is a bot.
+    pub is_bot: bool,
+}
+
+/// Kind of a chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChatKind {
+    /// One person and the bot.
+    Private,
+    /// Basic group or supergroup.
+    Group,
+    /// Channel; nobody is identified there.
+    Channel,
+    /// A kind that this version does not know.
+    Other,
+}
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Chat id.
+    pub chat_id: i64,
+    /// Topic, 0 where there is none.
+    pub thread_id: i64,
+    /// Kind of the chat.
+    pub kind: ChatKind,
+}
+
+/// Something that hangs on a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// `photo`, `document`, `voice`, `video`, … as Telegram names the field.
+    pub kind: String,
+    /// Telegram's file id.
+    pub file_id: String,
+    /// Name as the sender gave it. Not to be used as a path.
+    pub file_name: Option<String>,
+    /// Media type as the sender gave it.
+    pub mime: Option<String>,
+    /// Size in bytes, where Telegram tells it.
+    pub size: Option<u64>,
+}
+
+/// A message of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Where.
+    pub place: Place,
+    /// Who; absent in channels and for anonymous admins.
+    pub from: Option<Person>,
+    /// Message id in its chat.
+    pub message_id: i64,
+    /// When it was sent, seconds since the Unix epoch, by Telegram's clock.
+    pub date: i64,
+    /// Text or caption; empty where there is neither.
+    pub text: String,
+    /// Files.
+    pub attachments: Vec<Attachment>,
+    /// Album that it belongs to.
+    pub album: Option<String>,
+    /// Whether it is an edit of an earlier message.
+    pub edited: bool,
+}
+
+/// A press of a button under one of the bot's messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Press {
+    /// Id by which the press is to be answered.
+    pub callback_id: String,
+    /// Who pressed.
+    pub from: Person,
+    /// Where the message with the button stands; absent for inline messages.
+    pub place: Option<Place>,
+    /// The message with the button.
+    pub message_id: Option<i64>,
+    /// What the button carries; foreign until proven ours.
+    pub data: String,
+}
+
+/// An update after reading.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Inbound {
+    /// A message or an edit of one.
+    Message(Message),
+    /// A press of a button.
+    Press(Press),
+    /// An update of a kind that asks nothing of us; the kind is named.
+    Other(String),
+    /// An update that could not be read; the reason, without its text.
+    Unreadable(String),
+}

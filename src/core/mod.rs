@@ -1,0 +1,19 @@
+//! Pure rules: no I/O, no runtime, no clock and no randomness of its own.
+//!
+//! Everything here is data and functions over data, so that it can be tested with properties and
+//! replayed after a crash. Time comes in as milliseconds since the Unix epoch ([`Millis`]).
+
+pub mod backoff;
+pub mod batching;
+pub mod command;
+pub mod event;
+pub mod ids;
+pub mod inbound;
+pub mod policy;
+pub mod text;
+pub mod trouble;
+pub mod turn;
+pub mod words;
+
+/// Milliseconds since the Unix epoch. Signed, as SQLite stores it.
+pub type Millis = i64;

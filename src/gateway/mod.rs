@@ -1,0 +1,3 @@
+//! The actors that own live state.
+
+pub mod ports;

@@ -1,0 +1,289 @@
+//! What the gateway needs from the rooms around it. They implement these traits; `app.rs` puts them together.
+
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::core::{
+    Millis,
+    event::{AgentEvent, Question},
+    ids::{InboxId, RunId},
+    inbound::Inbound,
+    text::Formatted,
+};
+
+/// Time, so that tests can hold it.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since the Unix epoch.
+    fn now(&self) -> Millis;
+}
+
+/// Randomness, so that tests can hold it.
+pub trait Dice: Send + Sync {
+    /// A fresh run id.
+    fn run_id(&self) -> RunId;
+    /// A fresh version 4 UUID.
+    fn uuid(&self) -> Uuid;
+}
+
+/// Markdown to what a chat shows.
+pub trait Renderer: Send + Sync {
+    /// The whole text as messages of at most 4096 UTF-16 units each. Never empty for a text that is not blank.
+    fn render(&self, markdown: &str) -> Vec<Formatted>;
+}
+
+/// Signs of life in a chat that are not worth a row: lost ones are not missed.
+pub trait Presence: Send + Sync {
+    /// Shows "typing…" for about five seconds. Never blocks; drops when busy.
+    fn typing(&self, chat_id: i64, thread_id: i64);
+}
+
+/// What to launch.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Session of the conversation.
+    pub session_id: Uuid,
+    /// Whether that session exists already.
+    pub resume: bool,
+}
+
+/// A command line with its surroundings: content of `spec.json`. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// Run that it is for.
+    pub run: RunId,
+    /// Program and arguments. The program is a name (searched in `PATH`) or a path.
+    pub argv: Vec<String>,
+    /// The whole environment of the agent, but for what `environment_file` adds and `PATH HOME LANG TERM SHELL`, which the supervisor fills in from its own user where they are absent.
+    pub env: Vec<(String, String)>,
+    /// File with `NAME=value` lines, read by the supervisor: keys and logins that the daemon never sees.
+    pub environment_file: Option<PathBuf>,
+    /// Working directory.
+    pub directory: PathBuf,
+    /// Arguments that make the program print its version, and the oldest version that may run.
+    pub version_gate: Option<VersionGate>,
+    /// Most bytes of `output.jsonl`; the supervisor sets it as `RLIMIT_FSIZE` of the agent where it is not 0.
+    pub output_limit: u64,
+}
+
+/// Check before the launch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionGate {
+    /// Arguments.
+    pub args: Vec<String>,
+    /// Oldest version that may run.
+    pub oldest: (u64, u64, u64),
+}
+
+/// What an agent is: command line, input lines, output lines. Pure.
+pub trait Backend: Send + Sync {
+    /// Command line and environment for a run.
+    fn spec(&self, run: &RunId, launch: &Launch) -> Spec;
+    /// First line(s) of the input of a fresh process.
+    fn hello(&self) -> Vec<u8>;
+    /// A prompt, one line with its `\n`.
+    fn prompt(&self, uuid: Uuid, text: &str) -> Vec<u8>;
+    /// Whether this input line is the prompt with that uuid (to tell after a crash whether it was written).
+    fn is_prompt(&self, line: &[u8], uuid: Uuid) -> bool;
+    /// Asks the running turn to end.
+    fn interrupt(&self, request_id: &str) -> Vec<u8>;
+    /// Asks the process to end.
+    fn end(&self, request_id: &str) -> Vec<u8>;
+    /// Answers a question: allow (for the session where `remember`) or deny with a reason.
+    fn answer(&self, question: &Question, answer: &Answer) -> Vec<u8>;
+    /// Reads one output line. Never panics; anything unknown is [`AgentEvent::Ignored`].
+    fn decode(&self, line: &[u8]) -> Vec<AgentEvent>;
+}
+
+/// Answer to a question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Yes; with another input where given; remembered for the session where asked for.
+    Allow {
+        /// Replacement of the tool's input.
+        input: Option<Value>,
+        /// Whether to remember the agent's own suggestions for the session.
+        remember: bool,
+    },
+    /// No, and what the agent is told.
+    Deny {
+        /// Reason for the agent.
+        message: String,
+    },
+}
+
+/// How a run ended: content of `exit.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "how")]
+pub enum Exit {
+    /// The agent ended by itself, or by our order, with this code.
+    Code {
+        /// Exit code.
+        code: i32,
+    },
+    /// The agent was ended by this signal.
+    Signal {
+        /// Signal number.
+        signal: i32,
+    },
+    /// The agent was never started.
+    NotStarted {
+        /// Why.
+        why: NotStarted,
+    },
+}
+
+/// Why an agent was not started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "why")]
+pub enum NotStarted {
+    /// No such program.
+    NotFound {
+        /// As configured.
+        program: String,
+    },
+    /// It is older than it may be.
+    TooOld {
+        /// What it said.
+        found: String,
+        /// What is needed.
+        oldest: String,
+    },
+    /// The working directory is absent or not enterable.
+    Directory {
+        /// Which, and the system's reason.
+        detail: String,
+    },
+    /// The environment file cannot be read or is malformed (names the line, never its content).
+    EnvironmentFile {
+        /// Which, and why.
+        detail: String,
+    },
+    /// Anything else.
+    Other {
+        /// The system's reason.
+        detail: String,
+    },
+}
+
+/// A whole line of `output.jsonl`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Offset just behind its `\n`: the offset to commit when it is taken.
+    pub end: u64,
+    /// Its bytes without the `\n`.
+    pub bytes: Vec<u8>,
+}
+
+/// News of a run, in order. After `Ended` nothing follows and the channel closes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The supervisor took the hand-off (only for a run launched by this daemon).
+    Started,
+    /// Whole lines, in order, at least one.
+    Lines(Vec<Line>),
+    /// The output got shorter than what was taken of it while the run lives: tampering or corruption.
+    Tampered {
+        /// What was taken.
+        offset: u64,
+        /// What is there.
+        size: u64,
+    },
+    /// The run is over and its output was delivered to the end (a last line without `\n` included).
+    /// `None`: the supervisor is gone and left no record (killed, power loss).
+    Ended(Option<Exit>),
+}
+
+/// A run that is followed. Dropping it stops the following, not the run.
+pub struct Followed {
+    /// News. Bounded: who does not read stops the following, not the agent.
+    pub notices: mpsc::Receiver<Notice>,
+    /// Control.
+    pub control: Arc<dyn RunControl>,
+}
+
+/// Control of one run.
+pub trait RunControl: Send + Sync {
+    /// Appends whole lines to the input and rings. Durable against a kill of the daemon; a torn tail of an
+    /// earlier daemon is cut first.
+    ///
+    /// # Errors
+    /// The file system's.
+    fn append(&self, lines: &[u8]) -> std::io::Result<()>;
+    /// Whether a whole line of the input satisfies the predicate.
+    ///
+    /// # Errors
+    /// The file system's.
+    fn input_contains(&self, predicate: &dyn Fn(&[u8]) -> bool) -> std::io::Result<bool>;
+    /// SIGTERM, 5 s later SIGKILL, to the agent and everything that it started. Returns at once; repeatable.
+    fn terminate(&self);
+}
+
+/// What is left of a run of an earlier daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remains {
+    /// Its supervisor lives.
+    Alive,
+    /// It was prepared but no supervisor ever took it, and none can any more.
+    NeverStarted,
+    /// It is over; output and, perhaps, an exit record are there.
+    Over,
+    /// Its directory is gone.
+    Missing,
+}
+
+/// Starting and finding runs.
+#[async_trait]
+pub trait Runner: Send + Sync {
+    /// Makes the run directory and starts the supervisor. Returns once it is on its way; [`Notice::Started`] or
+    /// [`Notice::Ended`] tells the rest. Input may be appended at once.
+    ///
+    /// # Errors
+    /// A sentence for the administrator: directory not writable, supervisor not found, …
+    async fn launch(&self, spec: &Spec) -> Result<Followed, RunnerError>;
+    /// Takes a run of an earlier daemon up again, from this offset of its output, whether it lives or not.
+    ///
+    /// # Errors
+    /// As for [`Runner::launch`].
+    async fn attach(&self, run: &RunId, offset: u64) -> Result<Followed, RunnerError>;
+    /// What is left of a run. After this says [`Remains::NeverStarted`] no hand-off of it is given any more.
+    async fn inspect(&self, run: &RunId) -> Remains;
+    /// Deletes the directory of a run that is over.
+    async fn remove(&self, run: &RunId);
+    /// Run directories that are there.
+    async fn list(&self) -> Vec<RunId>;
+}
+
+/// A run could not be started or taken up.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {cause}; {remedy}")]
+pub struct RunnerError {
+    /// What was tried, with the path.
+    pub what: String,
+    /// The system's reason.
+    pub cause: String,
+    /// What the administrator can do.
+    pub remedy: String,
+}
+
+/// How the direct launcher starts a supervisor: program and leading arguments; the run id and the socket are added.
+#[derive(Clone, Debug)]
+pub struct SupervisorCommand {
+    /// Program.
+    pub program: OsString,
+    /// Arguments before `RUN-ID SOCKET`.
+    pub args: Vec<OsString>,
+}
+
+/// Where intake hands over what it has committed.
+#[async_trait]
+pub trait Reception: Send + Sync {
+    /// Takes an update that is in the inbox. Returns when it is queued for acting, in order; the acting marks its
+    /// inbox row in the same transaction as its effects. After a crash the rows that are not marked come again.
+    async fn accept(&self, id: InboxId, bot_id: i64, inbound: Inbound);
+}

@@ -1,0 +1,3 @@
+//! The database: one SQLite file, one thread that owns it.
+
+pub mod rows;

@@ -1,0 +1,368 @@
+//! Rows, as the rest of the house sees them.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::core::{
+    Millis,
+    event::Question,
+    ids::{ConversationId, ConversationKey, InboxId, RunId, TurnId},
+    text::Shown,
+};
+
+/// An update as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawUpdate {
+    /// Telegram's id, whatever its size.
+    pub update_id: i64,
+    /// The JSON of the update, to the letter.
+    pub raw: String,
+}
+
+/// An update that waits to be acted on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxRow {
+    /// Row id.
+    pub id: InboxId,
+    /// Bot that got it.
+    pub bot_id: i64,
+    /// Telegram's id.
+    pub update_id: i64,
+    /// The JSON of the update, to the letter.
+    pub raw: String,
+    /// When it was committed here.
+    pub received_at: Millis,
+}
+
+/// What became of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is (part of) a prompt.
+    Prompt,
+    /// It was a command or a press.
+    Command,
+    /// Its author may not.
+    Refused,
+    /// It asks nothing of us.
+    Ignored,
+    /// It could not be read; it is kept.
+    Unreadable,
+}
+
+/// A conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    /// Row id.
+    pub id: ConversationId,
+    /// What it is keyed by.
+    pub key: ConversationKey,
+    /// When it began.
+    pub created_at: Millis,
+}
+
+/// A session of the agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// Id, as the agent knows it.
+    pub session_id: Uuid,
+    /// Conversation that it belongs to.
+    pub conversation: ConversationId,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was last used.
+    pub last_used: Millis,
+    /// Free facts.
+    pub metadata: SessionMetadata,
+}
+
+/// Free facts of a session; stored as JSON, unknown fields are kept out, absent ones default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionMetadata {
+    /// Whether the agent has ever taken a prompt in it, so that it must be resumed and not created.
+    pub begun: bool,
+    /// Running total in US dollars.
+    pub total_cost_usd: f64,
+    /// Model, as the agent told it.
+    pub model: Option<String>,
+}
+
+/// State of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TurnState {
+    /// Its batching window is open: parts may be added.
+    Collecting,
+    /// It came late (see `stale_after`) and waits for the person's word.
+    Held,
+    /// It waits for the agent.
+    Queued,
+    /// Its prompt is in the input of a run.
+    Submitted,
+    /// Its process was lost after tool use began: the person is asked whether to continue.
+    Asked,
+    /// Over, with an answer.
+    Completed,
+    /// Over, with a trouble.
+    Failed,
+    /// Over, by the person's will.
+    Interrupted,
+    /// Never run, by the person's will.
+    Discarded,
+}
+
+impl TurnState {
+    /// Whether nothing more is to come.
+    #[must_use]
+    pub fn over(self) -> bool {
+        matches!(
+            self,
+            Self::Completed | Self::Failed | Self::Interrupted | Self::Discarded
+        )
+    }
+}
+
+/// A turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TurnRow {
+    /// Row id; turns of a conversation run in this order.
+    pub id: TurnId,
+    /// Conversation.
+    pub conversation: ConversationId,
+    /// Uuid of its prompt in the agent's input; fresh for each run of it. `None`: nobody asked for it.
+    pub uuid: Option<Uuid>,
+    /// State.
+    pub state: TurnState,
+    /// Parts of the prompt, in order.
+    pub parts: Vec<TurnPart>,
+    /// Run that has it, where one has or had.
+    pub run: Option<RunId>,
+    /// State machine as JSON, where it was submitted.
+    pub machine: Option<String>,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was given to the agent.
+    pub submitted_at: Option<Millis>,
+    /// When it was over.
+    pub ended_at: Option<Millis>,
+    /// Cost of this turn in US dollars, where known.
+    pub cost_usd: Option<f64>,
+    /// Duration in milliseconds, where known.
+    pub duration_ms: Option<u64>,
+}
+
+/// Part of a prompt: one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnPart {
+    /// Update that brought it.
+    pub inbox: InboxId,
+    /// Message id in its chat.
+    pub message_id: i64,
+    /// Text.
+    pub text: String,
+    /// When it was received.
+    pub received_at: Millis,
+}
+
+/// A turn to be made.
+#[derive(Clone, Debug)]
+pub struct NewTurn {
+    /// Conversation.
+    pub conversation: ConversationId,
+    /// Uuid of the prompt.
+    pub uuid: Option<Uuid>,
+    /// First state.
+    pub state: TurnState,
+    /// Parts; empty for a turn that nobody asked for.
+    pub parts: Vec<TurnPart>,
+    /// Run, for a turn that nobody asked for.
+    pub run: Option<RunId>,
+}
+
+/// End of a turn.
+#[derive(Clone, Debug)]
+pub struct TurnEnd {
+    /// Last state; [`TurnState::over`] holds.
+    pub state: TurnState,
+    /// State machine as JSON.
+    pub machine: Option<String>,
+    /// Cost in US dollars.
+    pub cost_usd: Option<f64>,
+    /// Duration in milliseconds.
+    pub duration_ms: Option<u64>,
+}
+
+/// Status of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunStatus {
+    /// Directory made or being made, hand-off not yet seen.
+    Starting,
+    /// Supervisor seen.
+    Running,
+    /// Ended by itself or by our order.
+    Completed,
+    /// Ended by a signal.
+    Killed,
+    /// Ended with an error, or never started.
+    Failed,
+    /// Gone without a record (power loss, supervisor killed).
+    Lost,
+}
+
+/// A run: one agent process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRow {
+    /// Id.
+    pub id: RunId,
+    /// Conversation that it serves.
+    pub conversation: ConversationId,
+    /// Session that it holds.
+    pub session_id: Uuid,
+    /// Telegram user id of the person for whom it was started.
+    pub who: i64,
+    /// Command line, for people (no secret is ever in it).
+    pub command: String,
+    /// Status.
+    pub status: RunStatus,
+    /// Offset in `output.jsonl` up to which its lines were taken.
+    pub offset: u64,
+    /// When it was made.
+    pub started_at: Millis,
+    /// When it was over.
+    pub ended_at: Option<Millis>,
+    /// How it ended, as JSON of `Exit`.
+    pub exit: Option<String>,
+}
+
+/// Row id of an outbox row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OutboxId(pub i64);
+
+/// How urgent an outbox row is; smaller goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Answer to the press of a button: worthless after seconds.
+    Press = 0,
+    /// A new message, or the last edit of an answer.
+    Message = 1,
+    /// An edit on the way.
+    Progress = 2,
+}
+
+/// What an outbox row is to bring about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A message with this content.
+    Show(Shown),
+    /// That the message is not there any more.
+    Gone,
+    /// An answer to a press.
+    PressAnswer {
+        /// Telegram's id of the press.
+        callback_id: String,
+        /// At most 200 characters; may be empty.
+        text: String,
+    },
+}
+
+/// Where an outbox row goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Chat.
+    pub chat_id: i64,
+    /// Topic, 0 where there is none.
+    pub thread_id: i64,
+}
+
+/// Which message of which turn a row is. A row with a slot is one message for ever: later content replaces earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    /// Turn.
+    pub turn: TurnId,
+    /// 0, 1, …: messages of the answer, in order. [`Slot::NOTICE`] and up: others.
+    pub number: i64,
+}
+
+impl Slot {
+    /// First number of messages that are not the answer itself (notices, questions).
+    pub const NOTICE: i64 = 1000;
+}
+
+/// State of an outbox row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutState {
+    /// To be done.
+    Pending,
+    /// On the wire, or was when the daemon died.
+    Sending,
+    /// What is wanted is there.
+    Done,
+    /// Telegram refused it for good.
+    Rejected,
+}
+
+/// A row of the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutRow {
+    /// Row id; new messages of a chat go out in this order.
+    pub id: OutboxId,
+    /// Where.
+    pub target: Target,
+    /// Which message of which turn, for answers.
+    pub slot: Option<Slot>,
+    /// How urgent.
+    pub urgency: Urgency,
+    /// What is wanted.
+    pub wanted: Wanted,
+    /// Grows with each change of `wanted`.
+    pub revision: i64,
+    /// Revision that Telegram has, 0 before the first.
+    pub sent_revision: i64,
+    /// Message id, once it is known.
+    pub message_id: Option<i64>,
+    /// State.
+    pub state: OutState,
+    /// How often a send ended ambiguously. Above 0 the text carries a mark ("may be a repeat").
+    pub ambiguous: i64,
+    /// Whether it goes as plain text because its entities were refused.
+    pub plain: bool,
+    /// Tries so far, of the present revision.
+    pub attempts: i64,
+    /// Not before.
+    pub not_before: Millis,
+    /// Last error, one line.
+    pub last_error: Option<String>,
+    /// When it was made.
+    pub created_at: Millis,
+}
+
+/// A question that waits for a person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuestionRow {
+    /// Row id; stands in the buttons.
+    pub id: i64,
+    /// Turn.
+    pub turn: TurnId,
+    /// Run whose agent asks.
+    pub run: RunId,
+    /// The question.
+    pub question: Question,
+    /// When it was asked.
+    pub asked_at: Millis,
+    /// Answer as JSON of `Answer`, or `"withdrawn"`; `None` while open.
+    pub answer: Option<String>,
+}
+
+/// One act, for the audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Millis,
+    /// Who: `telegram:1001`, `uid:0`, `signal`, …
+    pub who: String,
+    /// What: `interrupt`, `clear`, `approve`, …
+    pub action: String,
+    /// On what.
+    pub target: String,
+    /// Result: `ok`, `refused`, or an error.
+    pub result: String,
+}

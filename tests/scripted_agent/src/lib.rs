@@ -1,0 +1,1 @@
+//! telexd-scripted-agent
