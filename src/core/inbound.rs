@@ -42,7 +42,8 @@ pub struct Place {
 pub struct Attachment {
     /// `photo`, `document`, `voice`, `video`, … as Telegram names the field.
     pub kind: String,
-    /// Telegram's file id.
+    /// Telegram's file id; empty for what is not a file (`location`, `contact`, `poll`, a kind that this
+    /// version does not know).
     pub file_id: String,
     /// Name as the sender gave it. Not to be used as a path.
     pub file_name: Option<String>,
@@ -95,6 +96,13 @@ pub enum Inbound {
     Message(Message),
     /// A press of a button.
     Press(Press),
+    /// A group became a supergroup: the same chat goes on under another id.
+    Migrated {
+        /// Id that it had.
+        from: i64,
+        /// Id that it has from now on.
+        to: i64,
+    },
     /// An update of a kind that asks nothing of us; the kind is named.
     Other(String),
     /// An update that could not be read; the reason, without its text.

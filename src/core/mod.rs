@@ -9,6 +9,7 @@ pub mod command;
 pub mod event;
 pub mod ids;
 pub mod inbound;
+pub mod json;
 pub mod policy;
 pub mod text;
 pub mod trouble;
