@@ -1,0 +1,546 @@
+//! Calls to the Bot API.
+//!
+//! What is sent are the payload types of `teloxide-core`, as JSON; the HTTP requests are our own, because
+//! its request path sleeps ten seconds on every 5xx, hides status and error code, and takes a message that
+//! was sent but whose description it cannot parse for a failure. Of an answer only what is needed is read.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
+use teloxide_core::payloads;
+use url::Url;
+
+use super::{
+    BotToken,
+    classify::{Evidence, Reason, Transport, classify},
+    inbound,
+};
+use crate::{
+    core::{json::repair_surrogates, trouble::CallClass},
+    gateway::ports::Clock,
+};
+
+/// Largest answer that is read, in bytes. Telegram's own limit for a batch of updates is 4 MiB.
+const ANSWER_BYTES: usize = 5 * 1024 * 1024;
+
+/// Longest description that is kept of an error, in characters.
+const DESCRIPTION_CHARS: usize = 300;
+
+/// Where and how to reach the Bot API.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// Base address, with or without a path.
+    pub api_url: Url,
+    /// How long a poll may wait for updates at the server; Telegram cuts it to 50 s.
+    pub poll_timeout: Duration,
+    /// How long any other call may take, all in all.
+    pub call_timeout: Duration,
+    /// How long making a connection may take, DNS and TLS included.
+    pub connect_timeout: Duration,
+}
+
+impl ClientOptions {
+    /// Usual times for a server at this address: polls of 30 s, calls of 20 s, connections within 8 s.
+    #[must_use]
+    pub fn new(api_url: Url) -> Self {
+        Self {
+            api_url,
+            poll_timeout: Duration::from_secs(30),
+            call_timeout: Duration::from_secs(20),
+            connect_timeout: Duration::from_secs(8),
+        }
+    }
+}
+
+/// How much longer than the poll itself the whole call may take.
+const POLL_SLACK: Duration = Duration::from_secs(10);
+
+/// The bot, as `getMe` tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Me {
+    /// Telegram user id.
+    pub id: i64,
+    /// User name, without `@`.
+    #[serde(default)]
+    pub username: Option<String>,
+}
+
+/// An update, not yet read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Polled {
+    /// Its id, if it has one that fits.
+    pub update_id: Option<i64>,
+    /// Its JSON, to the letter.
+    pub raw: String,
+}
+
+/// A call that failed. One line, without the token and without texts of people.
+#[derive(Clone, Debug)]
+pub struct CallError {
+    /// Method, in Telegram's spelling.
+    pub method: &'static str,
+    /// What to do about it.
+    pub class: CallClass,
+    /// Why Telegram refused, where it did.
+    pub reason: Reason,
+    /// HTTP status, if there was one.
+    pub http: Option<u16>,
+    /// Telegram's error code, if there was one.
+    pub code: Option<i64>,
+    /// Telegram's description, shortened to one line.
+    pub description: Option<String>,
+    /// What broke on the way, with its causes.
+    pub cause: Option<String>,
+}
+
+impl CallError {
+    /// Whether the answer was too large or not of the Bot API though the status says success.
+    #[must_use]
+    pub fn is_garbled(&self) -> bool {
+        self.http == Some(200) && self.code.is_none()
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed", self.method)?;
+        if let Some(http) = self.http {
+            write!(f, ", HTTP {http}")?;
+        }
+        if let Some(code) = self
+            .code
+            .filter(|code| Some(*code) != self.http.map(i64::from))
+        {
+            write!(f, ", error {code}")?;
+        }
+        for text in [&self.description, &self.cause].into_iter().flatten() {
+            write!(f, ": {text}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CallError {}
+
+/// The HTTP clients could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up HTTP: {0}")]
+pub struct ClientError(String);
+
+/// Access to the Bot API for one bot. Cheap to clone.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    token: BotToken,
+    /// `https://host/bot<token>`: secret.
+    base: String,
+    poll_timeout: Duration,
+    polls: reqwest::Client,
+    calls: reqwest::Client,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Client").field(&self.0.token).finish()
+    }
+}
+
+impl Client {
+    /// Makes the HTTP clients; connects nowhere yet.
+    ///
+    /// # Errors
+    /// TLS could not be set up.
+    pub fn new(
+        token: BotToken,
+        options: &ClientOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ClientError> {
+        let builder = || {
+            let builder = reqwest::Client::builder()
+                .use_rustls_tls()
+                .http1_only()
+                .user_agent(concat!("telexd/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(options.connect_timeout)
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false);
+            // A server on this machine is never behind the proxy that the environment names.
+            if is_loopback(&options.api_url) {
+                builder.no_proxy()
+            } else {
+                builder
+            }
+        };
+        // Polls have connections of their own: a stalled one holds up nothing else.
+        let build = |builder: reqwest::ClientBuilder| {
+            builder.build().map_err(|error| ClientError(causes(&error)))
+        };
+        let base = format!(
+            "{}/bot{}",
+            options.api_url.as_str().trim_end_matches('/'),
+            token.secret()
+        );
+        Ok(Self(Arc::new(Inner {
+            token,
+            base,
+            poll_timeout: options.poll_timeout,
+            polls: build(builder().timeout(options.poll_timeout + POLL_SLACK))?,
+            calls: build(builder().timeout(options.call_timeout))?,
+            clock,
+        })))
+    }
+
+    /// Telegram user id of the bot, from its token.
+    #[must_use]
+    pub fn bot_id(&self) -> i64 {
+        self.0.token.bot_id()
+    }
+
+    /// Asks who the bot is.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn get_me(&self) -> Result<Me, CallError> {
+        self.call("getMe", &payloads::GetMe::new()).await
+    }
+
+    /// Waits for updates from `offset` on (`None`: from the oldest that is kept), at most `limit` (1 to 100).
+    /// Confirms everything before `offset`.
+    ///
+    /// # Errors
+    /// Any [`CallError`]; one whose [`CallError::is_garbled`] holds may go away with a smaller `limit`.
+    pub async fn get_updates(
+        &self,
+        offset: Option<i64>,
+        limit: u8,
+    ) -> Result<Vec<Polled>, CallError> {
+        /// Our own, because the library's kinds of updates are a closed list.
+        #[derive(Serialize)]
+        struct GetUpdates {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            offset: Option<i64>,
+            limit: u8,
+            timeout: u64,
+            allowed_updates: &'static [&'static str],
+        }
+        let body = GetUpdates {
+            offset,
+            limit,
+            timeout: self.0.poll_timeout.as_secs(),
+            allowed_updates: inbound::ALLOWED_UPDATES,
+        };
+        let updates: Vec<Box<RawValue>> = self.send(&self.0.polls, "getUpdates", &body).await?;
+        Ok(updates
+            .into_iter()
+            .map(|update| Polled {
+                update_id: inbound::update_id(update.get()),
+                raw: String::from(Box::<str>::from(update)),
+            })
+            .collect())
+    }
+
+    /// Removes a webhook that stands in the way of polling; waiting updates stay.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn delete_webhook(&self) -> Result<(), CallError> {
+        let payload = payloads::DeleteWebhook {
+            drop_pending_updates: Some(false),
+        };
+        self.call::<_, Anything>("deleteWebhook", &payload).await?;
+        Ok(())
+    }
+
+    /// Sends a message; returns its id.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn send_message(&self, payload: &payloads::SendMessage) -> Result<i64, CallError> {
+        /// Nothing else of the message is looked at, so nothing else can be misunderstood.
+        #[derive(Deserialize)]
+        struct Sent {
+            message_id: i64,
+        }
+        let sent: Sent = self.call("sendMessage", payload).await?;
+        Ok(sent.message_id)
+    }
+
+    /// Edits a message.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn edit_message_text(
+        &self,
+        payload: &payloads::EditMessageText,
+    ) -> Result<(), CallError> {
+        self.call::<_, Anything>("editMessageText", payload).await?;
+        Ok(())
+    }
+
+    /// Deletes a message.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn delete_message(&self, payload: &payloads::DeleteMessage) -> Result<(), CallError> {
+        self.call::<_, Anything>("deleteMessage", payload).await?;
+        Ok(())
+    }
+
+    /// Answers the press of a button.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn answer_callback_query(
+        &self,
+        payload: &payloads::AnswerCallbackQuery,
+    ) -> Result<(), CallError> {
+        self.call::<_, Anything>("answerCallbackQuery", payload)
+            .await?;
+        Ok(())
+    }
+
+    /// Shows "typing…" and the like.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn send_chat_action(
+        &self,
+        payload: &payloads::SendChatAction,
+    ) -> Result<(), CallError> {
+        self.call::<_, Anything>("sendChatAction", payload).await?;
+        Ok(())
+    }
+
+    /// Sets the list of commands that the clients offer.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn set_my_commands(
+        &self,
+        payload: &payloads::SetMyCommands,
+    ) -> Result<(), CallError> {
+        self.call::<_, Anything>("setMyCommands", payload).await?;
+        Ok(())
+    }
+
+    /// Calls any method and reads its result.
+    ///
+    /// # Errors
+    /// Any [`CallError`]. A result that does not read as `R` is [`CallClass::Ambiguous`]: the call was done.
+    pub async fn call<P: Serialize + Sync, R: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        payload: &P,
+    ) -> Result<R, CallError> {
+        self.send(&self.0.calls, method, payload).await
+    }
+
+    async fn send<P: Serialize + Sync, R: DeserializeOwned>(
+        &self,
+        http: &reqwest::Client,
+        method: &'static str,
+        payload: &P,
+    ) -> Result<R, CallError> {
+        let failed = |transport: Transport, http: Option<u16>, cause: String| {
+            self.error(
+                method,
+                &Evidence {
+                    transport: Some(transport),
+                    http,
+                    ..Evidence::default()
+                },
+                Some(cause),
+            )
+        };
+        let mut response = http
+            .post(format!("{}/{method}", self.0.base))
+            .json(payload)
+            .send()
+            .await
+            .map_err(|error| failed(transport(&error), None, causes(&error.without_url())))?;
+
+        let status = response.status().as_u16();
+        let retry_after_s = response
+            .headers()
+            .get(reqwest::header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES => {
+                    body.extend_from_slice(&chunk)
+                }
+                Ok(Some(_)) => {
+                    let evidence = Evidence {
+                        http: Some(status),
+                        retry_after_s,
+                        ..Evidence::default()
+                    };
+                    return Err(self.error(
+                        method,
+                        &evidence,
+                        Some(format!("answer of more than {ANSWER_BYTES} bytes")),
+                    ));
+                }
+                Ok(None) => break,
+                // The head was there, the body broke off. The status is known, what was done is not.
+                Err(error) => {
+                    let kind = if error.is_timeout() {
+                        Transport::Timeout
+                    } else {
+                        Transport::Broken
+                    };
+                    return Err(failed(kind, Some(status), causes(&error.without_url())));
+                }
+            }
+        }
+        self.read(method, status, retry_after_s, &body)
+    }
+
+    fn read<R: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        status: u16,
+        header_s: Option<u64>,
+        body: &[u8],
+    ) -> Result<R, CallError> {
+        let text = String::from_utf8_lossy(body);
+        let reply = match serde_json::from_str::<Reply>(&text) {
+            Ok(reply) => reply,
+            Err(error) => {
+                let evidence = Evidence {
+                    http: Some(status),
+                    retry_after_s: header_s,
+                    ..Evidence::default()
+                };
+                let cause = format!(
+                    "not an answer of the Bot API ({} bytes): {error}",
+                    body.len()
+                );
+                return Err(self.error(method, &evidence, Some(cause)));
+            }
+        };
+        if reply.ok {
+            let result = reply.result.as_deref().map_or("null", RawValue::get);
+            return serde_json::from_str(result).map_err(|error| {
+                let evidence = Evidence {
+                    http: Some(status),
+                    ..Evidence::default()
+                };
+                self.error(
+                    method,
+                    &evidence,
+                    Some(format!("unexpected result: {error}")),
+                )
+            });
+        }
+        // Each is taken for itself: an odd one does not cost the others.
+        let value = |raw: &Option<Box<RawValue>>| -> Value {
+            raw.as_deref()
+                .and_then(|raw| {
+                    serde_json::from_slice(&repair_surrogates(raw.get().as_bytes())).ok()
+                })
+                .unwrap_or_default()
+        };
+        let description = value(&reply.description);
+        let parameters = value(&reply.parameters);
+        let evidence = Evidence {
+            transport: None,
+            http: Some(status),
+            answered: true,
+            code: value(&reply.error_code).as_i64(),
+            description: description.as_str(),
+            retry_after_s: parameters["retry_after"].as_u64().or(header_s),
+            migrate_to: parameters["migrate_to_chat_id"].as_i64(),
+        };
+        Err(self.error(method, &evidence, None))
+    }
+
+    fn error(
+        &self,
+        method: &'static str,
+        evidence: &Evidence<'_>,
+        cause: Option<String>,
+    ) -> CallError {
+        let (class, reason) = classify(evidence, self.0.clock.now());
+        // The token goes first: cut in two it could not be found any more.
+        let tidy = |text: &str| -> String {
+            self.0
+                .token
+                .strip_from(text)
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .take(DESCRIPTION_CHARS)
+                .collect()
+        };
+        CallError {
+            method,
+            class,
+            reason,
+            http: evidence.http,
+            code: evidence.code,
+            description: evidence.description.map(tidy),
+            cause: cause.as_deref().map(tidy),
+        }
+    }
+}
+
+/// What an answer of a Bot API server looks like. Values are kept raw, so that one that is odd does no harm.
+#[derive(Deserialize)]
+struct Reply {
+    ok: bool,
+    result: Option<Box<RawValue>>,
+    error_code: Option<Box<RawValue>>,
+    description: Option<Box<RawValue>>,
+    parameters: Option<Box<RawValue>>,
+}
+
+/// A result that nobody needs: whatever it is, the call was done.
+#[derive(Deserialize)]
+#[serde(from = "serde::de::IgnoredAny")]
+struct Anything;
+
+impl From<serde::de::IgnoredAny> for Anything {
+    fn from(_: serde::de::IgnoredAny) -> Self {
+        Self
+    }
+}
+
+/// Where a request broke that got no head of an answer.
+fn transport(error: &reqwest::Error) -> Transport {
+    if error.is_connect() || error.is_builder() {
+        Transport::NotSent
+    } else if error.is_timeout() {
+        Transport::Timeout
+    } else {
+        // Reset, closed, half an answer: whether the request was read is not known.
+        Transport::Broken
+    }
+}
+
+/// An error with everything that led to it, in one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        // Wrappers often repeat the text of what they wrap.
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        next = cause.source();
+    }
+    line
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
