@@ -3,12 +3,22 @@
 //! It is stored as JSON beside the offset in `output.jsonl` up to which it has read, in one
 //! transaction, so that a restarted daemon goes on in the middle of an answer.
 
+mod answer;
+mod status;
+mod tools;
+mod verdict;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use self::{
+    answer::Answer,
+    status::Status,
+    verdict::{AgentError, ending, startup_failure},
+};
 use super::{
-    event::{AgentEvent, Question},
-    trouble::Trouble,
+    event::{AgentEvent, Block, PromptState, Question, TurnResult},
+    trouble::{Category, Trouble},
 };
 
 /// How a turn ended.
@@ -62,56 +72,353 @@ pub struct View {
 }
 
 /// State of one turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// States that an older version stored must load for ever: a field that is added has a default, and none changes
+/// its meaning.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Turn {
     uuid: Option<Uuid>,
-    // the rest is the implementation's
+    /// Last that was heard of the prompt.
+    prompt: Option<PromptState>,
+    /// Whether the agent said anything that belongs to a turn.
+    output: bool,
+    /// Whether an end was asked for.
+    interrupted: bool,
+    answer: Answer,
+    status: Status,
+    /// Error message in place of an answer.
+    error: Option<AgentError>,
+    session_id: Option<Uuid>,
+    /// A result that names no prompt, while nothing was heard of ours: ours, if the agent then comes to rest.
+    unclaimed: Option<Outcome>,
+    finished: bool,
 }
 
 impl Turn {
     /// A turn whose prompt has this uuid; `None` for a turn that nobody asked for (background work reports).
     #[must_use]
-    pub fn new(_uuid: Option<Uuid>) -> Self {
-        todo!()
+    pub fn new(uuid: Option<Uuid>) -> Self {
+        Self {
+            uuid,
+            ..Self::default()
+        }
     }
 
     /// Takes one event, in the order of the agent's output. Never panics, whatever comes.
-    pub fn on(&mut self, _event: &AgentEvent) -> Vec<Effect> {
-        todo!()
+    ///
+    /// [`Effect::Finished`] is the last effect of a turn; questions that are still open are withdrawn before it.
+    pub fn on(&mut self, event: &AgentEvent) -> Vec<Effect> {
+        if self.finished {
+            return Vec::new();
+        }
+        let line = self.status.line();
+        let mut effects = Vec::new();
+        let shown = self.take(event, &mut effects);
+        if shown || self.finished || self.status.line() != line {
+            let at = effects
+                .iter()
+                .position(|e| matches!(e, Effect::Finished(_)))
+                .unwrap_or(effects.len());
+            effects.insert(at, Effect::Show);
+        }
+        effects
     }
 
     /// The person asked for an end: a result with an `aborted_*` reason, or the end of the process, is then [`Ending::Interrupted`].
     pub fn interrupt(&mut self) {
-        todo!()
+        self.interrupted = true;
+        self.status.stop();
+    }
+
+    /// A question was answered, so that it is waited for no longer. Without this call the status says so only at the
+    /// end of the tool.
+    pub fn answered(&mut self, request_id: &str) -> Vec<Effect> {
+        let shown = self.status.settle(request_id) && !self.finished;
+        shown.then_some(Effect::Show).into_iter().collect()
     }
 
     /// The process is gone and its output is read to the end. `Some` if the turn was still open:
-    /// then it is over, with [`Ending::Interrupted`] if that was asked for, else [`Ending::Failed`] with the given trouble.
-    pub fn process_gone(&mut self, _why: Trouble) -> Option<Outcome> {
-        todo!()
+    /// then it is over, with [`Ending::Interrupted`] if that was asked for, else [`Ending::Failed`] with the given trouble
+    /// (or with the one that the agent itself had told), but [`Ending::Completed`] if the prompt was already done.
+    /// Questions that are still open are the caller's to withdraw.
+    pub fn process_gone(&mut self, why: Trouble) -> Option<Outcome> {
+        if self.finished {
+            return None;
+        }
+        self.finished = true;
+        let ending = if self.was_interrupted() {
+            Ending::Interrupted
+        } else if let Some(error) = &self.error {
+            Ending::Failed(error.trouble(None))
+        } else if self.prompt == Some(PromptState::Completed) && !self.answer.is_blank() {
+            Ending::Completed
+        } else {
+            Ending::Failed(why)
+        };
+        Some(self.outcome(ending))
     }
 
     /// What to show now.
     #[must_use]
     pub fn view(&self) -> View {
-        todo!()
+        View {
+            answer: self.answer.text(),
+            status: (!self.finished).then(|| self.status.line()),
+        }
     }
 
     /// Number of tool calls that the agent began (subagents' included): above 0 the turn may have had effects.
     #[must_use]
     pub fn tools_begun(&self) -> u32 {
-        todo!()
+        self.status.begun()
     }
 
     /// Whether the agent was seen to have taken the prompt up (lifecycle `started`, init, or any output of the turn).
     #[must_use]
     pub fn begun(&self) -> bool {
-        todo!()
+        self.output || self.started()
     }
 
     /// Whether it is over.
     #[must_use]
     pub fn finished(&self) -> bool {
-        todo!()
+        self.finished
+    }
+
+    /// Takes an event; whether the answer changed.
+    fn take(&mut self, event: &AgentEvent, effects: &mut Vec<Effect>) -> bool {
+        match event {
+            AgentEvent::Init { session_id, .. } => {
+                self.output();
+                self.session_id = session_id.or(self.session_id);
+            }
+            AgentEvent::SessionReset { session_id } => {
+                self.session_id = session_id.or(self.session_id);
+            }
+            AgentEvent::Prompt { uuid, state } => {
+                if self.uuid == Some(*uuid) {
+                    self.prompt_state(*state, effects);
+                }
+            }
+            AgentEvent::Idle => self.idle(effects),
+            AgentEvent::MessageStart { message_id } => {
+                self.output();
+                self.status.thinking();
+                self.answer.message(message_id);
+            }
+            AgentEvent::BlockStart { index, block } => {
+                self.output();
+                self.status.block(block);
+                if *block == Block::Text {
+                    return self.answer.block(*index);
+                }
+            }
+            AgentEvent::TextDelta { index, text } => {
+                self.output();
+                self.status.writing();
+                return self.answer.delta(*index, text);
+            }
+            AgentEvent::Text { message_id, text } => {
+                self.output();
+                self.status.thinking();
+                return self.answer.whole(message_id, text);
+            }
+            AgentEvent::Abandoned {
+                message_id,
+                from_index,
+            } => {
+                self.status.thinking();
+                return self.answer.abandon(message_id, *from_index);
+            }
+            AgentEvent::Tool {
+                id, name, input, ..
+            } => {
+                self.output();
+                self.status.tool(id, name, input);
+            }
+            AgentEvent::ToolResult { id, .. } => {
+                self.output();
+                self.status.tool_over(id);
+            }
+            AgentEvent::AssistantError {
+                class,
+                text,
+                resets_at,
+            } => {
+                self.output();
+                self.error = Some(AgentError::new(class, text, *resets_at));
+            }
+            AgentEvent::Retry {
+                attempt,
+                max,
+                delay_ms,
+                status,
+                error,
+            } => {
+                self.output();
+                self.status.retry(*attempt, *max, *delay_ms, *status, error);
+                return self.answer.again();
+            }
+            AgentEvent::Compacting => self.status.compacting(),
+            AgentEvent::Asked(question) => {
+                self.output();
+                if self.status.ask(question) {
+                    effects.push(Effect::Ask(question.clone()));
+                }
+            }
+            AgentEvent::Withdrawn { request_id } => {
+                if self.status.settle(request_id) {
+                    effects.push(Effect::Withdraw {
+                        request_id: request_id.clone(),
+                    });
+                }
+            }
+            AgentEvent::Result(result) => return self.result(result, effects),
+            AgentEvent::Reply { .. } | AgentEvent::Ignored | AgentEvent::Malformed(_) => {}
+        }
+        false
+    }
+
+    /// Something of a turn was said.
+    fn output(&mut self) {
+        if !self.output {
+            self.output = true;
+            self.status.thinking();
+        }
+        self.unclaimed = None;
+    }
+
+    fn started(&self) -> bool {
+        matches!(
+            self.prompt,
+            Some(PromptState::Started | PromptState::Completed)
+        )
+    }
+
+    fn was_interrupted(&self) -> bool {
+        self.interrupted || self.prompt == Some(PromptState::Cancelled)
+    }
+
+    fn prompt_state(&mut self, state: PromptState, effects: &mut Vec<Effect>) {
+        let started = self.started();
+        if state == PromptState::Queued && self.prompt.is_some() {
+            return;
+        }
+        self.prompt = Some(state);
+        self.unclaimed = None;
+        match state {
+            PromptState::Started => self.status.thinking(),
+            // Dropped from the queue: no result will come. Where it had started, one comes, or the agent rests.
+            PromptState::Cancelled if !started => {
+                let outcome = self.outcome(Ending::Interrupted);
+                self.finish(outcome, effects);
+            }
+            _ => {}
+        }
+    }
+
+    fn result(&mut self, result: &TurnResult, effects: &mut Vec<Effect>) -> bool {
+        let ending = ending(result, self.error.as_ref());
+        let failed_to_start = startup_failure(result);
+        let others = match self.uuid {
+            Some(uuid) => !result.prompts.is_empty() && !result.prompts.contains(&uuid),
+            None => false,
+        };
+        if others {
+            if !self.started() {
+                // What came so far was of a turn that was shown as its own.
+                self.withdraw_all(effects);
+                self.answer.clear();
+                self.status.reset();
+                self.output = false;
+                self.error = None;
+                return true;
+            }
+            return false;
+        }
+        let mut shown = false;
+        if ending == Ending::Completed
+            && let Some(text) = &result.text
+        {
+            shown = self.answer.last_words(text);
+        }
+        if !failed_to_start {
+            // A process that did not start may tell an id that nothing was kept under.
+            self.session_id = result.session_id.or(self.session_id);
+        }
+        let outcome = Outcome {
+            total_cost_usd: result.total_cost_usd,
+            duration_ms: result.duration_ms,
+            ..self.outcome(ending)
+        };
+        let claimed = self.uuid.is_none()
+            || self.started()
+            || self.prompt == Some(PromptState::Cancelled)
+            || !result.prompts.is_empty()
+            || failed_to_start;
+        if claimed {
+            self.finish(outcome, effects);
+        } else if self.prompt.is_none() {
+            // A turn that nobody asked for, while our prompt is under way to the agent; or an agent that tells
+            // nothing of prompts.
+            self.unclaimed = Some(outcome);
+            self.error = None;
+        } else {
+            // A turn that nobody asked for, while our prompt waits. Its words stay, as the start of ours.
+            self.error = None;
+        }
+        shown
+    }
+
+    /// The agent rests. A turn that it had taken up and told no result of is over then.
+    fn idle(&mut self, effects: &mut Vec<Effect>) {
+        if let Some(outcome) = self.unclaimed.take() {
+            self.finish(outcome, effects);
+            return;
+        }
+        let taken_up = match self.prompt {
+            Some(PromptState::Queued) => false,
+            Some(_) => true,
+            None => self.output,
+        };
+        if !taken_up {
+            return;
+        }
+        let ending = if self.was_interrupted() {
+            Ending::Interrupted
+        } else if let Some(error) = &self.error {
+            Ending::Failed(error.trouble(None))
+        } else if self.uuid.is_some() && self.answer.is_blank() {
+            Ending::Failed(Trouble::with(
+                Category::Agent,
+                "The agent ended without an answer. Please try again.",
+            ))
+        } else {
+            Ending::Completed
+        };
+        let outcome = self.outcome(ending);
+        self.finish(outcome, effects);
+    }
+
+    fn outcome(&self, ending: Ending) -> Outcome {
+        Outcome {
+            ending,
+            total_cost_usd: None,
+            duration_ms: None,
+            session_id: self.session_id,
+        }
+    }
+
+    fn finish(&mut self, outcome: Outcome, effects: &mut Vec<Effect>) {
+        self.finished = true;
+        self.withdraw_all(effects);
+        effects.push(Effect::Finished(outcome));
+    }
+
+    fn withdraw_all(&self, effects: &mut Vec<Effect>) {
+        effects.extend(self.status.open_questions().map(|id| Effect::Withdraw {
+            request_id: id.to_owned(),
+        }));
     }
 }

@@ -1,0 +1,124 @@
+//! Input lines for the CLI.
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::json::Object;
+use crate::{core::event::Question, gateway::ports::Answer};
+
+/// Id of the first control request of a process; ids of the others are the caller's.
+const HELLO_ID: &str = "hello";
+
+/// Registers us as the host. Without it the CLI works too, but starts up only at the first prompt.
+pub(in super::super) fn hello() -> Vec<u8> {
+    control_request(HELLO_ID, "initialize")
+}
+
+/// A person's words. `client_composed` makes the CLI take them to the letter: without it `@path` would read that
+/// file into the prompt, with no permission asked, and a leading `/` would run a command of the CLI's.
+pub(in super::super) fn prompt(uuid: Uuid, text: &str) -> Vec<u8> {
+    line(&json!({
+        "type": "user",
+        "uuid": uuid,
+        "client_composed": true,
+        "parent_tool_use_id": null,
+        "session_id": "",
+        "message": { "role": "user", "content": text },
+    }))
+}
+
+pub(in super::super) fn is_prompt(line: &[u8], uuid: Uuid) -> bool {
+    let Ok(text) = std::str::from_utf8(line) else {
+        return false;
+    };
+    // A cut line is not JSON and so no prompt: what was never written whole was never read.
+    Object::parse(text.trim()).is_ok_and(|line| {
+        line.text("type").is_some_and(|kind| kind == "user") && line.uuid("uuid") == Some(uuid)
+    })
+}
+
+pub(in super::super) fn interrupt(request_id: &str) -> Vec<u8> {
+    control_request(request_id, "interrupt")
+}
+
+/// The gentlest end that was measured: within 0.3 s, also in the middle of an answer.
+pub(in super::super) fn end(request_id: &str) -> Vec<u8> {
+    control_request(request_id, "end_session")
+}
+
+pub(in super::super) fn answer(question: &Question, answer: &Answer) -> Vec<u8> {
+    let response = match answer {
+        Answer::Allow { input, remember } => {
+            let mut response = Map::new();
+            response.insert("behavior".to_owned(), "allow".into());
+            if let Some(input) = input {
+                response.insert("updatedInput".to_owned(), input.clone());
+            }
+            if *remember {
+                let rules = for_this_session(&question.suggestions);
+                if !rules.is_empty() {
+                    response.insert("updatedPermissions".to_owned(), rules.into());
+                }
+            }
+            Value::Object(response)
+        }
+        Answer::Deny { message } => json!({ "behavior": "deny", "message": message }),
+    };
+    line(&json!({
+        "type": "control_response",
+        "response": {
+            "subtype": "success",
+            "request_id": question.request_id,
+            "response": response,
+        },
+    }))
+}
+
+/// The agent's proposals, made to hold for this session only: with another destination the CLI would write them
+/// into a settings file of the project. Where rules are proposed, a change of the whole permission mode that
+/// stands beside them is left out: who allows one command has not allowed every edit.
+fn for_this_session(suggestions: &[Value]) -> Vec<Value> {
+    let kind = |suggestion: &Value| {
+        suggestion
+            .get("type")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let rules = suggestions
+        .iter()
+        .any(|s| kind(s).as_deref() == Some("addRules"));
+    suggestions
+        .iter()
+        .filter(|s| !(rules && kind(s).as_deref() == Some("setMode")))
+        .filter_map(|suggestion| {
+            let mut suggestion = suggestion.as_object()?.clone();
+            suggestion.insert("destination".to_owned(), "session".into());
+            Some(Value::Object(suggestion))
+        })
+        .collect()
+}
+
+fn control_request(request_id: &str, subtype: &str) -> Vec<u8> {
+    line(&json!({
+        "type": "control_request",
+        "request_id": request_id,
+        "request": { "subtype": subtype },
+    }))
+}
+
+/// One line, whatever a reader takes for the end of one: JSON escapes control characters, and the separators of
+/// Unicode, at which some JavaScript readers split, are escaped here. They can only stand inside of strings.
+fn line(value: &Value) -> Vec<u8> {
+    let mut text = value.to_string();
+    for (separator, escape) in [
+        ('\u{85}', "\\u0085"),
+        ('\u{2028}', "\\u2028"),
+        ('\u{2029}', "\\u2029"),
+    ] {
+        if text.contains(separator) {
+            text = text.replace(separator, escape);
+        }
+    }
+    text.push('\n');
+    text.into_bytes()
+}

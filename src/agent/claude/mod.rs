@@ -1,0 +1,66 @@
+//! The Claude Code CLI in its bidirectional stream-json mode.
+
+mod codec;
+mod launch;
+#[cfg(test)]
+mod replay;
+
+use uuid::Uuid;
+
+pub use launch::ClaudeConfig;
+
+use crate::{
+    core::{
+        event::{AgentEvent, Question},
+        ids::RunId,
+    },
+    gateway::ports::{Answer, Backend, Launch, Spec},
+};
+
+/// The Claude Code CLI as the agent.
+#[derive(Clone, Debug)]
+pub struct Claude {
+    config: ClaudeConfig,
+}
+
+impl Claude {
+    /// The agent with these settings.
+    #[must_use]
+    pub fn new(config: ClaudeConfig) -> Self {
+        Self { config }
+    }
+}
+
+impl Backend for Claude {
+    fn spec(&self, run: &RunId, launch: &Launch) -> Spec {
+        launch::spec(&self.config, run, launch)
+    }
+
+    fn hello(&self) -> Vec<u8> {
+        codec::hello()
+    }
+
+    fn prompt(&self, uuid: Uuid, text: &str) -> Vec<u8> {
+        codec::prompt(uuid, text)
+    }
+
+    fn is_prompt(&self, line: &[u8], uuid: Uuid) -> bool {
+        codec::is_prompt(line, uuid)
+    }
+
+    fn interrupt(&self, request_id: &str) -> Vec<u8> {
+        codec::interrupt(request_id)
+    }
+
+    fn end(&self, request_id: &str) -> Vec<u8> {
+        codec::end(request_id)
+    }
+
+    fn answer(&self, question: &Question, answer: &Answer) -> Vec<u8> {
+        codec::answer(question, answer)
+    }
+
+    fn decode(&self, line: &[u8]) -> Vec<AgentEvent> {
+        codec::decode(line)
+    }
+}

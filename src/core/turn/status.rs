@@ -1,0 +1,234 @@
+//! What the agent does at the moment, as one short plain line.
+
+use serde::{Deserialize, Serialize};
+
+use super::tools;
+use crate::core::{
+    event::{Block, Question},
+    trouble::shortened,
+};
+
+/// Open tool calls and questions that are remembered; of more, the newest.
+const OPEN: usize = 64;
+
+/// Most bytes of an id that are kept. Real ones have at most 36.
+const ID_BYTES: usize = 128;
+
+/// Longest line, in characters.
+const LINE_CHARS: usize = 120;
+
+/// What goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Doing {
+    /// Not yet taken up.
+    #[default]
+    Starting,
+    /// Nothing to be seen: the model works, or a tool.
+    Thinking,
+    /// Text comes.
+    Writing,
+    /// The call of a tool comes.
+    Calling(String),
+    /// The history is made shorter.
+    Compacting,
+    /// The model's service is tried again.
+    Retrying(String),
+}
+
+/// A tool that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct OpenTool {
+    id: String,
+    line: String,
+}
+
+/// A question that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct OpenQuestion {
+    request_id: String,
+    tool_use_id: Option<String>,
+    line: String,
+}
+
+/// Activity of a turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Status {
+    doing: Doing,
+    tools: Vec<OpenTool>,
+    questions: Vec<OpenQuestion>,
+    begun: u32,
+    stopping: bool,
+}
+
+impl Status {
+    pub(super) fn line(&self) -> String {
+        let what = if self.stopping {
+            "Stopping…"
+        } else if let Some(question) = self.questions.last() {
+            &question.line
+        } else {
+            match (&self.doing, self.tools.last()) {
+                (Doing::Retrying(line) | Doing::Calling(line), _) => line,
+                (Doing::Compacting, _) => "Compacting the history…",
+                (Doing::Writing, _) => "Writing…",
+                (_, Some(tool)) => &tool.line,
+                (Doing::Starting, None) => "Starting…",
+                (Doing::Thinking, None) => "Thinking…",
+            }
+        };
+        let line = if self.begun > 1 {
+            format!("{what} · {} tools", self.begun)
+        } else {
+            what.to_owned()
+        };
+        shortened(&line, LINE_CHARS)
+    }
+
+    /// Number of tool calls so far. Never falls.
+    pub(super) fn begun(&self) -> u32 {
+        self.begun
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Back to the start, but for the count of tools.
+    pub(super) fn reset(&mut self) {
+        *self = Self {
+            begun: self.begun,
+            stopping: self.stopping,
+            ..Self::default()
+        };
+    }
+
+    pub(super) fn thinking(&mut self) {
+        self.doing = Doing::Thinking;
+    }
+
+    pub(super) fn compacting(&mut self) {
+        self.doing = Doing::Compacting;
+    }
+
+    pub(super) fn writing(&mut self) {
+        self.doing = Doing::Writing;
+    }
+
+    pub(super) fn block(&mut self, block: &Block) {
+        self.doing = match block {
+            Block::Text => return,
+            Block::Thinking | Block::Other => Doing::Thinking,
+            Block::Tool { name, .. } => Doing::Calling(tools::in_preparation(name)),
+        };
+    }
+
+    pub(super) fn retry(
+        &mut self,
+        attempt: u32,
+        max: u32,
+        delay_ms: u64,
+        status: Option<u16>,
+        error: &str,
+    ) {
+        let what = match (error, status) {
+            ("authentication_failed", _) | (_, Some(401 | 403)) => "The agent's login is refused",
+            ("rate_limit" | "overloaded", _) | (_, Some(429 | 529)) => {
+                "The model's service is busy"
+            }
+            (_, Some(_)) => "The model's service has a fault",
+            (_, None) => "The model's service cannot be reached",
+        };
+        let wait = delay_ms.div_ceil(1000).max(1);
+        let count = if max > 0 {
+            format!(" ({attempt} of {max})")
+        } else {
+            String::new()
+        };
+        self.doing = Doing::Retrying(format!("{what}; trying again in {wait} s{count}"));
+    }
+
+    /// A tool is called.
+    pub(super) fn tool(&mut self, id: &str, name: &str, input: &serde_json::Value) {
+        self.thinking();
+        let id = bounded(id);
+        let line = tools::line(name, input);
+        if let Some(tool) = self.tools.iter_mut().find(|t| t.id == id) {
+            tool.line = line;
+            return;
+        }
+        self.begun = self.begun.saturating_add(1);
+        if self.tools.len() == OPEN {
+            self.tools.remove(0);
+        }
+        self.tools.push(OpenTool {
+            id: id.to_owned(),
+            line,
+        });
+    }
+
+    /// A tool came back.
+    pub(super) fn tool_over(&mut self, id: &str) {
+        let id = bounded(id);
+        self.tools.retain(|t| t.id != id);
+        self.questions
+            .retain(|q| q.tool_use_id.as_deref() != Some(id));
+        self.thinking();
+    }
+
+    /// Takes a question; whether it is a new one.
+    pub(super) fn ask(&mut self, question: &Question) -> bool {
+        let request_id = bounded(&question.request_id);
+        if self.questions.iter().any(|q| q.request_id == request_id) {
+            return false;
+        }
+        if self.questions.len() == OPEN {
+            self.questions.remove(0);
+        }
+        self.questions.push(OpenQuestion {
+            request_id: request_id.to_owned(),
+            tool_use_id: question
+                .tool_use_id
+                .as_deref()
+                .map(|id| bounded(id).to_owned()),
+            line: match question.tool.as_str() {
+                "AskUserQuestion" => "Waiting for your answer",
+                _ => "Waiting for your approval",
+            }
+            .to_owned(),
+        });
+        true
+    }
+
+    /// A question is answered or withdrawn; whether it was open.
+    pub(super) fn settle(&mut self, request_id: &str) -> bool {
+        let request_id = bounded(request_id);
+        let Some(at) = self
+            .questions
+            .iter()
+            .position(|q| q.request_id == request_id)
+        else {
+            return false;
+        };
+        let question = self.questions.remove(at);
+        // Of several calls, the one that was asked about is the one that runs now.
+        if let Some(tool) = self
+            .tools
+            .iter()
+            .position(|t| Some(&t.id) == question.tool_use_id.as_ref())
+        {
+            self.tools[tool..].rotate_left(1);
+        }
+        true
+    }
+
+    /// Questions that nobody answered.
+    pub(super) fn open_questions(&self) -> impl Iterator<Item = &str> {
+        self.questions.iter().map(|q| q.request_id.as_str())
+    }
+}
+
+fn bounded(id: &str) -> &str {
+    &id[..id.floor_char_boundary(ID_BYTES)]
+}

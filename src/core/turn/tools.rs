@@ -1,0 +1,146 @@
+//! Names of tools to words.
+
+use serde_json::Value;
+
+use crate::core::trouble::{hide_keys, one_line, shortened};
+
+/// Longest argument that is shown, in characters.
+const ARGUMENT_CHARS: usize = 60;
+
+/// Longest name of an unknown tool that is shown, in characters.
+const NAME_CHARS: usize = 40;
+
+/// How a tool is told.
+struct Words {
+    /// Before the argument.
+    with: &'static str,
+    /// Where there is no argument to show.
+    without: &'static str,
+    /// Argument that tells most, and those that stand in for it.
+    arguments: &'static [&'static str],
+    /// Whether the argument is a path, of which the end tells most.
+    path: bool,
+}
+
+const fn words(
+    with: &'static str,
+    without: &'static str,
+    arguments: &'static [&'static str],
+) -> Words {
+    Words {
+        with,
+        without,
+        arguments,
+        path: false,
+    }
+}
+
+const fn path(
+    with: &'static str,
+    without: &'static str,
+    arguments: &'static [&'static str],
+) -> Words {
+    Words {
+        path: true,
+        ..words(with, without, arguments)
+    }
+}
+
+fn known(name: &str) -> Option<Words> {
+    Some(match name {
+        "Bash" | "PowerShell" => words("Running: ", "Running a command…", &["command"]),
+        "BashOutput" | "TaskOutput" | "AgentOutput" => {
+            words("", "Looking at the output of a command…", &[])
+        }
+        "KillShell" | "KillBash" | "TaskStop" => words("", "Stopping a command…", &[]),
+        "Read" => path("Reading ", "Reading a file…", &["file_path"]),
+        "Edit" | "MultiEdit" => path("Editing ", "Editing a file…", &["file_path"]),
+        "NotebookEdit" => path("Editing ", "Editing a notebook…", &["notebook_path"]),
+        "Write" => path("Writing ", "Writing a file…", &["file_path"]),
+        "LS" => path("Listing ", "Listing files…", &["path"]),
+        "Glob" => words("Looking for files: ", "Looking for files…", &["pattern"]),
+        "Grep" => words("Searching for: ", "Searching…", &["pattern"]),
+        "WebFetch" => words("Opening ", "Opening a web page…", &["url"]),
+        "WebSearch" | "web_search" => {
+            words("Searching the web for: ", "Searching the web…", &["query"])
+        }
+        "Task" | "Agent" => words(
+            "Delegating: ",
+            "Delegating a task…",
+            &["description", "subagent_type"],
+        ),
+        "TodoWrite" | "TaskCreate" | "TaskUpdate" | "TaskGet" | "TaskList" => {
+            words("", "Updating the plan…", &[])
+        }
+        "Skill" => words("Using the skill ", "Using a skill…", &["skill", "command"]),
+        "ToolSearch" => words("Looking for a tool: ", "Looking for a tool…", &["query"]),
+        "AskUserQuestion" => words("", "Asking you…", &[]),
+        "EnterPlanMode" => words("", "Planning…", &[]),
+        "ExitPlanMode" => words("", "Proposing a plan…", &[]),
+        _ => return None,
+    })
+}
+
+/// What is told of a call.
+pub(super) fn line(name: &str, input: &Value) -> String {
+    let Some(words) = known(name) else {
+        return unknown(name);
+    };
+    words
+        .arguments
+        .iter()
+        .find_map(|argument| shown(input.get(argument)?.as_str()?, words.path))
+        .map_or_else(
+            || words.without.to_owned(),
+            |argument| format!("{}{argument}", words.with),
+        )
+}
+
+/// What is told while the call is still being written.
+pub(super) fn in_preparation(name: &str) -> String {
+    known(name).map_or_else(|| unknown(name), |words| words.without.to_owned())
+}
+
+/// A tool of an MCP server is named after it: `mcp__server__tool`.
+fn unknown(name: &str) -> String {
+    let told = name
+        .strip_prefix("mcp__")
+        .and_then(|rest| rest.split_once("__"))
+        .map_or_else(
+            || name.to_owned(),
+            |(server, tool)| format!("{server}: {}", tool.replace('_', " ")),
+        );
+    let told = shortened(&one_line(&told), NAME_CHARS);
+    if told.is_empty() {
+        "Using a tool…".to_owned()
+    } else {
+        format!("Using {told}")
+    }
+}
+
+/// An argument on one line, shortened; none where nothing of it can be seen.
+fn shown(argument: &str, path: bool) -> Option<String> {
+    // Nobody reads more of it; and it may be a script of megabytes.
+    let head: String = if path {
+        argument.to_owned()
+    } else {
+        argument.chars().take(ARGUMENT_CHARS * 20).collect()
+    };
+    let line = hide_keys(&one_line(&head));
+    if line.is_empty() {
+        return None;
+    }
+    let count = line.chars().count();
+    if path && count > ARGUMENT_CHARS {
+        let tail: String = line.chars().skip(count - (ARGUMENT_CHARS - 1)).collect();
+        // From a separator on, where one is near, so that no half name stands in front.
+        let tail = match tail.split_once('/') {
+            Some((cut, rest)) if cut.chars().count() < 30 && !rest.is_empty() => {
+                format!("/{rest}")
+            }
+            _ => tail,
+        };
+        return Some(format!("…{tail}"));
+    }
+    Some(shortened(&line, ARGUMENT_CHARS))
+}
