@@ -1,1 +1,49 @@
-//! telexd-botapi
+//! A Telegram Bot API server on the loopback: long poll, confirmation by offset, Telegram's own checks and error texts,
+//! people to play, faults on demand. For tests, benches and the demo; never part of the daemon.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//! use telexd_botapi::{BotApi, Config};
+//!
+//! let api = BotApi::start(Config::default()).await?;
+//! let ann = api.user(1001, "Ann");
+//! ann.send_text(ann.id(), "hello");
+//! // … a bot that polls api.url() with api.token() …
+//! api.wait_for(Duration::from_secs(10), |v| !v.bot_messages(1001).is_empty()).await?;
+//! api.shutdown().await;
+//! # Ok(()) }
+//! ```
+//!
+//! The state lives in [`BotApi`], not in the connections: bots may be killed and started again, and the network may go
+//! and come back ([`BotApi::network`]), without losing anything.
+
+mod answer;
+mod api;
+mod clock;
+mod config;
+mod faults;
+mod flood;
+mod methods;
+mod observe;
+mod person;
+mod poll;
+mod queue;
+mod request;
+mod server;
+mod shared;
+mod sim;
+mod state;
+mod text;
+
+pub use api::{BotApi, Network, NotAnUpdate, TimedOut};
+pub use clock::{Clock, ManualClock};
+pub use config::{CALLS_FILE_VARIABLE, Config};
+pub use faults::{Condition, Fault, FaultId, FaultKind};
+pub use flood::FloodLimits;
+pub use observe::{
+    Button, Call, CallbackAnswer, Change, Outcome, ShownAction, ShownFile, ShownMessage, Version,
+};
+pub use person::{NoSuchButton, Outgoing, Person};
+pub use state::State as View;
+pub use text::Entity;

@@ -1,0 +1,2 @@
+//! telexd-botapi
+fn main() {}
