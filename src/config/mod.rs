@@ -1,1 +1,203 @@
-//! config
+//! Configuration: files to settings, in three stages.
+//!
+//! [`fragments`]: what a file may say, every key optional. [`inputs`]: the main file and its drop-ins, merged, later
+//! over earlier, over the defaults. [`settings`]: checked once, complete, typed. All problems are reported at once,
+//! each with file, line, key and remedy. The bot token is never in these files and never in a message; see [`token`].
+
+pub mod choices;
+pub mod fragments;
+pub mod inputs;
+pub mod kinds;
+pub mod problem;
+pub mod reading;
+pub mod settings;
+pub mod show;
+pub mod token;
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+pub use self::{
+    choices::{Launcher, LogLevel, PermissionMode},
+    problem::{Problem, Problems},
+    settings::{Agent, Delivery, Settings, Telegram},
+    token::Token,
+};
+
+/// Main file where the command line names none.
+pub const DEFAULT_FILE: &str = "/etc/telexd/telexd.toml";
+
+/// What of the process' surroundings the configuration depends on.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// `$CREDENTIALS_DIRECTORY`: where systemd put the unit's credentials.
+    pub credentials_directory: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self {
+            credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+        }
+    }
+}
+
+/// Settings, and what is questionable about them.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads everything, for running. `file` is the main file; its drop-ins lie in `FILE.d/*.toml`.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load(file: &Path, surroundings: &Surroundings) -> Result<Loaded, Problems> {
+    let mut inputs = inputs::read(file);
+    let draft = settings::Draft::new(file, &mut inputs);
+    let seen = doubts_on_disk(file, &inputs.merged);
+    inputs.warnings.extend(seen);
+    let token = match token_source(&inputs, surroundings) {
+        Some(source) => read_token(&source, &mut inputs),
+        None => {
+            inputs.problems.extend(no_token(file, &inputs));
+            None
+        }
+    };
+    let settings = draft
+        .zip(token)
+        .filter(|_| inputs.problems.is_empty())
+        .and_then(|(draft, token)| draft.with_token(token));
+    match settings {
+        Some(settings) => Ok(Loaded {
+            settings,
+            warnings: inputs.warnings,
+        }),
+        None => Err(Problems(inputs.problems)),
+    }
+}
+
+/// Checks everything, for an administrator, and gives what is questionable. Differs from [`load`] in one point: where
+/// the token is to come from a systemd credential and this process is given none, that is only a warning.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn check(file: &Path, surroundings: &Surroundings) -> Result<Vec<Problem>, Problems> {
+    let mut inputs = inputs::read(file);
+    settings::Draft::new(file, &mut inputs);
+    let seen = doubts_on_disk(file, &inputs.merged);
+    inputs.warnings.extend(seen);
+    match token_source(&inputs, surroundings) {
+        Some(source) => {
+            read_token(&source, &mut inputs);
+        }
+        None => inputs.warnings.extend(no_token(file, &inputs)),
+    }
+    if inputs.problems.is_empty() {
+        Ok(inputs.warnings)
+    } else {
+        Err(Problems(inputs.problems))
+    }
+}
+
+/// The effective settings as commented TOML, without the token, which is not even read.
+///
+/// # Errors
+/// Everything that is wrong with the files, at once.
+pub fn describe(file: &Path, surroundings: &Surroundings) -> Result<String, Problems> {
+    let mut inputs = inputs::read(file);
+    settings::Draft::new(file, &mut inputs);
+    if inputs.problems.is_empty() {
+        Ok(show::show(
+            &inputs,
+            token_source(&inputs, surroundings).as_ref(),
+        ))
+    } else {
+        Err(Problems(inputs.problems))
+    }
+}
+
+/// What is questionable about files that the settings name, as far as this user can see them.
+fn doubts_on_disk(file: &Path, merged: &fragments::Fragment) -> Vec<Problem> {
+    let mut doubts = Vec::new();
+    if let Some(found) = &merged.agent.environment_file
+        && let Ok(meta) = fs::metadata(&found.value)
+        && meta.permissions().mode() & 0o007 != 0
+    {
+        doubts.push(
+            Problem::of_file(
+                &found.value,
+                "the agent's keys are open to every user of this machine",
+                format!("run: chmod o= {}", found.value.display()),
+            )
+            .with_key("agent.environment_file"),
+        );
+    }
+    if let Some(found) = &merged.agent.directory
+        && let Err(error) = fs::read_dir(&found.value)
+        && matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        )
+    {
+        doubts.push(settings::located(
+            file,
+            &[&found.origin],
+            "agent.directory",
+            format!("{}: {}", found.value.display(), token::plain(&error)),
+            "create it before the agent is to work there",
+        ));
+    }
+    doubts
+}
+
+/// Where the token is to be read; `None` where no file is named and this process has no credentials.
+fn token_source(inputs: &inputs::Inputs, surroundings: &Surroundings) -> Option<token::Source> {
+    match &inputs.merged.telegram.token_file {
+        Some(found) => Some(token::Source::File(found.value.clone())),
+        None => surroundings
+            .credentials_directory
+            .as_ref()
+            .map(|directory| token::Source::Credential(directory.join(token::CREDENTIAL))),
+    }
+}
+
+fn read_token(source: &token::Source, inputs: &mut inputs::Inputs) -> Option<Token> {
+    match token::read(source) {
+        Ok((token, warnings)) => {
+            inputs.warnings.extend(warnings);
+            Some(token)
+        }
+        Err(problem) => {
+            inputs.problems.push(*problem);
+            None
+        }
+    }
+}
+
+/// That there is no token, unless something that is wrong may be an attempt to name it.
+fn no_token(file: &Path, inputs: &inputs::Inputs) -> Option<Problem> {
+    (!inputs.may_mean("telegram", "token_file")).then(|| {
+        Problem::of_file(
+            file,
+            "is not set, and this process has no systemd credentials to take the bot token from",
+            format!(
+                "set token_file = \"/etc/telexd/token\" under [telegram], or give the unit \
+                 LoadCredential={}:/etc/telexd/token",
+                token::CREDENTIAL
+            ),
+        )
+        .with_key("telegram.token_file")
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! Values that are one of a few names.
+
+use toml::de::DeValue;
+
+use crate::core::policy::Approvers;
+
+use super::{
+    kinds::{Kind, Mistake, nearest, toml_text},
+    problem::quoted,
+};
+
+/// Teaches an enum whose values are chosen by name to be a [`Kind`].
+macro_rules! choice {
+    ($type:ty { $($name:literal => $value:path),+ $(,)? }) => {
+        impl Kind for $type {
+            type Rule = ();
+
+            fn read(value: &DeValue<'_>, rule: &()) -> Result<Self, Mistake> {
+                const NAMES: &[&str] = &[$($name),+];
+                match value.as_str() {
+                    $(Some($name) => Ok($value),)+
+                    Some(other) => Err(unknown_choice(other, NAMES)),
+                    None => Err(Mistake::kind::<Self>(value, rule)),
+                }
+            }
+
+            fn shown(&self) -> String {
+                toml_text(match self { $($value => $name),+ })
+            }
+
+            fn allowed(_: &()) -> String {
+                format!("one of {}", [$(concat!("\"", $name, "\"")),+].join(", "))
+            }
+
+            fn how(_: &()) -> String {
+                "write one of them, in quotes".to_owned()
+            }
+        }
+    };
+}
+
+fn unknown_choice(found: &str, names: &[&str]) -> Mistake {
+    let listed = names
+        .iter()
+        .map(|name| format!("\"{name}\""))
+        .collect::<Vec<_>>();
+    let what = format!("{} is not a choice", quoted(found));
+    match nearest(found, names.iter().copied()) {
+        Some(name) => Mistake::new(
+            what,
+            format!("did you mean \"{name}\"? Valid are {}", listed.join(", ")),
+        ),
+        None => Mistake::new(what, format!("valid are {}", listed.join(", "))),
+    }
+}
+
+/// How agents are started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Launcher {
+    /// By systemd where it runs this machine and the template unit is installed, else directly.
+    #[default]
+    Auto,
+    /// By systemd.
+    Systemd,
+    /// As detached processes of the daemon's own user.
+    Direct,
+}
+
+choice!(Launcher {
+    "auto" => Launcher::Auto,
+    "systemd" => Launcher::Systemd,
+    "direct" => Launcher::Direct,
+});
+
+/// How much the agent asks before it acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PermissionMode {
+    /// Asks before anything that changes something.
+    #[default]
+    Default,
+    /// Edits files without asking.
+    AcceptEdits,
+    /// Plans only, until the plan is approved.
+    Plan,
+    /// Lets a classifier decide.
+    Auto,
+    /// Denies what it would have to ask for.
+    DontAsk,
+    /// Asks nobody.
+    BypassPermissions,
+}
+
+impl PermissionMode {
+    /// Name as the agent's command line takes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::AcceptEdits => "acceptEdits",
+            Self::Plan => "plan",
+            Self::Auto => "auto",
+            Self::DontAsk => "dontAsk",
+            Self::BypassPermissions => "bypassPermissions",
+        }
+    }
+}
+
+choice!(PermissionMode {
+    "default" => PermissionMode::Default,
+    "acceptEdits" => PermissionMode::AcceptEdits,
+    "plan" => PermissionMode::Plan,
+    "auto" => PermissionMode::Auto,
+    "dontAsk" => PermissionMode::DontAsk,
+    "bypassPermissions" => PermissionMode::BypassPermissions,
+});
+
+choice!(Approvers {
+    "admin_or_author" => Approvers::AdminOrAuthor,
+    "admin" => Approvers::Admin,
+});
+
+/// From which importance on something is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What went wrong for good.
+    Error,
+    /// And what may go wrong.
+    Warn,
+    /// And what happens.
+    #[default]
+    Info,
+    /// And why. Texts of people appear from here on.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+impl LogLevel {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+choice!(LogLevel {
+    "error" => LogLevel::Error,
+    "warn" => LogLevel::Warn,
+    "info" => LogLevel::Info,
+    "debug" => LogLevel::Debug,
+    "trace" => LogLevel::Trace,
+});

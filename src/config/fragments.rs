@@ -1,0 +1,201 @@
+//! What a configuration file may say: every key, each optional.
+
+use std::path::PathBuf;
+
+use toml::de::DeValue;
+use url::Url;
+
+use crate::core::policy::Approvers;
+
+use super::{
+    choices::{Launcher, LogLevel, PermissionMode},
+    kinds::{Kind, Mistake, Range, TextRule},
+    problem::Origin,
+};
+
+/// A value and where it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found<T> {
+    /// The value.
+    pub value: T,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A key as people see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Section.
+    pub section: &'static str,
+    /// Name in it.
+    pub name: &'static str,
+    /// What it is for, one line.
+    pub about: &'static str,
+    /// What is allowed, in words.
+    pub allowed: String,
+    /// Value as TOML and where it comes from; `None` where it is not set.
+    pub value: Option<(String, Origin)>,
+}
+
+/// Makes, of one list of keys, a struct per section, [`Fragment`] of all sections, and what works on every key alike.
+macro_rules! keys {
+    ($($section:ident: $Section:ident {
+        $($name:ident: $kind:ty, $rule:expr, $default:expr, $about:literal;)+
+    })+) => {
+        $(
+            #[doc = concat!("Section `[", stringify!($section), "]`.")]
+            #[derive(Clone, Debug, Default, PartialEq)]
+            pub struct $Section {
+                $(#[doc = $about] pub $name: Option<Found<$kind>>,)+
+            }
+        )+
+
+        /// Everything that one file says, or several together.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Fragment {
+            $(#[doc = concat!("Section `[", stringify!($section), "]`.")] pub $section: $Section,)+
+        }
+
+        /// Every key, as section and name.
+        pub const KEYS: &[(&str, &str)] = &[$($((stringify!($section), stringify!($name)),)+)+];
+
+        impl Fragment {
+            /// What holds where nobody says anything.
+            #[must_use]
+            pub fn defaults() -> Self {
+                let mut fragment = Self::default();
+                $($(
+                    let value: Option<$kind> = $default;
+                    fragment.$section.$name =
+                        value.map(|value| Found { value, origin: Origin::Default });
+                )+)+
+                fragment
+            }
+
+            /// Both together; where both say something about a key, `later` holds. Lists are not joined.
+            #[must_use]
+            pub fn then(self, later: Self) -> Self {
+                Self {
+                    $($section: $Section {
+                        $($name: later.$section.$name.or(self.$section.$name),)+
+                    },)+
+                }
+            }
+
+            /// Takes a value for a key that is in [`KEYS`]; `None` for one that is not.
+            ///
+            /// # Errors
+            /// Of the wrong type or out of bounds; then nothing is changed.
+            pub(super) fn set(
+                &mut self,
+                section: &str,
+                name: &str,
+                value: &DeValue<'_>,
+                origin: &Origin,
+            ) -> Option<Result<(), Mistake>> {
+                match (section, name) {
+                    $($((stringify!($section), stringify!($name)) => {
+                        Some(<$kind as Kind>::read(value, &$rule).map(|value| {
+                            self.$section.$name = Some(Found { value, origin: origin.clone() });
+                        }))
+                    })+)+
+                    _ => None,
+                }
+            }
+
+            /// Every key with its value, in order.
+            #[must_use]
+            pub fn entries(&self) -> Vec<Entry> {
+                vec![$($(Entry {
+                    section: stringify!($section),
+                    name: stringify!($name),
+                    about: $about,
+                    allowed: <$kind as Kind>::allowed(&$rule),
+                    value: self.$section.$name.as_ref()
+                        .map(|found| (found.value.shown(), found.origin.clone())),
+                },)+)+]
+            }
+        }
+    };
+}
+
+const fn range(least: u32, most: u32, unit: &'static str) -> Range {
+    Range { least, most, unit }
+}
+
+const DAY_S: u32 = 86_400;
+
+keys! {
+    telegram: Telegram {
+        token_file: PathBuf, "/etc/telexd/token", None,
+            "File that holds the bot token and nothing else; without it the systemd credential `telegram-token`.";
+        api_url: Url, (), Url::parse("https://api.telegram.org").ok(),
+            "Address of the Bot API.";
+        poll_timeout_s: u32, range(1, 50, "seconds"), Some(30),
+            "How long one poll waits for messages.";
+    }
+    access: Access {
+        admins: Vec<i64>, (), Some(Vec::new()),
+            "Telegram user ids of those who may do everything.";
+        users: Vec<i64>, (), Some(Vec::new()),
+            "Telegram user ids of those who may talk to the agent.";
+    }
+    agent: Agent {
+        command: String, TextRule::Program, Some("claude".to_owned()),
+            "The agent's program.";
+        directory: PathBuf, "/srv/project", None,
+            "Where the agent works. Must be set.";
+        launcher: Launcher, (), Some(Launcher::default()),
+            "How agents are started.";
+        environment_file: PathBuf, "/etc/telexd/agent.env", None,
+            "File with NAME=value lines for the agent (API key, login); for the direct launcher.";
+        trust_project: bool, (), Some(false),
+            "Whether the settings and hooks that lie in the directory itself are used.";
+        idle_timeout_s: u32, range(1, DAY_S, "seconds"), Some(600),
+            "How long an agent without work is kept.";
+        max_processes: u32, range(1, 1000, "processes"), Some(4),
+            "How many agents run at once; further prompts wait.";
+        model: String, TextRule::Model, None,
+            "Model that the agent uses; without it the agent's own choice.";
+        permission_mode: PermissionMode, (), Some(PermissionMode::default()),
+            "How much the agent asks before it acts.";
+        approval_timeout_s: u32, range(1, 7 * DAY_S, "seconds"), Some(600),
+            "How long a question of the agent waits for an answer before it counts as denied.";
+        who_approves: Approvers, (), Some(Approvers::default()),
+            "Who may answer the agent's questions.";
+        output_limit_mb: u32, range(1, 65_536, "megabytes"), Some(256),
+            "Most output of one agent process.";
+    }
+    state: State {
+        directory: PathBuf, "/var/lib/telexd", Some(PathBuf::from("/var/lib/telexd")),
+            "Database and run directories.";
+    }
+    batching: Batching {
+        first_ms: u32, range(0, 60_000, "milliseconds"), Some(1_000),
+            "How long a first message waits for a second.";
+        idle_ms: u32, range(0, 60_000, "milliseconds"), Some(4_000),
+            "How long the newest of several messages waits for another.";
+        max_ms: u32, range(0, 600_000, "milliseconds"), Some(30_000),
+            "How long messages are collected at most.";
+    }
+    features: Features {
+        batching: bool, (), Some(true),
+            "Whether messages in quick succession become one prompt.";
+    }
+    messages: Messages {
+        stale_after_s: u32, range(1, 365 * DAY_S, "seconds"), Some(600),
+            "From which age on a message is not run without asking.";
+    }
+    log: Log {
+        level: LogLevel, (), Some(LogLevel::default()),
+            "From which importance on something is logged; from debug on, texts of people are.";
+    }
+    delivery: Delivery {
+        chat_interval_ms: u32, range(0, 60_000, "milliseconds"), Some(1_000),
+            "Least time between two calls for the same chat.";
+        group_per_minute: u32, range(1, 1000, "calls"), Some(20),
+            "Most calls for one group in a minute.";
+        overall_per_second: u32, range(1, 1000, "calls"), Some(30),
+            "Most calls for all chats in a second.";
+    }
+}

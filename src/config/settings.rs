@@ -1,0 +1,316 @@
+//! The settings as the program uses them: complete, checked and typed.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use url::{Host, Url};
+
+use crate::core::{
+    batching::WindowRule,
+    policy::{Access, Approvers},
+};
+
+use super::{
+    choices::{Launcher, LogLevel, PermissionMode},
+    fragments::{Found, Fragment},
+    inputs::Inputs,
+    problem::{Origin, Problem},
+    token::Token,
+};
+
+/// Everything that can be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Bot API.
+    pub telegram: Telegram,
+    /// Who may do what.
+    pub access: Access,
+    /// Agents.
+    pub agent: Agent,
+    /// Database and run directories.
+    pub state_directory: PathBuf,
+    /// Batching window; [`WindowRule::OFF`] where the feature is off.
+    pub batching: WindowRule,
+    /// From which age on a message is not run without asking.
+    pub stale_after: Duration,
+    /// From which importance on something is logged.
+    pub log_level: LogLevel,
+    /// Pace of what is sent.
+    pub delivery: Delivery,
+}
+
+/// Bot API.
+#[derive(Clone, Debug)]
+pub struct Telegram {
+    /// Token of the bot.
+    pub token: Token,
+    /// Address of the API, without the token.
+    pub api_url: Url,
+    /// How long one poll waits for messages; 1 to 50 s.
+    pub poll_timeout: Duration,
+}
+
+/// Agents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// Program: a name or an absolute path.
+    pub command: String,
+    /// Working directory, absolute. Not checked to be there: the agent's user may see what the daemon does not.
+    pub directory: PathBuf,
+    /// How agents are started.
+    pub launcher: Launcher,
+    /// File with `NAME=value` lines, absolute; for the direct launcher.
+    pub environment_file: Option<PathBuf>,
+    /// Whether the project's own settings and hooks are used.
+    pub trust_project: bool,
+    /// How long an agent without work is kept.
+    pub idle_timeout: Duration,
+    /// How many run at once, at least 1.
+    pub max_processes: usize,
+    /// Model, where not the agent's own choice.
+    pub model: Option<String>,
+    /// How much the agent asks.
+    pub permission_mode: PermissionMode,
+    /// How long a question waits before it counts as denied.
+    pub approval_timeout: Duration,
+    /// Who may answer questions.
+    pub approvers: Approvers,
+    /// Most output of one process, in bytes.
+    pub output_limit: u64,
+}
+
+/// Pace of what is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Least time between two calls for the same chat.
+    pub chat_interval: Duration,
+    /// Most calls for one group in a minute, at least 1.
+    pub group_per_minute: u32,
+    /// Most calls for all chats in a second, at least 1.
+    pub overall_per_second: u32,
+}
+
+/// Settings of which only the token is missing, with what is questionable about them.
+pub(super) struct Draft {
+    fragment: Fragment,
+    agent_directory: PathBuf,
+}
+
+impl Draft {
+    /// Checks what no single key can tell. Pushes problems and warnings; `None` only where there is a problem.
+    pub(super) fn new(file: &Path, inputs: &mut Inputs) -> Option<Self> {
+        let fragment = inputs.merged.clone();
+        let contradictions = contradictions(file, inputs);
+        inputs.problems.extend(contradictions);
+        inputs.warnings.extend(doubts(file, &fragment));
+        let Some(directory) = &fragment.agent.directory else {
+            if !inputs.may_mean("agent", "directory") {
+                inputs.problems.push(
+                    Problem::of_file(
+                        file,
+                        "is not set",
+                        "say where the agent works: directory = \"/srv/project\" under [agent]",
+                    )
+                    .with_key("agent.directory"),
+                );
+            }
+            return None;
+        };
+        let agent_directory = directory.value.clone();
+        inputs.problems.is_empty().then_some(Self {
+            fragment,
+            agent_directory,
+        })
+    }
+
+    /// The settings with their token. `None` if a key without a value has no default, which [`Fragment::defaults`]
+    /// does not allow.
+    pub(super) fn with_token(self, token: Token) -> Option<Settings> {
+        let Fragment {
+            telegram,
+            access,
+            agent,
+            state,
+            batching,
+            features,
+            messages,
+            log,
+            delivery,
+        } = self.fragment;
+        let window = WindowRule {
+            first_ms: batching.first_ms?.value,
+            idle_ms: batching.idle_ms?.value,
+            max_ms: batching.max_ms?.value,
+        };
+        Some(Settings {
+            telegram: Telegram {
+                token,
+                api_url: telegram.api_url?.value,
+                poll_timeout: seconds(&telegram.poll_timeout_s?),
+            },
+            access: Access::new(access.admins?.value, access.users?.value),
+            agent: Agent {
+                command: agent.command?.value,
+                directory: self.agent_directory,
+                launcher: agent.launcher?.value,
+                environment_file: agent.environment_file.map(|found| found.value),
+                trust_project: agent.trust_project?.value,
+                idle_timeout: seconds(&agent.idle_timeout_s?),
+                max_processes: usize::try_from(agent.max_processes?.value).ok()?,
+                model: agent.model.map(|found| found.value),
+                permission_mode: agent.permission_mode?.value,
+                approval_timeout: seconds(&agent.approval_timeout_s?),
+                approvers: agent.who_approves?.value,
+                output_limit: u64::from(agent.output_limit_mb?.value) * 1_000_000,
+            },
+            state_directory: state.directory?.value,
+            batching: if features.batching?.value {
+                window
+            } else {
+                WindowRule::OFF
+            },
+            stale_after: seconds(&messages.stale_after_s?),
+            log_level: log.level?.value,
+            delivery: Delivery {
+                chat_interval: Duration::from_millis(delivery.chat_interval_ms?.value.into()),
+                group_per_minute: delivery.group_per_minute?.value,
+                overall_per_second: delivery.overall_per_second?.value,
+            },
+        })
+    }
+}
+
+fn seconds(found: &Found<u32>) -> Duration {
+    Duration::from_secs(found.value.into())
+}
+
+/// A problem at the line that set one of these keys: the first that was set at all.
+pub(super) fn located(
+    file: &Path,
+    origins: &[&Origin],
+    key: &str,
+    what: String,
+    remedy: &str,
+) -> Problem {
+    let set = origins.iter().find_map(|origin| match origin {
+        Origin::File { file, line } => Some((file, *line)),
+        Origin::Default => None,
+    });
+    match set {
+        Some((file, line)) => Problem::of_file(file, what, remedy).at_line(line),
+        None => Problem::of_file(file, what, remedy),
+    }
+    .with_key(key)
+}
+
+/// What contradicts each other.
+fn contradictions(file: &Path, inputs: &Inputs) -> Vec<Problem> {
+    let batching = &inputs.merged.batching;
+    let parts = [
+        ("batching.first_ms", &batching.first_ms),
+        ("batching.idle_ms", &batching.idle_ms),
+    ];
+    // A default that stands in for a value that was refused contradicts nobody.
+    if ["first_ms", "idle_ms", "max_ms"]
+        .iter()
+        .any(|name| inputs.may_mean("batching", name))
+    {
+        return Vec::new();
+    }
+    parts
+        .into_iter()
+        .filter_map(|(key, part)| {
+            let (part, most) = (part.as_ref()?, batching.max_ms.as_ref()?);
+            (part.value > most.value).then(|| {
+                located(
+                    file,
+                    &[&part.origin, &most.origin],
+                    key,
+                    format!(
+                        "{} is more than batching.max_ms, {}",
+                        part.value, most.value
+                    ),
+                    "lower it, or raise max_ms",
+                )
+            })
+        })
+        .collect()
+}
+
+/// What is allowed but probably not meant.
+fn doubts(file: &Path, fragment: &Fragment) -> Vec<Problem> {
+    let mut doubts = Vec::new();
+    if let (Some(admins), Some(users)) = (&fragment.access.admins, &fragment.access.users)
+        && admins.value.is_empty()
+        && users.value.is_empty()
+    {
+        doubts.push(located(
+            file,
+            &[&admins.origin, &users.origin],
+            "access.admins",
+            "nobody may use the bot".to_owned(),
+            "list your Telegram user id: admins = [1001] under [access]",
+        ));
+    }
+    if let Some(url) = &fragment.telegram.api_url
+        && url.value.scheme() == "http"
+        && !on_this_machine(&url.value)
+    {
+        doubts.push(located(
+            file,
+            &[&url.origin],
+            "telegram.api_url",
+            "the bot token would travel through the network unencrypted".to_owned(),
+            "use https",
+        ));
+    }
+    if let Some(mode) = &fragment.agent.permission_mode
+        && mode.value == PermissionMode::BypassPermissions
+    {
+        doubts.push(located(
+            file,
+            &[&mode.origin],
+            "agent.permission_mode",
+            "the agent asks nobody before it acts".to_owned(),
+            "be sure that its user may do no harm",
+        ));
+    }
+    if let (Some(environment), Some(launcher)) =
+        (&fragment.agent.environment_file, &fragment.agent.launcher)
+        && launcher.value == Launcher::Systemd
+    {
+        doubts.push(located(
+            file,
+            &[&environment.origin],
+            "agent.environment_file",
+            "is not used with launcher = \"systemd\"".to_owned(),
+            "give the agent's unit LoadCredential= instead: systemctl edit telexd-agent@.service",
+        ));
+    }
+    if let (Some(agent), Some(state)) = (&fragment.agent.directory, &fragment.state.directory)
+        && agent.value.starts_with(&state.value)
+    {
+        doubts.push(located(
+            file,
+            &[&agent.origin],
+            "agent.directory",
+            format!(
+                "the agent would work inside the daemon's own state, {}",
+                state.value.display()
+            ),
+            "keep the two apart",
+        ));
+    }
+    doubts
+}
+
+fn on_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
