@@ -1,3 +1,156 @@
 //! The database: one SQLite file, one thread that owns it.
+//!
+//! Other rooms give a closure to [`Store::tx`]; it runs on the owning thread, in a write transaction, with a [`Tx`]
+//! whose methods are all that may be done. What is acknowledged is on the disk (write-ahead log, `synchronous=FULL`).
+//! Requests that wait together are committed together, so that many lanes cost one `fsync`.
 
+mod audit;
+mod columns;
+mod conversations;
+mod error;
+mod files;
+mod inbox;
+mod limits;
+mod open;
+mod outbox;
+mod outbox_due;
+mod questions;
 pub mod rows;
+mod runs;
+pub mod schema;
+mod sessions;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod turns;
+mod tx;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use self::thread::{Owner, QUEUE, Request, Shared, Task};
+pub use self::{
+    error::{OpenError, StoreError},
+    schema::{MigrateReport, migrate_to},
+    tx::Tx,
+};
+
+/// Handle to the owning thread; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    requests: mpsc::Sender<Request>,
+    shared: Arc<Shared>,
+    path: Arc<PathBuf>,
+}
+
+/// The owning thread. It ends when all [`Store`] handles are dropped or [`Store::close`] was called.
+pub struct StoreThread(std::thread::JoinHandle<()>);
+
+impl StoreThread {
+    /// Waits for the end of the thread. Blocking.
+    ///
+    /// # Errors
+    /// The thread panicked.
+    pub fn join(self) -> std::thread::Result<()> {
+        self.0.join()
+    }
+
+    /// Whether the thread has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl Store {
+    /// Opens or creates `DIRECTORY/telexd.db`, brings it to the newest schema (after a backup) and starts the owning
+    /// thread. Blocking; to be called before the runtime.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each says what to do. A damaged file is set aside, never overwritten.
+    pub fn open(directory: &Path) -> Result<(Self, StoreThread), OpenError> {
+        let stamp = files::stamp_now();
+        let mut opened = open::open(directory, &stamp, true)?;
+        schema::bring_to(&mut opened, directory, schema::NEWEST, &stamp)?;
+        let open::Opened {
+            connection,
+            lock,
+            path,
+            ..
+        } = opened;
+        let (sender, requests) = mpsc::channel(QUEUE);
+        let shared = Arc::new(Shared::default());
+        let owner = Owner {
+            connection,
+            requests,
+            shared: Arc::clone(&shared),
+            lock,
+        };
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || owner.serve())
+            .map_err(|error| OpenError::Other {
+                path: path.clone(),
+                cause: format!("its thread could not be started: {error}"),
+            })?;
+        let store = Self {
+            requests: sender,
+            shared,
+            path: Arc::new(path),
+        };
+        Ok((store, StoreThread(thread)))
+    }
+
+    /// Runs the closure in a write transaction on the owning thread; returns after the COMMIT. Requests that wait
+    /// together are committed together, each in a savepoint: one that fails takes back only itself.
+    ///
+    /// The closure must not block on anything but the database. A future that is dropped while it waits does not stop
+    /// the transaction: it happens whole, or not at all. A panic in the closure is an error of its caller's.
+    ///
+    /// # Errors
+    /// The closure's, or why the COMMIT failed; then nothing of it was done.
+    pub async fn tx<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Tx<'_>) -> Result<R, StoreError> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests
+            .send(Request::Run(Box::new(Task::new(f, reply))))
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Returns after a committed transaction touched the outbox so that something may be due. What happened since the
+    /// last call counts, once. For one waiter: the delivery.
+    pub async fn outbox_touched(&self) {
+        self.shared.outbox.notified().await;
+    }
+
+    /// Finishes what was asked for before, takes the log into the database and closes it. Later requests are answered
+    /// with [`StoreError::Closed`]. May be called again.
+    pub async fn close(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.requests.send(Request::Close(reply)).await.is_ok() {
+            // An error: somebody else closed it.
+            drop(answer.await);
+        }
+    }
+
+    /// Bytes that the database takes on the disk, its log included; backups are not counted.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        files::size(&self.path) + files::size(&files::with_suffix(&self.path, "-wal"))
+    }
+
+    /// Commits since the start: with the number of requests it tells how many share one.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+}

@@ -335,6 +335,15 @@ pub struct OutRow {
     pub created_at: Millis,
 }
 
+/// What went wrong in the outbox, among the rows that are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutCounts {
+    /// How many sends ended ambiguously.
+    pub ambiguous: u64,
+    /// How many rows Telegram refused.
+    pub rejected: u64,
+}
+
 /// A question that waits for a person.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuestionRow {

@@ -1,0 +1,177 @@
+//! What can go wrong, told apart as far as a caller acts differently.
+
+use std::{io, path::PathBuf};
+
+use rusqlite::ErrorCode;
+use uuid::Uuid;
+
+/// A transaction was not done. Nothing of it is in the database.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No room: the disk, a quota or a size limit. It works again once there is room.
+    #[error(
+        "there is no room left for the database: free some space on its disk, or raise the quota"
+    )]
+    Full,
+    /// The file is damaged. The next start sets it aside.
+    #[error(
+        "the database is damaged: restart telexd to have it set aside, then restore a backup or begin anew"
+    )]
+    Corrupt,
+    /// The session has a live run already; two processes must not write to one session.
+    #[error("session {session} has a live run already")]
+    LiveRun {
+        /// The session.
+        session: Uuid,
+    },
+    /// The store was closed, or its thread is gone.
+    #[error("the database is closed")]
+    Closed,
+    /// Anything else, as a sentence without the values of any row.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt,
+            _ => Self::Other(format!("database: {error}")),
+        }
+    }
+}
+
+/// The store could not be opened or migrated. Each text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The state directory is not there.
+    #[error(
+        "the state directory {} is not there: create it for the user that runs telexd (mode 0700), \
+         or set `directory` under `[state]`", path.display()
+    )]
+    NoDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The state directory cannot be written.
+    #[error(
+        "the state directory {} cannot be written ({cause}): give it to the user that runs telexd (chown), mode 0700, \
+         on a file system that is not read-only", path.display()
+    )]
+    NotWritable {
+        /// The directory.
+        path: PathBuf,
+        /// The system's reason.
+        cause: io::Error,
+    },
+    /// The database file is there but may not be opened for reading and writing.
+    #[error(
+        "the database {} cannot be opened ({cause}): give it and the files beside it to the user that runs telexd \
+         (chown), mode 0600", path.display()
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        cause: io::Error,
+    },
+    /// Another telexd works on this directory.
+    #[error(
+        "another telexd works on the state directory {}: stop it first, or give this one a directory of its own", path.display()
+    )]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The file is damaged; it is kept aside, and the next start begins with a new one.
+    #[error(
+        "the database {} is damaged ({detail}); it is kept as {}. Restore a backup (telexd.db.backup-*) under the old \
+         name, or start telexd again to begin with a new, empty database", path.display(), kept.display()
+    )]
+    Corrupt {
+        /// Where it was.
+        path: PathBuf,
+        /// Where it is.
+        kept: PathBuf,
+        /// What SQLite found.
+        detail: String,
+    },
+    /// The file is damaged and could not be set aside; it was not touched.
+    #[error(
+        "the database {} is damaged ({detail}) and could not be set aside ({cause}): move it, and its -wal and -shm files, \
+         away by hand, then restore a backup or start telexd again", path.display()
+    )]
+    CorruptInPlace {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite found.
+        detail: String,
+        /// Why it could not be moved.
+        cause: io::Error,
+    },
+    /// A newer telexd wrote the database.
+    #[error(
+        "the database {} has schema {found}, this telexd knows schemas up to {newest}: use the newer telexd, or let that \
+         one step back with `telexd migrate --to {newest}`", path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// Newest schema that this program knows.
+        newest: u32,
+    },
+    /// An SQLite database that is not telexd's. It was not touched.
+    #[error(
+        "{} is a database of another program: move it away, or give telexd a state directory of its own", path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No room. Nothing was changed.
+    #[error("there is no room for the database in {}: free some space, or raise the quota, then try again", path.display())]
+    Full {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There is no database to migrate.
+    #[error("there is no database {}: nothing to migrate; telexd creates one at its first start", path.display())]
+    NoDatabase {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// No such schema.
+    #[error("there is no schema {wanted}: give a number from 1 to {newest}")]
+    NoSuchSchema {
+        /// What was asked for.
+        wanted: u32,
+        /// Newest schema that this program knows.
+        newest: u32,
+    },
+    /// The migration was given up; the database is as before.
+    #[error(
+        "the database {} could not be migrated from schema {from} to {to} ({cause}); it is as before",
+        path.display()
+    )]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// Schema that it has.
+        from: u32,
+        /// Schema that it should get.
+        to: u32,
+        /// Reason.
+        cause: String,
+    },
+    /// Anything else.
+    #[error("the database {} cannot be used: {cause}", path.display())]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// Reason.
+        cause: String,
+    },
+}

@@ -1,0 +1,190 @@
+//! Opening: directory, lock, file, health, schema; in this order, each with its own error.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+
+use super::{
+    error::OpenError,
+    files::{self, DATABASE, Lock},
+    schema, thread,
+};
+
+/// Databases up to this size, in bytes, are checked at every start; larger ones after an unclean end only, because
+/// the check reads the whole file.
+const CHECK_ALWAYS: u64 = 16 << 20;
+
+/// A connection to a healthy database of a schema that this program knows.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) lock: Lock,
+    pub(super) path: PathBuf,
+    /// Its schema; 0 where it is new and empty.
+    pub(super) version: u32,
+}
+
+/// Takes the lock and opens the database, creating an empty one where there is none, without migrating it.
+pub(super) fn open(directory: &Path, stamp: &str, create: bool) -> Result<Opened, OpenError> {
+    let lock = Lock::take(directory)?;
+    let path = directory.join(DATABASE);
+    let wal = files::with_suffix(&path, "-wal");
+    let unclean = files::size(&wal) > 0;
+    let size = match fs::metadata(&path) {
+        Ok(found) if found.is_file() => found.len(),
+        Ok(_) => {
+            return Err(OpenError::Other {
+                path,
+                cause: "it is not a file: move it away".to_owned(),
+            });
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(cause) => return Err(OpenError::Unreadable { path, cause }),
+    };
+    if size == 0 && unclean {
+        // SQLite would throw the log away, and with it what was committed last.
+        return Err(aside(
+            directory,
+            &path,
+            stamp,
+            "it is missing or empty beside a log (-wal) that is not".to_owned(),
+        ));
+    }
+    if size == 0 && !create {
+        return Err(OpenError::NoDatabase { path });
+    }
+    // SQLite would silently open a file read-only where it may not write, and create a new one readable for others.
+    match files::private(&path) {
+        Ok(file) => drop(file),
+        Err(error) if files::is_full(&error) => {
+            return Err(OpenError::Full {
+                path: directory.to_owned(),
+            });
+        }
+        Err(cause) => return Err(OpenError::Unreadable { path, cause }),
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(&path, flags).map_err(|error| OpenError::Other {
+            path: path.clone(),
+            cause: error.to_string(),
+        })?;
+    let check = size <= CHECK_ALWAYS || unclean;
+    match prepare(&connection, check) {
+        Ok(Health::Good(version)) if version > schema::NEWEST => Err(OpenError::Newer {
+            path,
+            found: version,
+            newest: schema::NEWEST,
+        }),
+        Ok(Health::Good(version)) => Ok(Opened {
+            connection,
+            lock,
+            path,
+            version,
+        }),
+        Ok(Health::Foreign) => Err(OpenError::Foreign { path }),
+        Ok(Health::Damaged(detail)) => {
+            drop(connection);
+            Err(aside(directory, &path, stamp, detail))
+        }
+        Err(error) => {
+            let error = failure(&connection, directory, &path, error);
+            drop(connection);
+            match error {
+                Failure::Damaged(detail) => Err(aside(directory, &path, stamp, detail)),
+                Failure::Told(error) => Err(error),
+            }
+        }
+    }
+}
+
+enum Health {
+    Good(u32),
+    Foreign,
+    Damaged(String),
+}
+
+/// Looks at the file before anything is written to it, then sets the connection up.
+fn prepare(connection: &Connection, check: bool) -> rusqlite::Result<Health> {
+    // A damaged file is evidence: closing it must not write the log into it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    // In KiB when negative.
+    connection.pragma_update(None, "cache_size", -2048)?;
+
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i64 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let new = version == 0 && application == 0 && tables == 0;
+    if !new && application != schema::APPLICATION_ID {
+        return Ok(Health::Foreign);
+    }
+    // A newer schema may hold what this SQLite does not understand: its version is what to tell.
+    if check && version <= schema::NEWEST {
+        let found: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+        if found != "ok" {
+            return Ok(Health::Damaged(found.replace('\n', " ")));
+        }
+    }
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    if version > schema::NEWEST {
+        return Ok(Health::Good(version));
+    }
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // After a burst the log shrinks to this many bytes again.
+    connection.pragma_update_and_check(None, "journal_size_limit", 4 << 20, |_| Ok(()))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(Health::Good(version))
+}
+
+/// What an error of SQLite's at start means.
+pub(super) enum Failure {
+    Damaged(String),
+    Told(OpenError),
+}
+
+pub(super) fn failure(
+    connection: &Connection,
+    directory: &Path,
+    path: &Path,
+    error: rusqlite::Error,
+) -> Failure {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            Failure::Damaged(error.to_string())
+        }
+        _ if thread::no_room(connection) => Failure::Told(OpenError::Full {
+            path: directory.to_owned(),
+        }),
+        _ => Failure::Told(OpenError::Other {
+            path: path.to_owned(),
+            cause: error.to_string(),
+        }),
+    }
+}
+
+fn aside(directory: &Path, path: &Path, stamp: &str, detail: String) -> OpenError {
+    match files::set_aside(directory, stamp) {
+        Ok(kept) => OpenError::Corrupt {
+            path: path.to_owned(),
+            kept,
+            detail,
+        },
+        Err(cause) => OpenError::CorruptInPlace {
+            path: path.to_owned(),
+            detail,
+            cause,
+        },
+    }
+}

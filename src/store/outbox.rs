@@ -1,0 +1,598 @@
+//! What goes out: a row first, then the wire.
+//!
+//! Every change of a row goes through [`Tx::out_change`], so that these rules stand in one place:
+//! - Content that changes while an earlier revision is on the wire leaves the row in `Sending`; the end of that
+//!   call decides. So one row is never on the wire twice.
+//! - Where the message is unwanted and Telegram has none that we know of, there is nothing to do: `Done`.
+//!
+//! Which rows are due stands in `outbox_due.rs`.
+
+use rusqlite::{Row, params};
+
+use super::{
+    columns::Natural,
+    error::StoreError,
+    rows::{OutCounts, OutRow, OutState, OutboxId, Slot, Target, Urgency, Wanted},
+    tx::Tx,
+};
+use crate::core::{Millis, ids::TurnId, text::Shown};
+
+/// Most characters of an error that are kept.
+const ERROR_CHARS: usize = 300;
+
+/// Columns in the order in which [`stored`] reads them.
+macro_rules! out_columns {
+    () => {
+        "id, kind, chat_id, thread_id, callback_id, turn, number, urgency, body, revision, sent_revision, \
+         wire_revision, wire_gone, message_id, state, ambiguous, plain, attempts, not_before, last_error, \
+         created_at, waiting_since, done_at"
+    };
+}
+pub(super) use out_columns;
+
+/// A row with what only the store needs of it.
+pub(super) struct Stored {
+    pub(super) row: OutRow,
+    /// Revision that went to the wire last.
+    wire_revision: i64,
+    /// Whether that was the deletion of the message.
+    wire_gone: bool,
+    /// Since when it waits, where it does.
+    waiting_since: Millis,
+    done_at: Option<Millis>,
+}
+
+impl Stored {
+    fn over(&self) -> bool {
+        matches!(self.row.state, OutState::Done | OutState::Rejected)
+    }
+
+    fn is_press(&self) -> bool {
+        matches!(self.row.wanted, Wanted::PressAnswer { .. })
+    }
+
+    /// Whether what is on the wire is the first send of a message.
+    fn first_send(&self) -> bool {
+        !self.wire_gone && self.row.message_id.is_none() && !self.is_press()
+    }
+
+    /// The call in flight, if there is one, is over without a result that counts.
+    fn back_to_pending(&mut self) {
+        self.row.state = OutState::Pending;
+    }
+
+    /// Other content is wanted. `keep_deadline`: whether `not_before` is a deadline of Telegram's.
+    fn want(&mut self, wanted: Wanted, urgency: Urgency, keep_deadline: bool) {
+        let unsent = !self.over() && self.row.message_id.is_none();
+        self.row.urgency = if unsent {
+            urgency.min(self.row.urgency)
+        } else {
+            urgency
+        };
+        self.row.wanted = wanted;
+        self.row.revision += 1;
+        self.row.attempts = 0;
+        self.row.last_error = None;
+        if !keep_deadline {
+            self.row.not_before = 0;
+        }
+        if self.row.state != OutState::Sending {
+            self.row.state = OutState::Pending;
+        }
+    }
+
+    /// A try of the present revision failed.
+    fn failed(&mut self, error: &str, not_before: Millis) {
+        let stale = self.row.state == OutState::Sending && self.wire_revision != self.row.revision;
+        if !stale {
+            self.row.attempts += 1;
+        }
+        self.row.not_before = not_before;
+        self.row.last_error = Some(one_line(error));
+        self.back_to_pending();
+    }
+}
+
+pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let kind: String = row.get(1)?;
+    let wanted = match kind.as_str() {
+        "show" => {
+            let body: String = row.get(8)?;
+            Wanted::Show(serde_json::from_str(&body).map_err(|error| {
+                rusqlite::Error::FromSqlConversionFailure(
+                    8,
+                    rusqlite::types::Type::Text,
+                    Box::new(error),
+                )
+            })?)
+        }
+        "press" => Wanted::PressAnswer {
+            callback_id: row.get(4)?,
+            text: row.get(8)?,
+        },
+        _ => Wanted::Gone,
+    };
+    let turn: Option<TurnId> = row.get(5)?;
+    let number: Option<i64> = row.get(6)?;
+    Ok(Stored {
+        row: OutRow {
+            id: row.get(0)?,
+            target: Target {
+                chat_id: row.get::<_, Option<i64>>(2)?.unwrap_or(0),
+                thread_id: row.get(3)?,
+            },
+            slot: turn.zip(number).map(|(turn, number)| Slot { turn, number }),
+            urgency: row.get(7)?,
+            wanted,
+            revision: row.get(9)?,
+            sent_revision: row.get(10)?,
+            message_id: row.get(13)?,
+            state: row.get(14)?,
+            ambiguous: row.get(15)?,
+            plain: row.get(16)?,
+            attempts: row.get(17)?,
+            not_before: row.get(18)?,
+            last_error: row.get(19)?,
+            created_at: row.get(20)?,
+        },
+        wire_revision: row.get(11)?,
+        wire_gone: row.get(12)?,
+        waiting_since: row.get(21)?,
+        done_at: row.get(22)?,
+    })
+}
+
+/// Kind and body as they stand in the columns.
+fn body(wanted: &Wanted) -> Result<(&'static str, Option<String>), StoreError> {
+    Ok(match wanted {
+        Wanted::Show(shown) => (
+            "show",
+            Some(
+                serde_json::to_string(shown)
+                    .map_err(|error| StoreError::Other(format!("message: {error}")))?,
+            ),
+        ),
+        Wanted::Gone => ("gone", None),
+        Wanted::PressAnswer { text, .. } => ("press", Some(text.clone())),
+    })
+}
+
+fn one_line(error: &str) -> String {
+    error
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(ERROR_CHARS)
+        .collect()
+}
+
+impl Tx<'_> {
+    /// This is to be shown. With a slot that has a row, the content of that row is replaced where it differs
+    /// (revision + 1, to be done again, also after a refusal; a deadline of Telegram's stays); what was refused is not
+    /// tried again unchanged. Where the message once went is not changed by `target`. Else it is a new message.
+    ///
+    /// # Errors
+    /// The slot's turn is not there; the database's.
+    pub fn out_show(
+        &self,
+        target: Target,
+        slot: Option<Slot>,
+        urgency: Urgency,
+        shown: &Shown,
+        now: Millis,
+    ) -> Result<OutboxId, StoreError> {
+        let wanted = Wanted::Show(shown.clone());
+        if let Some(there) = slot.map(|slot| self.out_slot(slot)).transpose()?.flatten() {
+            let deadline = self.out_deadline(&there)?;
+            self.out_change(there.id, Some(now), |stored| {
+                if stored.row.wanted != wanted {
+                    stored.want(wanted, urgency, deadline);
+                } else if !stored.over() {
+                    stored.row.urgency = urgency.min(stored.row.urgency);
+                }
+            })?;
+            return Ok(there.id);
+        }
+        let (_, body) = body(&wanted)?;
+        let id = self.insert(
+            "INSERT INTO outbox (kind, chat_id, thread_id, turn, number, urgency, body, revision, sent_revision,
+                 wire_revision, wire_gone, state, ambiguous, plain, attempts, not_before, created_at, waiting_since)
+             VALUES ('show', ?1, ?2, ?3, ?4, ?5, ?6, 1, 0, 0, 0, 'pending', 0, 0, 0, 0, ?7, ?7)",
+            params![
+                target.chat_id,
+                target.thread_id,
+                slot.map(|slot| slot.turn),
+                slot.map(|slot| slot.number),
+                urgency,
+                body,
+                now
+            ],
+        )?;
+        self.touch_outbox();
+        Ok(OutboxId(id))
+    }
+
+    /// Whether a row's `not_before` is a deadline that Telegram set.
+    fn out_deadline(&self, row: &OutRow) -> Result<bool, StoreError> {
+        self.only(
+            "SELECT ifnull(max(until) >= ?2, 0) FROM rate_limits WHERE scope IN ('all', 'chat:' || ?1)",
+            [row.target.chat_id, row.not_before],
+            |row| row.get(0),
+        )
+    }
+
+    /// The press of a button is to be answered. `text`: at most 200 characters; may be empty.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_press(
+        &self,
+        callback_id: &str,
+        text: &str,
+        now: Millis,
+    ) -> Result<OutboxId, StoreError> {
+        let id = self.insert(
+            "INSERT INTO outbox (kind, callback_id, urgency, body, revision, sent_revision, wire_revision, wire_gone,
+                 state, ambiguous, plain, attempts, not_before, created_at, waiting_since)
+             VALUES ('press', ?1, ?2, ?3, 1, 0, 0, 0, 'pending', 0, 0, 0, 0, ?4, ?4)",
+            params![callback_id, Urgency::Press, text, now],
+        )?;
+        self.touch_outbox();
+        Ok(OutboxId(id))
+    }
+
+    /// The messages of the turn with numbers in `from_number..below` are not wanted any more. One that never went
+    /// to the wire is deleted; any other becomes [`Wanted::Gone`].
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_retract(
+        &self,
+        turn: TurnId,
+        from_number: i64,
+        below: i64,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let rows = self.all(
+            concat!(
+                "SELECT ",
+                out_columns!(),
+                " FROM outbox WHERE turn = ?1 AND number >= ?2 AND number < ?3"
+            ),
+            params![turn, from_number, below],
+            stored,
+        )?;
+        for Stored { row, .. } in rows {
+            if row.wanted == Wanted::Gone {
+                continue;
+            }
+            // One that ended ambiguously may be there: its row stays as the record of that.
+            let never_sent = row.message_id.is_none() && row.ambiguous == 0;
+            if never_sent && row.state != OutState::Sending {
+                self.change("DELETE FROM outbox WHERE id = ?1", [row.id])?;
+                self.touch_outbox();
+            } else {
+                let deadline = self.out_deadline(&row)?;
+                self.out_change(row.id, Some(now), |stored| {
+                    stored.want(Wanted::Gone, Urgency::Message, deadline);
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// At start, before anything is sent: what was on the wire when the daemon died is to be done again. Returns how
+    /// many of these were first sends, which may have arrived and are marked as ambiguous.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_recover(&self, now: Millis) -> Result<u64, StoreError> {
+        let sending: Vec<OutboxId> = self.all(
+            "SELECT id FROM outbox WHERE state = 'sending' ORDER BY id",
+            [],
+            |row| row.get(0),
+        )?;
+        let mut ambiguous = 0;
+        for id in sending {
+            self.out_change(id, Some(now), |stored| {
+                if stored.first_send() {
+                    stored.row.ambiguous += 1;
+                    ambiguous += 1;
+                }
+                stored.back_to_pending();
+            })?;
+        }
+        Ok(ambiguous)
+    }
+
+    /// The row goes to the wire now, with this revision. `false`: it is not there any more, has changed, or is on the
+    /// wire already; then nothing must be sent, [`Tx::out_due`] tells what is to be done instead.
+    ///
+    /// Until one of `out_sent`, `out_ambiguous`, `out_later`, `out_rejected`, `out_plain`, `out_anew` is committed,
+    /// no other message of the chat is due; a caller whose transaction fails (disk full) must try it again.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_sending(&self, id: OutboxId, revision: i64) -> Result<bool, StoreError> {
+        let changed = self.change(
+            "UPDATE outbox SET state = 'sending', wire_revision = revision, wire_gone = (kind = 'gone')
+             WHERE id = ?1 AND revision = ?2 AND state = 'pending'",
+            params![id, revision],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Telegram has taken this revision. The row is done if that is still the newest one, else it waits again.
+    /// `message_id`: where Telegram told one; after a deletion none is known any more.
+    ///
+    /// # Errors
+    /// No such row; the database's.
+    pub fn out_sent(
+        &self,
+        id: OutboxId,
+        revision: i64,
+        message_id: Option<i64>,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        self.out_change(id, Some(now), |stored| {
+            let deleted = if stored.row.state == OutState::Sending {
+                stored.wire_gone
+            } else {
+                stored.row.wanted == Wanted::Gone
+            };
+            let row = &mut stored.row;
+            if deleted {
+                row.message_id = None;
+                row.sent_revision = 0;
+            } else {
+                row.message_id = message_id.or(row.message_id);
+                row.sent_revision = revision.clamp(0, row.revision);
+            }
+            row.last_error = None;
+            row.not_before = 0;
+            if revision == row.revision {
+                row.state = OutState::Done;
+                row.attempts = 0;
+            } else {
+                row.state = OutState::Pending;
+                stored.waiting_since = now;
+            }
+        })
+    }
+
+    /// It may or may not have been done: to be repeated. Counted where it was the first send of a message, which is
+    /// from then on shown with a mark.
+    ///
+    /// # Errors
+    /// No such row; the database's.
+    pub fn out_ambiguous(
+        &self,
+        id: OutboxId,
+        error: &str,
+        not_before: Millis,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        self.out_change(id, Some(now), |stored| {
+            if stored.over() {
+                return;
+            }
+            if stored.first_send() {
+                stored.row.ambiguous += 1;
+            }
+            stored.failed(error, not_before);
+        })
+    }
+
+    /// It was certainly not done: to be repeated from `not_before` on.
+    ///
+    /// # Errors
+    /// No such row; the database's.
+    pub fn out_later(
+        &self,
+        id: OutboxId,
+        error: &str,
+        not_before: Millis,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        self.out_change(id, Some(now), |stored| {
+            if !stored.over() {
+                stored.failed(error, not_before);
+            }
+        })
+    }
+
+    /// Telegram refused it: not to be repeated as it is. Content that has come in the meantime is tried.
+    ///
+    /// # Errors
+    /// No such row; the database's.
+    pub fn out_rejected(&self, id: OutboxId, error: &str, now: Millis) -> Result<(), StoreError> {
+        self.out_change(id, Some(now), |stored| {
+            let newer = stored.row.state == OutState::Sending
+                && stored.wire_revision != stored.row.revision;
+            stored.row.last_error = Some(one_line(error));
+            stored.row.state = if newer {
+                OutState::Pending
+            } else if stored.row.wanted == Wanted::Gone && stored.row.message_id.is_none() {
+                OutState::Done
+            } else {
+                OutState::Rejected
+            };
+        })
+    }
+
+    /// Its entities were refused: it goes as plain text from now on, at once.
+    ///
+    /// # Errors
+    /// No such row; the database's.
+    pub fn out_plain(&self, id: OutboxId) -> Result<(), StoreError> {
+        self.out_change(id, None, |stored| {
+            stored.row.plain = true;
+            stored.back_to_pending();
+        })
+    }
+
+    /// Its message is gone: it is to be sent as a new one.
+    ///
+    /// # Errors
+    /// No such row; the database's.
+    pub fn out_anew(&self, id: OutboxId) -> Result<(), StoreError> {
+        self.out_change(id, None, |stored| {
+            stored.row.message_id = None;
+            stored.row.sent_revision = 0;
+            stored.back_to_pending();
+        })
+    }
+
+    /// Reads a row, changes it, keeps its rules, writes it. Without a time the row keeps the one it has.
+    pub(super) fn out_change(
+        &self,
+        id: OutboxId,
+        now: Option<Millis>,
+        change: impl FnOnce(&mut Stored),
+    ) -> Result<(), StoreError> {
+        let mut stored = self
+            .first(
+                concat!("SELECT ", out_columns!(), " FROM outbox WHERE id = ?1"),
+                [id],
+                stored,
+            )?
+            .ok_or_else(|| StoreError::Other(format!("there is no row {} in the outbox", id.0)))?;
+        let now = now.unwrap_or(stored.waiting_since);
+        let was_over = stored.over();
+        change(&mut stored);
+        let row = &mut stored.row;
+        if row.state == OutState::Pending && row.wanted == Wanted::Gone && row.message_id.is_none()
+        {
+            row.state = OutState::Done;
+        }
+        if stored.over() {
+            stored.done_at = stored.done_at.or(Some(now));
+        } else {
+            stored.done_at = None;
+            if was_over {
+                stored.waiting_since = now;
+            }
+        }
+        let Stored {
+            row,
+            waiting_since,
+            done_at,
+            ..
+        } = stored;
+        let (kind, body) = body(&row.wanted)?;
+        let chat_id = (kind != "press").then_some(row.target.chat_id);
+        self.change(
+            "UPDATE outbox SET kind = ?2, chat_id = ?3, thread_id = ?4, urgency = ?5, body = ?6, revision = ?7,
+                 sent_revision = ?8, message_id = ?9, state = ?10, ambiguous = ?11, plain = ?12, attempts = ?13,
+                 not_before = ?14, last_error = ?15, waiting_since = ?16, done_at = ?17
+             WHERE id = ?1",
+            params![
+                row.id,
+                kind,
+                chat_id,
+                row.target.thread_id,
+                row.urgency,
+                body,
+                row.revision,
+                row.sent_revision,
+                row.message_id,
+                row.state,
+                row.ambiguous,
+                row.plain,
+                row.attempts,
+                row.not_before,
+                row.last_error,
+                waiting_since,
+                done_at
+            ],
+        )?;
+        self.touch_outbox();
+        Ok(())
+    }
+
+    /// The row with this id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_row(&self, id: OutboxId) -> Result<Option<OutRow>, StoreError> {
+        self.first(
+            concat!("SELECT ", out_columns!(), " FROM outbox WHERE id = ?1"),
+            [id],
+            |row| stored(row).map(|stored| stored.row),
+        )
+    }
+
+    /// The row of a slot.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_slot(&self, slot: Slot) -> Result<Option<OutRow>, StoreError> {
+        self.first(
+            concat!(
+                "SELECT ",
+                out_columns!(),
+                " FROM outbox WHERE turn = ?1 AND number = ?2"
+            ),
+            params![slot.turn, slot.number],
+            |row| stored(row).map(|stored| stored.row),
+        )
+    }
+
+    /// The row whose message this is.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_at(&self, chat_id: i64, message_id: i64) -> Result<Option<OutRow>, StoreError> {
+        self.first(
+            concat!(
+                "SELECT ",
+                out_columns!(),
+                " FROM outbox WHERE chat_id = ?1 AND message_id = ?2 ORDER BY id DESC LIMIT 1"
+            ),
+            [chat_id, message_id],
+            |row| stored(row).map(|stored| stored.row),
+        )
+    }
+
+    /// How many rows are to be done or on the wire, and since when the oldest of them waits.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_backlog(&self) -> Result<(u64, Option<Millis>), StoreError> {
+        self.only(
+            "SELECT count(*), min(waiting_since) FROM outbox WHERE done_at IS NULL",
+            [],
+            |row| Ok((row.get::<_, Natural>(0)?.0, row.get(1)?)),
+        )
+    }
+
+    /// What went wrong among the rows that are kept.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_counts(&self) -> Result<OutCounts, StoreError> {
+        self.only(
+            "SELECT (SELECT ifnull(sum(ambiguous), 0) FROM outbox WHERE ambiguous > 0),
+                    (SELECT count(*) FROM outbox WHERE state = 'rejected')",
+            [],
+            |row| {
+                Ok(OutCounts {
+                    ambiguous: row.get::<_, Natural>(0)?.0,
+                    rejected: row.get::<_, Natural>(1)?.0,
+                })
+            },
+        )
+    }
+
+    /// Deletes rows that were done or refused before `before`, where their turn is over; returns how many.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_prune(&self, before: Millis) -> Result<u64, StoreError> {
+        let deleted = self.change(
+            "DELETE FROM outbox WHERE done_at IS NOT NULL AND done_at < ?1
+             AND NOT EXISTS (SELECT 1 FROM turns WHERE turns.id = outbox.turn AND turns.ended_at IS NULL)",
+            [before],
+        )?;
+        Ok(deleted as u64)
+    }
+}

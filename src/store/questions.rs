@@ -1,0 +1,117 @@
+//! Questions of the agent that wait, or waited, for a person.
+
+use rusqlite::{Row, params};
+
+use super::{error::StoreError, rows::QuestionRow, tx::Tx};
+use crate::core::{
+    Millis,
+    event::Question,
+    ids::{RunId, TurnId},
+};
+
+fn question(row: &Row<'_>) -> rusqlite::Result<QuestionRow> {
+    let json: String = row.get(3)?;
+    Ok(QuestionRow {
+        id: row.get(0)?,
+        turn: row.get(1)?,
+        run: row.get(2)?,
+        question: serde_json::from_str(&json).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(
+                3,
+                rusqlite::types::Type::Text,
+                Box::new(error),
+            )
+        })?,
+        asked_at: row.get(4)?,
+        answer: row.get(5)?,
+    })
+}
+
+impl Tx<'_> {
+    /// Notes a question; returns its id, which stands in the buttons. One that is open already under the same
+    /// request id keeps its row.
+    ///
+    /// # Errors
+    /// No such turn or run; the database's.
+    pub fn question_add(
+        &self,
+        turn: TurnId,
+        run: &RunId,
+        question: &Question,
+        now: Millis,
+    ) -> Result<i64, StoreError> {
+        let open = self.first(
+            "SELECT id FROM questions WHERE run = ?1 AND request_id = ?2 AND answer IS NULL",
+            params![run, question.request_id],
+            |row| row.get(0),
+        )?;
+        if let Some(id) = open {
+            return Ok(id);
+        }
+        let json = serde_json::to_string(question)
+            .map_err(|error| StoreError::Other(format!("question: {error}")))?;
+        self.insert(
+            "INSERT INTO questions (turn, run, request_id, question, asked_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![turn, run, question.request_id, json, now],
+        )
+    }
+
+    /// The question with this id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn question(&self, id: i64) -> Result<Option<QuestionRow>, StoreError> {
+        self.first(
+            "SELECT id, turn, run, question, asked_at, answer FROM questions WHERE id = ?1",
+            [id],
+            question,
+        )
+    }
+
+    /// Questions of the turn without an answer, by id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn questions_open(&self, turn: TurnId) -> Result<Vec<QuestionRow>, StoreError> {
+        self.all(
+            "SELECT id, turn, run, question, asked_at, answer FROM questions
+             WHERE turn = ?1 AND answer IS NULL ORDER BY id",
+            [turn],
+            question,
+        )
+    }
+
+    /// The newest question of the run with this request id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn question_by_request(
+        &self,
+        run: &RunId,
+        request_id: &str,
+    ) -> Result<Option<QuestionRow>, StoreError> {
+        self.first(
+            "SELECT id, turn, run, question, asked_at, answer FROM questions
+             WHERE run = ?1 AND request_id = ?2 ORDER BY id DESC LIMIT 1",
+            params![run, request_id],
+            question,
+        )
+    }
+
+    /// Stores the answer; `false` if there was one already, or no such question.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn question_answered(
+        &self,
+        id: i64,
+        answer_json: &str,
+        now: Millis,
+    ) -> Result<bool, StoreError> {
+        let changed = self.change(
+            "UPDATE questions SET answer = ?2, answered_at = ?3 WHERE id = ?1 AND answer IS NULL",
+            params![id, answer_json, now],
+        )?;
+        Ok(changed == 1)
+    }
+}

@@ -1,0 +1,646 @@
+//! Every method but those of the outbox, which has a file of its own.
+
+use super::*;
+use crate::{
+    core::event::Question,
+    store::rows::{AuditEntry, RawUpdate, SessionMetadata, TurnEnd, Verdict},
+};
+
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+fn update(update_id: i64, raw: &str) -> RawUpdate {
+    RawUpdate {
+        update_id,
+        raw: raw.to_owned(),
+    }
+}
+
+#[test]
+fn the_inbox_takes_each_update_once_and_in_order() {
+    let db = Db::new();
+    let first =
+        db.tx(|tx| tx.inbox_add(7, &[update(10, "a"), update(11, "b"), update(10, "a")], 1));
+    assert_eq!(first.len(), 2);
+    assert!(first[0] < first[1]);
+    // The same batch again (not confirmed before a crash), with one more.
+    let again =
+        db.tx(|tx| tx.inbox_add(7, &[update(10, "a"), update(11, "b"), update(12, "c")], 2));
+    assert_eq!(again.len(), 1);
+    // Ids that fell back: the same id with other content is new, and comes after what was there.
+    let fallen = db.tx(|tx| tx.inbox_add(7, &[update(10, "other"), update(3, "low")], 3));
+    assert_eq!(fallen.len(), 2);
+    // Another bot has ids of its own.
+    assert_eq!(db.tx(|tx| tx.inbox_add(8, &[update(10, "a")], 3)).len(), 1);
+
+    let pending = db.tx(|tx| tx.inbox_pending(100));
+    let seen: Vec<_> = pending
+        .iter()
+        .map(|row| (row.bot_id, row.update_id, row.raw.as_str(), row.received_at))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (7, 10, "a", 1),
+            (7, 11, "b", 1),
+            (7, 12, "c", 2),
+            (7, 10, "other", 3),
+            (7, 3, "low", 3),
+            (8, 10, "a", 3)
+        ]
+    );
+    assert_eq!(db.tx(|tx| tx.inbox_pending(2)).len(), 2);
+    assert_eq!(db.tx(|tx| tx.inbox_backlog()), (6, Some(1)));
+}
+
+#[test]
+fn an_update_keeps_its_text_to_the_letter() {
+    let db = Db::new();
+    let raws = [
+        r#"{"text":"\ud83d lone"}"#.to_owned(),
+        "nul \0 inside".to_owned(),
+        "x".repeat(64 * 1024),
+        String::new(),
+    ];
+    for (n, raw) in raws.iter().enumerate() {
+        let (n, raw) = (i64::try_from(n).unwrap(), raw.clone());
+        db.tx(move |tx| tx.inbox_add(7, &[RawUpdate { update_id: n, raw }], 1));
+    }
+    let db = db.reopen();
+    let kept: Vec<_> = db
+        .tx(|tx| tx.inbox_pending(100))
+        .into_iter()
+        .map(|row| row.raw)
+        .collect();
+    assert_eq!(kept, raws);
+}
+
+#[test]
+fn an_update_is_acted_on_once() {
+    let db = Db::new();
+    let ids = db.tx(|tx| tx.inbox_add(7, &[update(1, "a"), update(2, "b")], 10));
+    let (a, b) = (ids[0], ids[1]);
+    db.tx(move |tx| tx.inbox_done(a, Verdict::Command, 20));
+    let twice = db.try_tx(move |tx| {
+        tx.setting_set("effect", "twice", 1)?;
+        tx.inbox_done(a, Verdict::Prompt, 21)
+    });
+    assert!(matches!(twice, Err(StoreError::Other(_))), "{twice:?}");
+    assert_eq!(db.tx(|tx| tx.setting("effect")), None);
+    let absent = db.try_tx(|tx| tx.inbox_done(InboxId(99), Verdict::Prompt, 21));
+    assert!(matches!(absent, Err(StoreError::Other(_))));
+    let pending = db.tx(|tx| tx.inbox_pending(9));
+    assert_eq!(pending.iter().map(|row| row.id).collect::<Vec<_>>(), [b]);
+    assert_eq!(db.tx(|tx| tx.inbox_backlog()), (1, Some(10)));
+}
+
+#[test]
+fn pruning_the_inbox_keeps_what_is_still_needed() {
+    let db = Db::new();
+    let left = db.tx(|tx| {
+        let ids = tx.inbox_add(
+            7,
+            &[
+                update(1, "pending"),
+                update(2, "refused"),
+                update(3, "unreadable"),
+                update(4, "part of an open turn"),
+                update(5, "part of a turn that is over"),
+                update(6, "fresh"),
+            ],
+            0,
+        )?;
+        tx.inbox_done(ids[1], Verdict::Refused, 10)?;
+        tx.inbox_done(ids[2], Verdict::Unreadable, 10)?;
+        for (n, over) in [(3, false), (4, true)] {
+            tx.inbox_done(ids[n], Verdict::Prompt, 10)?;
+            let (_, turn) = turn_of(tx, 1)?;
+            tx.turn_part_add(turn, &part(ids[n].0, "text"))?;
+            if over {
+                tx.turn_state(turn, TurnState::Discarded, 11)?;
+            }
+        }
+        tx.inbox_done(ids[5], Verdict::Ignored, 500)?;
+        assert_eq!(tx.inbox_prune(500)?, 2);
+        // Seen 30 days later the unreadable one goes, too, with the fresh one; what is needed stays.
+        assert_eq!(tx.inbox_prune(30 * DAY + 10)?, 1);
+        assert_eq!(tx.inbox_prune(30 * DAY + 11)?, 1);
+        // Ids are not given twice.
+        let next = tx.inbox_add(7, &[update(9, "next")], 0)?;
+        assert!(next[0] > ids[5]);
+        tx.inbox_done(ids[0], Verdict::Command, 1)?;
+        tx.inbox_backlog()
+    });
+    assert_eq!(left, (1, Some(0)));
+}
+
+#[test]
+fn the_poll_offset_may_fall() {
+    let db = Db::new();
+    assert_eq!(db.tx(|tx| tx.poll_offset(7)), None);
+    db.tx(|tx| tx.set_poll_offset(7, 100));
+    db.tx(|tx| tx.set_poll_offset(8, 5));
+    db.tx(|tx| tx.set_poll_offset(7, 3));
+    let db = db.reopen();
+    assert_eq!(db.tx(|tx| tx.poll_offset(7)), Some(3));
+    assert_eq!(db.tx(|tx| tx.poll_offset(8)), Some(5));
+}
+
+#[test]
+fn a_conversation_is_made_once_per_key() {
+    let db = Db::new();
+    let first = db.tx(|tx| tx.conversation_open(&key(1), 10));
+    assert_eq!(db.tx(|tx| tx.conversation_open(&key(1), 99)), first);
+    let topic = ConversationKey {
+        thread_id: 4,
+        ..key(1)
+    };
+    let other = db.tx(move |tx| tx.conversation_open(&topic, 11));
+    assert_ne!(other.id, first.id);
+    assert_eq!(other.key, topic);
+    let id = first.id;
+    assert_eq!(db.tx(move |tx| tx.conversation(id)), Some(first));
+    assert_eq!(db.tx(|tx| tx.conversation(ConversationId(99))), None);
+    assert_eq!(db.tx(|tx| tx.conversation_count()), 2);
+}
+
+#[test]
+fn conversations_with_work_have_an_open_turn_or_a_live_run() {
+    let db = Db::new();
+    let with = db.tx(|tx| {
+        let idle = tx.conversation_open(&key(1), 1)?;
+        let (over, turn) = turn_of(tx, 2)?;
+        tx.turn_state(turn, TurnState::Discarded, 2)?;
+        let (open, _) = turn_of(tx, 3)?;
+        let live = tx.conversation_open(&key(4), 1)?;
+        tx.run_add(&new_run(run_id(4), live.id, uuid(4)))?;
+        let ended = tx.conversation_open(&key(5), 1)?;
+        tx.run_add(&new_run(run_id(5), ended.id, uuid(5)))?;
+        tx.run_ended(&run_id(5), RunStatus::Completed, None, 9)?;
+        let with = tx.conversations_with_work()?;
+        assert!(
+            !with
+                .iter()
+                .any(|c| [idle.id, over, ended.id].contains(&c.id))
+        );
+        assert_eq!(
+            with.iter().map(|c| c.id).collect::<Vec<_>>(),
+            [open, live.id]
+        );
+        Ok(with.len())
+    });
+    assert_eq!(with, 2);
+}
+
+#[test]
+fn a_person_has_the_name_that_was_seen_last() {
+    let db = Db::new();
+    assert_eq!(db.tx(|tx| tx.person_name(1)), None);
+    db.tx(|tx| tx.person_seen(1, "Ann", 1));
+    db.tx(|tx| tx.person_seen(1, "Ann B.", 2));
+    assert_eq!(db.tx(|tx| tx.person_name(1)).as_deref(), Some("Ann B."));
+}
+
+#[test]
+fn one_session_of_a_conversation_is_current() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let one = tx.conversation_open(&key(1), 1)?.id;
+        let two = tx.conversation_open(&key(2), 1)?.id;
+        assert_eq!(tx.session_current(one)?, None);
+        let first = tx.session_start(one, uuid(1), 5)?;
+        assert_eq!((first.created_at, first.last_used), (5, 5));
+        assert_eq!(tx.session_current(one)?, Some(first));
+        tx.session_start(two, uuid(2), 5)?;
+
+        let facts = SessionMetadata {
+            begun: true,
+            total_cost_usd: 0.1 + 0.2,
+            model: Some("m \"quoted\"".to_owned()),
+        };
+        tx.session_metadata(uuid(1), &facts)?;
+        tx.session_used(uuid(1), 6)?;
+        tx.session_start(one, uuid(3), 7)?;
+        assert_eq!(tx.session_current(one)?.unwrap().session_id, uuid(3));
+        // Back to an earlier one, with its facts.
+        let back = tx.session_start(one, uuid(1), 8)?;
+        assert_eq!(
+            (back.metadata, back.created_at, back.last_used),
+            (facts, 5, 8)
+        );
+
+        tx.session_forget(one)?;
+        assert_eq!(tx.session_current(one)?, None);
+        assert_eq!(tx.session_current(two)?.unwrap().session_id, uuid(2));
+        Ok(())
+    });
+    let foreign = db.try_tx(|tx| tx.session_start(ConversationId(2), uuid(1), 9));
+    assert!(matches!(foreign, Err(StoreError::Other(_))), "{foreign:?}");
+    // That failure took back the forgetting of the current one as well.
+    let current = db.tx(|tx| tx.session_current(ConversationId(2)));
+    assert_eq!(current.unwrap().session_id, uuid(2));
+    assert!(db.try_tx(|tx| tx.session_used(uuid(77), 1)).is_err());
+    assert!(
+        db.try_tx(|tx| tx.session_metadata(uuid(77), &SessionMetadata::default()))
+            .is_err()
+    );
+}
+
+#[test]
+fn a_cost_that_is_not_a_number_does_not_spoil_a_session() {
+    let db = Db::new();
+    let facts = db.tx(|tx| {
+        let one = tx.conversation_open(&key(1), 1)?.id;
+        tx.session_start(one, uuid(1), 5)?;
+        let facts = SessionMetadata {
+            begun: true,
+            total_cost_usd: f64::NAN,
+            model: None,
+        };
+        tx.session_metadata(uuid(1), &facts)?;
+        tx.session_current(one)
+    });
+    let facts = facts.unwrap().metadata;
+    assert!(facts.begun);
+    assert!(facts.total_cost_usd.abs() < f64::EPSILON);
+}
+
+#[test]
+fn a_turn_goes_its_way() {
+    let db = Db::new();
+    let (conversation, id) = db.tx(|tx| {
+        let conversation = tx.conversation_open(&key(1), 1)?.id;
+        let new = NewTurn {
+            uuid: Some(uuid(1)),
+            parts: vec![part(1, "one"), part(2, "two")],
+            ..new_turn(conversation)
+        };
+        Ok((conversation, tx.turn_add(&new, 10)?))
+    });
+    db.tx(move |tx| {
+        tx.turn_part_add(id, &part(3, "three"))?;
+        assert!(tx.turn_part_replace(conversation, 20, "TWO")?);
+        assert!(!tx.turn_part_replace(conversation, 99, "?")?);
+        assert!(!tx.turn_part_replace(ConversationId(99), 20, "?")?);
+        assert_eq!((tx.turns_waiting()?, tx.turns_running()?), (1, 0));
+        Ok(())
+    });
+    let row = db.tx(move |tx| tx.turn(id)).unwrap();
+    assert_eq!(row.uuid, Some(uuid(1)));
+    assert_eq!(row.state, TurnState::Collecting);
+    assert_eq!(row.created_at, 10);
+    let texts: Vec<_> = row.parts.iter().map(|part| part.text.as_str()).collect();
+    assert_eq!(texts, ["one", "TWO", "three"]);
+    assert_eq!(row.parts[2], part(3, "three"));
+
+    db.tx(move |tx| {
+        tx.turn_state(id, TurnState::Queued, 11)?;
+        // Its window is closed: an edit comes too late, a part that was cut off does not.
+        assert!(!tx.turn_part_replace(conversation, 20, "late")?);
+        tx.turn_part_add(id, &part(4, "four"))?;
+        tx.run_add(&new_run(run_id(1), conversation, uuid(50)))?;
+        tx.turn_submitted(id, &run_id(1), uuid(2), "{\"m\":1}", 12)?;
+        assert_eq!((tx.turns_waiting()?, tx.turns_running()?), (0, 1));
+        tx.turn_machine(id, "{\"m\":2}")
+    });
+    // The prompt is with the agent: a part would be lost.
+    assert!(
+        db.try_tx(move |tx| tx.turn_part_add(id, &part(5, "five")))
+            .is_err()
+    );
+    let row = db.tx(move |tx| tx.turn(id)).unwrap();
+    assert_eq!(row.state, TurnState::Submitted);
+    assert_eq!(row.uuid, Some(uuid(2)));
+    assert_eq!(row.run, Some(run_id(1)));
+    assert_eq!(row.machine.as_deref(), Some("{\"m\":2}"));
+    assert_eq!(row.submitted_at, Some(12));
+
+    db.tx(move |tx| tx.turn_requeued(id, uuid(3), 13));
+    let row = db.tx(move |tx| tx.turn(id)).unwrap();
+    assert_eq!(
+        (row.state, row.uuid, row.run, row.machine, row.submitted_at),
+        (TurnState::Queued, Some(uuid(3)), None, None, None)
+    );
+
+    db.tx(move |tx| {
+        assert_eq!(tx.turn_last_over(conversation)?, None);
+        tx.turn_submitted(id, &run_id(1), uuid(4), "{\"m\":3}", 14)?;
+        let end = TurnEnd {
+            state: TurnState::Completed,
+            machine: None,
+            cost_usd: Some(0.25),
+            duration_ms: Some(1500),
+        };
+        tx.turn_ended(id, &end, 20)
+    });
+    let row = db.tx(move |tx| tx.turn_last_over(conversation)).unwrap();
+    assert_eq!(row.id, id);
+    assert_eq!(row.state, TurnState::Completed);
+    assert_eq!(row.machine.as_deref(), Some("{\"m\":3}"));
+    assert_eq!(
+        (row.ended_at, row.cost_usd, row.duration_ms),
+        (Some(20), Some(0.25), Some(1500))
+    );
+    assert_eq!(row.parts.len(), 4);
+    assert_eq!(db.tx(move |tx| tx.turns_open(conversation)), []);
+    assert_eq!(
+        db.tx(|tx| Ok((tx.turns_waiting()?, tx.turns_running()?))),
+        (0, 0)
+    );
+}
+
+#[test]
+fn a_turn_that_is_over_stays_over() {
+    for over in [
+        TurnState::Completed,
+        TurnState::Failed,
+        TurnState::Interrupted,
+        TurnState::Discarded,
+    ] {
+        let db = Db::new();
+        let id = db.tx(move |tx| {
+            let (conversation, id) = turn_of(tx, 1)?;
+            tx.run_add(&new_run(run_id(1), conversation, uuid(50)))?;
+            tx.turn_state(id, over, 7)?;
+            Ok(id)
+        });
+        let end = TurnEnd {
+            state: TurnState::Completed,
+            machine: None,
+            cost_usd: None,
+            duration_ms: None,
+        };
+        assert!(
+            db.try_tx(move |tx| tx.turn_state(id, TurnState::Queued, 8))
+                .is_err()
+        );
+        assert!(db.try_tx(move |tx| tx.turn_ended(id, &end, 8)).is_err());
+        assert!(
+            db.try_tx(move |tx| tx.turn_requeued(id, uuid(9), 8))
+                .is_err()
+        );
+        assert!(
+            db.try_tx(move |tx| tx.turn_part_add(id, &part(1, "")))
+                .is_err()
+        );
+        assert!(
+            db.try_tx(move |tx| tx.turn_submitted(id, &run_id(1), uuid(9), "{}", 8))
+                .is_err()
+        );
+        let row = db.tx(move |tx| tx.turn(id)).unwrap();
+        assert_eq!((row.state, row.ended_at), (over, Some(7)));
+    }
+}
+
+#[test]
+fn a_turn_is_not_ended_by_a_state_that_is_no_end() {
+    let db = Db::new();
+    let (_, id) = db.tx(|tx| turn_of(tx, 1));
+    let end = TurnEnd {
+        state: TurnState::Asked,
+        machine: None,
+        cost_usd: None,
+        duration_ms: None,
+    };
+    assert!(db.try_tx(move |tx| tx.turn_ended(id, &end, 8)).is_err());
+    assert!(
+        db.try_tx(|tx| tx.turn_state(TurnId(99), TurnState::Queued, 8))
+            .is_err()
+    );
+    assert!(db.try_tx(|tx| tx.turn_machine(TurnId(99), "{}")).is_err());
+    assert_eq!(db.tx(|tx| tx.turn(TurnId(99))), None);
+}
+
+#[test]
+fn two_turns_never_share_a_uuid() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let (conversation, _) = turn_of(tx, 1)?;
+        let new = NewTurn {
+            uuid: Some(uuid(1)),
+            ..new_turn(conversation)
+        };
+        tx.turn_add(&new, 1)
+    });
+    let again = db.try_tx(|tx| {
+        let new = NewTurn {
+            uuid: Some(uuid(1)),
+            ..new_turn(ConversationId(1))
+        };
+        tx.turn_add(&new, 1)
+    });
+    assert!(matches!(again, Err(StoreError::Other(_))));
+}
+
+#[test]
+fn a_turn_refers_to_a_run_that_is_there() {
+    let db = Db::new();
+    let (_, id) = db.tx(|tx| turn_of(tx, 1));
+    assert!(
+        db.try_tx(move |tx| tx.turn_submitted(id, &run_id(9), uuid(9), "{}", 8))
+            .is_err()
+    );
+}
+
+#[test]
+fn turns_of_a_conversation_come_in_order() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let (conversation, first) = turn_of(tx, 1)?;
+        let (_, second) = turn_of(tx, 1)?;
+        let (_, other) = turn_of(tx, 2)?;
+        let open: Vec<_> = tx.turns_open(conversation)?.iter().map(|t| t.id).collect();
+        assert_eq!(open, [first, second]);
+        tx.turn_state(second, TurnState::Discarded, 5)?;
+        tx.turn_state(first, TurnState::Failed, 6)?;
+        tx.turn_state(other, TurnState::Failed, 7)?;
+        assert_eq!(tx.turn_last_over(conversation)?.unwrap().id, first);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_session_has_one_live_run() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let conversation = tx.conversation_open(&key(1), 1)?.id;
+        tx.run_add(&new_run(run_id(1), conversation, uuid(1)))
+    });
+    let second = || new_run(run_id(2), ConversationId(1), uuid(1));
+    let live = StoreError::LiveRun { session: uuid(1) };
+    assert_eq!(
+        db.try_tx(move |tx| tx.run_add(&second())),
+        Err(live.clone())
+    );
+    db.tx(|tx| tx.run_running(&run_id(1)));
+    assert_eq!(db.try_tx(move |tx| tx.run_add(&second())), Err(live));
+    db.tx(|tx| tx.run_ended(&run_id(1), RunStatus::Killed, Some("{}"), 9));
+    db.tx(move |tx| tx.run_add(&second()));
+    let live = db.tx(|tx| tx.runs_live());
+    assert_eq!(live, [second()]);
+}
+
+#[test]
+fn a_run_goes_its_way() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let conversation = tx.conversation_open(&key(1), 1)?.id;
+        let run = new_run(run_id(1), conversation, uuid(1));
+        tx.run_add(&run)?;
+        assert_eq!(tx.run(&run_id(1))?, Some(run));
+        assert_eq!(tx.run(&run_id(2))?, None);
+        tx.run_running(&run_id(1))?;
+        tx.run_offset(&run_id(1), 100)?;
+        tx.run_offset(&run_id(1), 100)
+    });
+    // Lines are not taken twice.
+    assert!(db.try_tx(|tx| tx.run_offset(&run_id(1), 99)).is_err());
+    assert!(db.try_tx(|tx| tx.run_offset(&run_id(1), u64::MAX)).is_err());
+    assert!(db.try_tx(|tx| tx.run_offset(&run_id(2), 1)).is_err());
+    assert!(
+        db.try_tx(|tx| tx.run_ended(&run_id(1), RunStatus::Running, None, 5))
+            .is_err()
+    );
+    assert!(
+        db.try_tx(|tx| tx.run_ended(&run_id(2), RunStatus::Lost, None, 5))
+            .is_err()
+    );
+    db.tx(|tx| {
+        tx.run_ended(&run_id(1), RunStatus::Failed, Some("{\"code\":1}"), 50)?;
+        // What comes late changes nothing.
+        tx.run_running(&run_id(1))?;
+        tx.run_ended(&run_id(1), RunStatus::Lost, None, 60)
+    });
+    let row = db.tx(|tx| tx.run(&run_id(1))).unwrap();
+    assert_eq!(row.status, RunStatus::Failed);
+    assert_eq!(row.exit.as_deref(), Some("{\"code\":1}"));
+    assert_eq!((row.ended_at, row.offset), (Some(50), 100));
+}
+
+#[test]
+fn a_run_directory_may_go_when_no_open_turn_needs_it() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let (conversation, open) = turn_of(tx, 1)?;
+        for n in 1..=4 {
+            tx.run_add(&new_run(run_id(n), conversation, uuid(u128::from(n))))?;
+        }
+        tx.turn_submitted(open, &run_id(1), uuid(100), "{}", 5)?;
+        tx.run_ended(&run_id(1), RunStatus::Lost, None, 10)?;
+        tx.run_ended(&run_id(2), RunStatus::Completed, None, 11)?;
+        tx.run_ended(&run_id(3), RunStatus::Completed, None, 30)?;
+        assert_eq!(tx.runs_over_before(30)?, [run_id(2)]);
+        tx.turn_state(open, TurnState::Failed, 12)?;
+        assert_eq!(tx.runs_over_before(30)?, [run_id(1), run_id(2)]);
+        tx.run_cleared(&run_id(1))?;
+        // A live one is not marked.
+        tx.run_cleared(&run_id(4))?;
+        assert_eq!(tx.runs_over_before(31)?, [run_id(2), run_id(3)]);
+        tx.run_ended(&run_id(4), RunStatus::Completed, None, 30)?;
+        assert_eq!(tx.runs_over_before(31)?.len(), 3);
+        Ok(())
+    });
+}
+
+fn question(request_id: &str) -> Question {
+    Question {
+        request_id: request_id.to_owned(),
+        tool: "Bash".to_owned(),
+        input: serde_json::json!({"command": "ls", "n": [1, 2.5, null]}),
+        description: Some("list".to_owned()),
+        tool_use_id: None,
+        suggestions: vec![serde_json::json!({"type": "addRules"})],
+    }
+}
+
+#[test]
+fn a_question_is_answered_once() {
+    let db = Db::new();
+    let (turn, id) = db.tx(|tx| {
+        let (conversation, turn) = turn_of(tx, 1)?;
+        tx.run_add(&new_run(run_id(1), conversation, uuid(1)))?;
+        let id = tx.question_add(turn, &run_id(1), &question("r1"), 5)?;
+        assert_eq!(tx.question_add(turn, &run_id(1), &question("r1"), 6)?, id);
+        let other = tx.question_add(turn, &run_id(1), &question("r2"), 6)?;
+        assert_ne!(other, id);
+        Ok((turn, id))
+    });
+    let row = db.tx(move |tx| tx.question(id)).unwrap();
+    assert_eq!(row.question, question("r1"));
+    assert_eq!(
+        (row.turn, row.run, row.asked_at, row.answer),
+        (turn, run_id(1), 5, None)
+    );
+    assert_eq!(db.tx(move |tx| tx.questions_open(turn)).len(), 2);
+    assert!(db.tx(move |tx| tx.question_answered(id, "\"yes\"", 7)));
+    assert!(!db.tx(move |tx| tx.question_answered(id, "\"no\"", 8)));
+    assert!(!db.tx(|tx| tx.question_answered(99, "\"no\"", 8)));
+    let open = db.tx(move |tx| tx.questions_open(turn));
+    assert_eq!(open.len(), 1);
+    assert_eq!(open[0].question.request_id, "r2");
+    let found = db
+        .tx(|tx| tx.question_by_request(&run_id(1), "r1"))
+        .unwrap();
+    assert_eq!((found.id, found.answer.as_deref()), (id, Some("\"yes\"")));
+    assert_eq!(db.tx(|tx| tx.question_by_request(&run_id(1), "r9")), None);
+    // An agent that uses a request id again is heard again.
+    let again = db.tx(move |tx| tx.question_add(turn, &run_id(1), &question("r1"), 9));
+    assert_ne!(again, id);
+    assert_eq!(
+        db.tx(|tx| tx.question_by_request(&run_id(1), "r1"))
+            .unwrap()
+            .id,
+        again
+    );
+}
+
+#[test]
+fn settings_are_written_through() {
+    let db = Db::new();
+    db.tx(|tx| tx.setting_set("b", "1", 1));
+    db.tx(|tx| tx.setting_set("a", "x'; DROP TABLE settings; --", 2));
+    db.tx(|tx| tx.setting_set("b", "2", 3));
+    let db = db.reopen();
+    assert_eq!(
+        db.tx(|tx| tx.settings()),
+        [
+            ("a".to_owned(), "x'; DROP TABLE settings; --".to_owned(), 2),
+            ("b".to_owned(), "2".to_owned(), 3)
+        ]
+    );
+    assert_eq!(db.tx(|tx| tx.setting("b")).as_deref(), Some("2"));
+    db.tx(|tx| tx.setting_unset("b"));
+    db.tx(|tx| tx.setting_unset("never set"));
+    assert_eq!(db.tx(|tx| tx.setting("b")), None);
+}
+
+#[test]
+fn the_audit_tells_the_last_acts_in_order() {
+    let db = Db::new();
+    let entry = |n: i64| AuditEntry {
+        at: n,
+        who: "telegram:1001".to_owned(),
+        action: "interrupt".to_owned(),
+        target: format!("turn {n}"),
+        result: "ok".to_owned(),
+    };
+    for n in 1..=5 {
+        db.tx(move |tx| tx.audit_add(&entry(n)));
+    }
+    assert_eq!(db.tx(|tx| tx.audit_tail(2)), [entry(4), entry(5)]);
+    assert_eq!(db.tx(|tx| tx.audit_tail(0)), []);
+    assert_eq!(db.tx(|tx| tx.audit_tail(usize::MAX)).len(), 5);
+}
+
+#[test]
+fn the_longer_limit_counts() {
+    let db = Db::new();
+    assert_eq!(db.tx(|tx| tx.limit("all")), None);
+    db.tx(|tx| tx.limit_set("all", 100, 1));
+    db.tx(|tx| tx.limit_set("all", 50, 2));
+    db.tx(|tx| tx.limit_set("chat:5", 200, 2));
+    let db = db.reopen();
+    assert_eq!(db.tx(|tx| tx.limit("all")), Some(100));
+    db.tx(|tx| tx.limits_prune(100));
+    assert_eq!(db.tx(|tx| tx.limit("all")), None);
+    assert_eq!(db.tx(|tx| tx.limit("chat:5")), Some(200));
+}

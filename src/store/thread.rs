@@ -1,0 +1,272 @@
+//! The thread that owns the connection, and group commit.
+
+use std::{
+    any::Any,
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use nix::errno::Errno;
+use rusqlite::{Connection, ffi};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::{error::StoreError, files::Lock, tx::Tx};
+
+/// Requests that may wait before senders wait themselves.
+pub(super) const QUEUE: usize = 256;
+
+/// Most closures that one COMMIT covers, so that no caller waits long for others' work.
+const GROUP: usize = 64;
+
+/// What the thread is asked for.
+pub(super) enum Request {
+    /// A closure.
+    Run(Box<dyn Job>),
+    /// The end.
+    Close(oneshot::Sender<()>),
+}
+
+/// A closure and who waits for it.
+pub(super) trait Job: Send {
+    /// Runs the closure and keeps its result.
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError>;
+    /// Gives the result, or `whole` where the whole transaction failed. Nobody may be waiting any more.
+    fn reply(self: Box<Self>, whole: Option<StoreError>);
+}
+
+/// The one [`Job`].
+pub(super) struct Task<R, F> {
+    closure: Option<F>,
+    result: Option<R>,
+    /// Why the closure failed, where it did: known before the end of the transaction, told after it.
+    error: Option<StoreError>,
+    reply: oneshot::Sender<Result<R, StoreError>>,
+}
+
+impl<R, F> Task<R, F> {
+    pub(super) fn new(closure: F, reply: oneshot::Sender<Result<R, StoreError>>) -> Self {
+        Self {
+            closure: Some(closure),
+            result: None,
+            error: None,
+            reply,
+        }
+    }
+}
+
+impl<R, F> Job for Task<R, F>
+where
+    R: Send,
+    F: FnOnce(&Tx<'_>) -> Result<R, StoreError> + Send,
+{
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
+        let Some(closure) = self.closure.take() else {
+            return Err(StoreError::Closed);
+        };
+        // In a release build a panic aborts. Elsewhere it must not take the thread, and everybody's data, with it:
+        // the savepoint takes back what the closure did.
+        let outcome = catch_unwind(AssertUnwindSafe(|| closure(tx)))
+            .unwrap_or_else(|panic| Err(StoreError::Other(told(panic.as_ref()))));
+        match outcome {
+            Ok(result) => {
+                self.result = Some(result);
+                Ok(())
+            }
+            Err(error) => {
+                self.error = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn reply(self: Box<Self>, whole: Option<StoreError>) {
+        let answer = match (self.error.or(whole), self.result) {
+            (Some(error), _) => Err(error),
+            (None, Some(result)) => Ok(result),
+            (None, None) => Err(StoreError::Closed),
+        };
+        // An error means that the caller's future was dropped: its transaction stands all the same.
+        drop(self.reply.send(answer));
+    }
+}
+
+fn told(panic: &(dyn Any + Send)) -> String {
+    let reason = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no reason given");
+    format!("a transaction panicked: {reason}")
+}
+
+/// What handles and thread share.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// Wakes the delivery.
+    pub(super) outbox: Notify,
+    /// Commits so far.
+    pub(super) commits: AtomicU64,
+}
+
+/// The owner of the connection.
+pub(super) struct Owner {
+    pub(super) connection: Connection,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) shared: Arc<Shared>,
+    /// Held until the connection is closed.
+    pub(super) lock: Lock,
+}
+
+impl Owner {
+    /// Serves until it is closed or nobody is left to ask.
+    pub(super) fn serve(mut self) {
+        let mut closing = None;
+        while closing.is_none() {
+            let Some(first) = self.requests.blocking_recv() else {
+                break;
+            };
+            let mut group = VecDeque::new();
+            let mut next = Some(first);
+            while let Some(request) = next {
+                match request {
+                    Request::Run(job) => group.push_back(job),
+                    Request::Close(reply) => {
+                        closing = Some(reply);
+                        break;
+                    }
+                }
+                next = (group.len() < GROUP)
+                    .then(|| self.requests.try_recv().ok())
+                    .flatten();
+            }
+            while !group.is_empty() {
+                self.transaction(&mut group);
+            }
+        }
+        let Self {
+            connection,
+            requests,
+            shared: _,
+            lock,
+        } = self;
+        // Whoever waits in the queue is told that the store is closed.
+        drop(requests);
+        // The last connection that closes takes the write-ahead log into the database. Where that fails (disk full),
+        // the log stays and the next start takes it.
+        if let Err((_, error)) = connection.close() {
+            tracing::warn!(%error, "the database could not be closed properly; nothing is lost");
+        }
+        drop(lock);
+        if let Some(reply) = closing {
+            // An error means that nobody waits for it.
+            let _ = reply.send(());
+        }
+    }
+
+    /// Runs jobs from the front in one transaction, commits, and only then answers them. Takes at least one.
+    fn transaction(&self, waiting: &mut VecDeque<Box<dyn Job>>) {
+        if let Err(error) = self.execute("BEGIN IMMEDIATE") {
+            for job in waiting.drain(..) {
+                job.reply(Some(error.clone()));
+            }
+            return;
+        }
+        let mut ran = Vec::with_capacity(waiting.len());
+        let mut outbox_touched = false;
+        let mut outcome = Ok(());
+        while let Some(mut job) = waiting.pop_front() {
+            let step = self.in_savepoint(job.as_mut());
+            ran.push(job);
+            match step {
+                Ok(touched) => outbox_touched |= touched,
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        if outcome.is_ok() {
+            fail::fail_point!("store-before-commit");
+            outcome = self.execute("COMMIT");
+            fail::fail_point!("store-after-commit");
+        }
+        let whole = outcome.err();
+        if let Some(error) = &whole {
+            if !self.connection.is_autocommit()
+                && let Err(error) = self.connection.execute_batch("ROLLBACK")
+            {
+                tracing::error!(%error, "a transaction could not be taken back");
+            }
+            tracing::warn!(%error, closures = ran.len(), "a transaction failed");
+        } else {
+            self.shared.commits.fetch_add(1, Ordering::Relaxed);
+            if outbox_touched {
+                self.shared.outbox.notify_one();
+            }
+        }
+        for job in ran {
+            job.reply(whole.clone());
+        }
+    }
+
+    /// Runs one job so that its failure takes back only itself. `Ok`: whether it touched the outbox. `Err`: the whole
+    /// transaction is lost (SQLite takes it back by itself on some errors, such as a full disk).
+    fn in_savepoint(&self, job: &mut dyn Job) -> Result<bool, StoreError> {
+        self.execute("SAVEPOINT job")?;
+        let tx = Tx::new(&self.connection);
+        let outcome = job.run(&tx);
+        if self.connection.is_autocommit() {
+            let error = outcome.err().unwrap_or(StoreError::Full);
+            return Err(self.sharpened(error));
+        }
+        match outcome {
+            Ok(()) => {
+                self.execute("RELEASE job")?;
+                Ok(tx.touched_outbox())
+            }
+            Err(_) => {
+                self.execute("ROLLBACK TO job")?;
+                self.execute("RELEASE job")?;
+                Ok(false)
+            }
+        }
+    }
+
+    fn execute(&self, sql: &'static str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]))
+            .map(drop)
+            .map_err(|error| self.sharpened(error.into()))
+    }
+
+    /// SQLite tells "no room" only for ENOSPC; a quota or a limit on the size of files is an I/O error to it.
+    fn sharpened(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Other(_) if no_room(&self.connection) => StoreError::Full,
+            other => other,
+        }
+    }
+}
+
+/// Whether the last failure of this connection was for want of room.
+pub(super) fn no_room(connection: &Connection) -> bool {
+    // SAFETY: the handle is valid as long as the connection is borrowed, and the two functions only read from it.
+    let (code, errno) = unsafe {
+        let handle = connection.handle();
+        (
+            ffi::sqlite3_extended_errcode(handle),
+            ffi::sqlite3_system_errno(handle),
+        )
+    };
+    code & 0xff == ffi::SQLITE_FULL
+        || (code & 0xff == ffi::SQLITE_IOERR || code & 0xff == ffi::SQLITE_CANTOPEN)
+            && matches!(
+                Errno::from_raw(errno),
+                Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG
+            )
+}

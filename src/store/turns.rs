@@ -1,0 +1,272 @@
+//! Turns and the parts of their prompts.
+
+use rusqlite::{Row, params};
+use uuid::Uuid;
+
+use super::{
+    columns::{Natural, UuidText},
+    error::StoreError,
+    rows::{NewTurn, TurnEnd, TurnPart, TurnRow, TurnState},
+    tx::{Tx, one},
+};
+use crate::core::{
+    Millis,
+    ids::{ConversationId, RunId, TurnId},
+};
+
+/// Without its parts.
+fn turn(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
+    Ok(TurnRow {
+        id: row.get(0)?,
+        conversation: row.get(1)?,
+        uuid: row.get::<_, Option<UuidText>>(2)?.map(|uuid| uuid.0),
+        state: row.get(3)?,
+        parts: Vec::new(),
+        run: row.get(4)?,
+        machine: row.get(5)?,
+        created_at: row.get(6)?,
+        submitted_at: row.get(7)?,
+        ended_at: row.get(8)?,
+        cost_usd: row.get(9)?,
+        duration_ms: row.get::<_, Option<Natural>>(10)?.map(|ms| ms.0),
+    })
+}
+
+/// A turn that is over stays as it is: what comes late is an error, so that it takes its other effects back with it.
+fn not_over(changed: usize, id: TurnId) -> Result<(), StoreError> {
+    one(changed, || {
+        format!("turn {id} is not there or is over already")
+    })
+}
+
+impl Tx<'_> {
+    /// Makes a turn. Its run, where it has one, must be there ([`Tx::run_add`] comes first).
+    ///
+    /// # Errors
+    /// A uuid that another turn has; the database's.
+    pub fn turn_add(&self, new: &NewTurn, now: Millis) -> Result<TurnId, StoreError> {
+        let id = TurnId(self.insert(
+            "INSERT INTO turns (conversation, uuid, state, run, created_at, ended_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                new.conversation,
+                new.uuid.map(UuidText),
+                new.state,
+                new.run,
+                now,
+                new.state.over().then_some(now)
+            ],
+        )?);
+        for part in &new.parts {
+            self.part_insert(id, part)?;
+        }
+        Ok(id)
+    }
+
+    /// Adds a part to the end of a prompt that was not given to the agent yet.
+    ///
+    /// # Errors
+    /// No such turn, or its prompt is with the agent already (the part would be lost); the database's.
+    pub fn turn_part_add(&self, turn: TurnId, part: &TurnPart) -> Result<(), StoreError> {
+        let open = self.first(
+            "SELECT 1 FROM turns WHERE id = ?1 AND state IN ('collecting', 'held', 'queued')",
+            [turn],
+            |_| Ok(()),
+        )?;
+        if open.is_none() {
+            return Err(StoreError::Other(format!(
+                "turn {turn} takes no more parts"
+            )));
+        }
+        self.part_insert(turn, part)
+    }
+
+    fn part_insert(&self, turn: TurnId, part: &TurnPart) -> Result<(), StoreError> {
+        self.change(
+            "INSERT INTO turn_parts (turn, position, inbox, message_id, text, received_at)
+             VALUES (?1, (SELECT ifnull(max(position), 0) + 1 FROM turn_parts WHERE turn = ?1), ?2, ?3, ?4, ?5)",
+            params![turn, part.inbox, part.message_id, part.text, part.received_at],
+        )?;
+        Ok(())
+    }
+
+    /// Replaces the text of the part that came with this message, if its turn is still collecting; tells whether.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turn_part_replace(
+        &self,
+        conversation: ConversationId,
+        message_id: i64,
+        text: &str,
+    ) -> Result<bool, StoreError> {
+        let changed = self.change(
+            "UPDATE turn_parts SET text = ?3 WHERE message_id = ?2 AND turn IN (
+                 SELECT id FROM turns WHERE conversation = ?1 AND ended_at IS NULL AND state = 'collecting')",
+            params![conversation, message_id, text],
+        )?;
+        Ok(changed > 0)
+    }
+
+    /// The turn with this id, with its parts.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turn(&self, id: TurnId) -> Result<Option<TurnRow>, StoreError> {
+        let found = self.first(
+            "SELECT id, conversation, uuid, state, run, machine, created_at, submitted_at, ended_at, cost_usd,
+                    duration_ms FROM turns WHERE id = ?1",
+            [id],
+            turn,
+        )?;
+        found.map(|turn| self.with_parts(turn)).transpose()
+    }
+
+    /// Turns of the conversation that are not over, by id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turns_open(&self, conversation: ConversationId) -> Result<Vec<TurnRow>, StoreError> {
+        let open = self.all(
+            "SELECT id, conversation, uuid, state, run, machine, created_at, submitted_at, ended_at, cost_usd,
+                    duration_ms FROM turns WHERE conversation = ?1 AND ended_at IS NULL ORDER BY id",
+            [conversation],
+            turn,
+        )?;
+        open.into_iter().map(|turn| self.with_parts(turn)).collect()
+    }
+
+    fn with_parts(&self, mut turn: TurnRow) -> Result<TurnRow, StoreError> {
+        turn.parts = self.all(
+            "SELECT inbox, message_id, text, received_at FROM turn_parts WHERE turn = ?1 ORDER BY position",
+            [turn.id],
+            |row| {
+                Ok(TurnPart {
+                    inbox: row.get(0)?,
+                    message_id: row.get(1)?,
+                    text: row.get(2)?,
+                    received_at: row.get(3)?,
+                })
+            },
+        )?;
+        Ok(turn)
+    }
+
+    /// Sets the state; one that is [`TurnState::over`] ends the turn.
+    ///
+    /// # Errors
+    /// No such turn, or it is over already; the database's.
+    pub fn turn_state(&self, id: TurnId, state: TurnState, now: Millis) -> Result<(), StoreError> {
+        let changed = self.change(
+            "UPDATE turns SET state = ?2, ended_at = ?3 WHERE id = ?1 AND ended_at IS NULL",
+            params![id, state, state.over().then_some(now)],
+        )?;
+        not_over(changed, id)
+    }
+
+    /// The prompt is with the run, under this uuid. The run must be there ([`Tx::run_add`] comes first).
+    ///
+    /// # Errors
+    /// No such turn or run, or the turn is over already; a uuid that another turn has; the database's.
+    pub fn turn_submitted(
+        &self,
+        id: TurnId,
+        run: &RunId,
+        uuid: Uuid,
+        machine: &str,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let changed = self.change(
+            "UPDATE turns SET state = 'submitted', run = ?2, uuid = ?3, machine = ?4, submitted_at = ?5
+             WHERE id = ?1 AND ended_at IS NULL",
+            params![id, run, UuidText(uuid), machine, now],
+        )?;
+        not_over(changed, id)
+    }
+
+    /// Stores the state machine (JSON). Belongs in the transaction of [`Tx::run_offset`].
+    ///
+    /// # Errors
+    /// No such turn; the database's.
+    pub fn turn_machine(&self, id: TurnId, machine: &str) -> Result<(), StoreError> {
+        let changed = self.change(
+            "UPDATE turns SET machine = ?2 WHERE id = ?1",
+            params![id, machine],
+        )?;
+        one(changed, || format!("there is no turn {id}"))
+    }
+
+    /// Ends a turn. A machine that is not given stays as it was.
+    ///
+    /// # Errors
+    /// No such turn, it is over already, or the given state is not over; the database's.
+    pub fn turn_ended(&self, id: TurnId, end: &TurnEnd, now: Millis) -> Result<(), StoreError> {
+        if !end.state.over() {
+            return Err(StoreError::Other(format!(
+                "turn {id}: {:?} is not the end of a turn",
+                end.state
+            )));
+        }
+        let changed = self.change(
+            "UPDATE turns SET state = ?2, machine = ifnull(?3, machine), cost_usd = ?4, duration_ms = ?5, ended_at = ?6
+             WHERE id = ?1 AND ended_at IS NULL",
+            params![id, end.state, end.machine, end.cost_usd, end.duration_ms.map(Natural), now],
+        )?;
+        not_over(changed, id)
+    }
+
+    /// The turn is to be run from its beginning, under a fresh uuid: queued, without run and machine.
+    ///
+    /// # Errors
+    /// No such turn, or it is over already; a uuid that another turn has; the database's.
+    pub fn turn_requeued(&self, id: TurnId, fresh: Uuid, _now: Millis) -> Result<(), StoreError> {
+        let changed = self.change(
+            "UPDATE turns SET state = 'queued', uuid = ?2, run = NULL, machine = NULL, submitted_at = NULL
+             WHERE id = ?1 AND ended_at IS NULL",
+            params![id, UuidText(fresh)],
+        )?;
+        not_over(changed, id)
+    }
+
+    /// The turn of the conversation that was over last.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turn_last_over(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<TurnRow>, StoreError> {
+        let found = self.first(
+            "SELECT id, conversation, uuid, state, run, machine, created_at, submitted_at, ended_at, cost_usd,
+                    duration_ms FROM turns WHERE conversation = ?1 AND ended_at IS NOT NULL
+             ORDER BY ended_at DESC, id DESC LIMIT 1",
+            [conversation],
+            turn,
+        )?;
+        found.map(|turn| self.with_parts(turn)).transpose()
+    }
+
+    /// How many turns wait for the agent: collecting or queued. (Held and asked ones wait for a person.)
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turns_waiting(&self) -> Result<u64, StoreError> {
+        self.only(
+            "SELECT count(*) FROM turns WHERE ended_at IS NULL AND state IN ('collecting', 'queued')",
+            [],
+            |row| Ok(row.get::<_, Natural>(0)?.0),
+        )
+    }
+
+    /// How many turns are with an agent.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turns_running(&self) -> Result<u64, StoreError> {
+        self.only(
+            "SELECT count(*) FROM turns WHERE ended_at IS NULL AND state = 'submitted'",
+            [],
+            |row| Ok(row.get::<_, Natural>(0)?.0),
+        )
+    }
+}

@@ -1,0 +1,101 @@
+//! A transaction, as closures see it.
+
+use std::cell::Cell;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
+
+use super::error::StoreError;
+
+/// A write transaction. Its methods stand in one file per table (`inbox.rs`, `turns.rs`, …).
+///
+/// What they change is taken back when the closure returns an error, and is durable once
+/// [`Store::tx`](super::Store::tx) has returned `Ok`.
+pub struct Tx<'c> {
+    connection: &'c Connection,
+    outbox_touched: Cell<bool>,
+}
+
+impl<'c> Tx<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self {
+            connection,
+            outbox_touched: Cell::new(false),
+        }
+    }
+
+    /// To be called by whatever may make an outbox row due.
+    pub(super) fn touch_outbox(&self) {
+        self.outbox_touched.set(true);
+    }
+
+    pub(super) fn touched_outbox(&self) -> bool {
+        self.outbox_touched.get()
+    }
+
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        self.connection
+    }
+
+    /// The statement, compiled once and kept. `'static`: SQL is never built from values.
+    fn statement(&self, sql: &'static str) -> Result<CachedStatement<'_>, StoreError> {
+        #[cfg(test)]
+        super::tests::plans::record(sql);
+        Ok(self.connection.prepare_cached(sql)?)
+    }
+
+    /// Runs a statement; returns the number of rows that it changed.
+    pub(super) fn change(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+    ) -> Result<usize, StoreError> {
+        Ok(self.statement(sql)?.execute(params)?)
+    }
+
+    /// Runs an INSERT; returns the id of the new row.
+    pub(super) fn insert(&self, sql: &'static str, params: impl Params) -> Result<i64, StoreError> {
+        Ok(self.statement(sql)?.insert(params)?)
+    }
+
+    /// The first row, if there is one.
+    pub(super) fn first<T>(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.statement(sql)?.query_row(params, read).optional()?)
+    }
+
+    /// The only row of a statement that always has one.
+    pub(super) fn only<T>(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        Ok(self.statement(sql)?.query_row(params, read)?)
+    }
+
+    /// All rows, in order.
+    pub(super) fn all<T>(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.statement(sql)?;
+        let rows = statement.query_map(params, read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// An error unless exactly the one row was changed.
+pub(super) fn one(changed: usize, what: impl FnOnce() -> String) -> Result<(), StoreError> {
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Other(what()))
+    }
+}
