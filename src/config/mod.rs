@@ -125,6 +125,18 @@ pub fn describe(file: &Path, surroundings: &Surroundings) -> Result<String, Prob
     }
 }
 
+/// The configured state directory alone, for what needs nothing else of the settings.
+///
+/// # Errors
+/// Everything that is wrong with the files, at once.
+pub fn state_directory(file: &Path) -> Result<PathBuf, Problems> {
+    let inputs = inputs::read(file);
+    match inputs.merged.state.directory {
+        Some(found) if inputs.problems.is_empty() => Ok(found.value),
+        _ => Err(Problems(inputs.problems)),
+    }
+}
+
 /// What is questionable about files that the settings name, as far as this user can see them.
 fn doubts_on_disk(file: &Path, merged: &fragments::Fragment) -> Vec<Problem> {
     let mut doubts = Vec::new();

@@ -1,0 +1,393 @@
+//! The command line of `telexd`. Nothing secret is ever taken from it.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, DEFAULT_FILE, Problem, Problems, Settings, Surroundings};
+
+/// Exit codes, as `--help` documents them.
+pub mod exit {
+    /// Done.
+    pub const OK: u8 = 0;
+    /// Something else than the configuration is wrong.
+    pub const OTHER: u8 = 1;
+    /// The command line is wrong (as clap has it).
+    pub const USAGE: u8 = 2;
+    /// The configuration is wrong (`EX_CONFIG` of sysexits); starting again does not help.
+    pub const CONFIG: u8 = 78;
+}
+
+const MORE: &str = "\
+Files:
+  FILE           the main file, /etc/telexd/telexd.toml where --config names none
+  FILE.d/*.toml  drop-ins, in the order of their names; what a later file says about a key holds
+
+Exit codes:
+  0   done
+  1   something else went wrong
+  2   wrong command line
+  78  the configuration is wrong; every problem is told, a line each";
+
+/// The Claude Code agent on your Linux server, in Telegram.
+#[derive(Debug, Parser)]
+#[command(name = "telexd", version, about, after_help = MORE, max_term_width = 100)]
+struct Cli {
+    /// Main configuration file
+    #[arg(long, short, global = true, value_name = "FILE", default_value = DEFAULT_FILE)]
+    config: PathBuf,
+
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the daemon, in the foreground, until SIGTERM or SIGINT (the default)
+    Run,
+
+    /// Read the configuration, bot token included, and print OK or everything that is wrong
+    ///
+    /// Contacts nobody and changes nothing. Exits with 78 if something is wrong.
+    Check,
+
+    /// Print the settings that hold, and where each comes from
+    ///
+    /// The output is TOML with comments. The bot token is not in it.
+    Config,
+
+    /// Bring the database to a schema version, up or down, after a backup
+    ///
+    /// Before going back to an older telexd, run this with the newer one. The daemon must not be running.
+    Migrate {
+        /// Schema version to reach
+        #[arg(long, value_name = "N")]
+        to: u32,
+
+        /// State directory; without it, the one that is configured
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+    },
+}
+
+/// What the command line sets in motion. The program's own deeds, or a test's.
+pub struct Deeds {
+    /// Runs the daemon until it is told to stop.
+    pub run: fn(&Settings) -> anyhow::Result<()>,
+    /// Brings the database in a state directory to a schema version; gives a sentence about what was done.
+    pub migrate: fn(&Path, u32) -> anyhow::Result<String>,
+}
+
+/// Does what the command line says. `args` begin with the program's name.
+pub fn main(
+    args: impl IntoIterator<Item = OsString>,
+    surroundings: &Surroundings,
+    deeds: &Deeds,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> ExitCode {
+    let code = match Cli::try_parse_from(args) {
+        Ok(cli) => act(cli, surroundings, deeds, out, err),
+        Err(error) => usage(&error, out, err),
+    };
+    // Whoever closed our output does not want to hear more of it, but may want to know that it was not all.
+    ExitCode::from(code.unwrap_or(exit::OTHER))
+}
+
+fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
+    // --help and --version come as errors as well.
+    if error.use_stderr() {
+        write!(err, "{error}")?;
+        Ok(exit::USAGE)
+    } else {
+        write!(out, "{error}")?;
+        out.flush()?;
+        Ok(exit::OK)
+    }
+}
+
+fn act(
+    cli: Cli,
+    surroundings: &Surroundings,
+    deeds: &Deeds,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<u8> {
+    let file = &*cli.config;
+    match cli.verb.unwrap_or(Verb::Run) {
+        Verb::Run => match config::load(file, surroundings) {
+            Ok(loaded) => {
+                warn(&loaded.warnings, err)?;
+                finish((deeds.run)(&loaded.settings), err)
+            }
+            Err(problems) => refuse(&problems, err),
+        },
+        Verb::Check => match config::check(file, surroundings) {
+            Ok(warnings) => {
+                warn(&warnings, err)?;
+                tell(out, &format!("OK: {}", file.display()))
+            }
+            Err(problems) => refuse(&problems, err),
+        },
+        Verb::Config => match config::describe(file, surroundings) {
+            Ok(text) => tell(out, text.trim_end()),
+            Err(problems) => refuse(&problems, err),
+        },
+        Verb::Migrate { to, state } => {
+            let state = match state {
+                Some(state) => state,
+                None => match config::state_directory(file) {
+                    Ok(state) => state,
+                    Err(problems) => return refuse(&problems, err),
+                },
+            };
+            match (deeds.migrate)(&state, to) {
+                Ok(done) => tell(out, &done),
+                failed => finish(failed.map(drop), err),
+            }
+        }
+    }
+}
+
+fn tell(out: &mut dyn Write, text: &str) -> io::Result<u8> {
+    writeln!(out, "{text}")?;
+    out.flush()?;
+    Ok(exit::OK)
+}
+
+fn warn(warnings: &[Problem], err: &mut dyn Write) -> io::Result<()> {
+    warnings
+        .iter()
+        .try_for_each(|warning| writeln!(err, "warning: {warning}"))
+}
+
+fn refuse(problems: &Problems, err: &mut dyn Write) -> io::Result<u8> {
+    writeln!(err, "{problems}")?;
+    Ok(exit::CONFIG)
+}
+
+fn finish(done: anyhow::Result<()>, err: &mut dyn Write) -> io::Result<u8> {
+    match done {
+        Ok(()) => Ok(exit::OK),
+        Err(error) => {
+            // With the whole chain of causes, on one line.
+            writeln!(err, "telexd: {error:#}")?;
+            Ok(exit::OTHER)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use anyhow::{Context as _, bail};
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    const DEEDS: Deeds = Deeds {
+        run: |settings| {
+            if settings.agent.command == "fails" {
+                return Err(anyhow::anyhow!("the cause")).context("it failed");
+            }
+            Ok(())
+        },
+        migrate: |state, to| {
+            if to == 9 {
+                bail!("no such schema");
+            }
+            Ok(format!("{} is at {to}", state.display()))
+        },
+    };
+
+    /// Exit code, standard output, standard error.
+    fn telexd(args: &[&str]) -> (ExitCode, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let args = ["telexd"].iter().chain(args).map(OsString::from);
+        let code = main(args, &Surroundings::default(), &DEEDS, &mut out, &mut err);
+        (
+            code,
+            String::from_utf8(out).unwrap(),
+            String::from_utf8(err).unwrap(),
+        )
+    }
+
+    fn place(more: &str) -> (tempfile::TempDir, String) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let token = dir.path().join("token");
+        fs::write(&token, "1:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawX").unwrap();
+        fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+        let file = dir.path().join("telexd.toml");
+        let text = format!(
+            "telegram.token_file = \"{}\"\naccess.admins = [1]\nagent.directory = \"/\"\n{more}",
+            token.display()
+        );
+        fs::write(&file, text).unwrap();
+        let file = file.display().to_string();
+        (dir, file)
+    }
+
+    fn code(code: u8) -> ExitCode {
+        ExitCode::from(code)
+    }
+
+    #[test]
+    fn the_declaration_is_sound() {
+        Cli::command().debug_assert();
+        let cli = Cli::try_parse_from(["telexd"]).unwrap();
+        assert_eq!(cli.config, Path::new(DEFAULT_FILE));
+        assert!(cli.verb.is_none());
+    }
+
+    #[test]
+    fn running() {
+        let (_dir, file) = place("");
+        let nothing = (String::new(), String::new());
+        for args in [
+            &["--config", &*file][..],
+            &["run", "--config", &file],
+            &["-c", &file, "run"],
+        ] {
+            let (exit, out, err) = telexd(args);
+            assert_eq!((exit, (out, err)), (code(0), nothing.clone()), "{args:?}");
+        }
+        let (_dir, file) = place("agent.command = \"fails\"\naccess.users = []\n");
+        let wanted = "telexd: it failed: the cause\n".to_owned();
+        assert_eq!(
+            telexd(&["--config", &file]),
+            (code(1), String::new(), wanted)
+        );
+    }
+
+    #[test]
+    fn checking() {
+        let (_dir, file) = place("");
+        assert_eq!(
+            telexd(&["check", "--config", &file]),
+            (code(0), format!("OK: {file}\n"), String::new())
+        );
+        let (_dir, file) = place("agent.permission_mode = \"bypassPermissions\"\n");
+        let warning = format!(
+            "warning: {file}:4: agent.permission_mode: the agent asks nobody before it acts; be sure that its user may \
+             do no harm\n"
+        );
+        assert_eq!(
+            telexd(&["check", "--config", &file]),
+            (code(0), format!("OK: {file}\n"), warning)
+        );
+        let (_dir, file) = place("log.level = 1\nagent.max_processes = 0\n");
+        for verb in ["check", "run", "config", "migrate"] {
+            let to: &[&str] = if verb == "migrate" {
+                &["--to", "1"]
+            } else {
+                &[]
+            };
+            let (exit, out, err) = telexd(&[&[verb, "--config", &file], to].concat());
+            assert_eq!((exit, &*out), (code(78), ""), "{verb}");
+            assert_eq!(err.lines().count(), 2, "{verb}: {err}");
+            assert!(
+                err.starts_with(&format!("{file}:4: log.level: ")),
+                "{verb}: {err}"
+            );
+        }
+        assert_eq!(
+            telexd(&["check", "--config", "/nowhere/at/all"]).0,
+            code(78)
+        );
+    }
+
+    #[test]
+    fn showing_the_settings() {
+        let (_dir, file) = place("agent.model = \"opus\"\n");
+        let (exit, out, err) = telexd(&["config", "--config", &file]);
+        assert_eq!((exit, &*err), (code(0), ""));
+        assert!(
+            out.contains(&format!("model = \"opus\"  # {file}:4\n")),
+            "{out}"
+        );
+        assert!(!out.contains("AAHd"), "{out}");
+    }
+
+    #[test]
+    fn migrating() {
+        let (_dir, file) = place("state.directory = \"/var/x\"\n");
+        let done = |text: &str| (code(0), text.to_owned(), String::new());
+        assert_eq!(
+            telexd(&["migrate", "--to", "3", "--config", &file]),
+            done("/var/x is at 3\n")
+        );
+        // With a state directory the configuration is not needed.
+        assert_eq!(
+            telexd(&[
+                "migrate", "--to", "3", "--state", "/y", "--config", "/nowhere"
+            ]),
+            done("/y is at 3\n")
+        );
+        assert_eq!(
+            telexd(&["migrate", "--to", "9", "--state", "/y"]),
+            (
+                code(1),
+                String::new(),
+                "telexd: no such schema\n".to_owned()
+            )
+        );
+        assert_eq!(telexd(&["migrate"]).0, code(2));
+        assert_eq!(telexd(&["migrate", "--to", "-1"]).0, code(2));
+    }
+
+    #[test]
+    fn help_version_and_wrong_use() {
+        let (exit, out, err) = telexd(&["--version"]);
+        assert_eq!(
+            (exit, out, err),
+            (
+                code(0),
+                format!("telexd {}\n", env!("CARGO_PKG_VERSION")),
+                String::new()
+            )
+        );
+        let (exit, out, _) = telexd(&["--help"]);
+        assert_eq!(exit, code(0));
+        for text in [
+            "check",
+            "migrate",
+            "78  the configuration",
+            DEFAULT_FILE,
+            "FILE.d/*.toml",
+        ] {
+            assert!(out.contains(text), "{text}\n{out}");
+        }
+        let (exit, out, err) = telexd(&["chekc"]);
+        assert_eq!((exit, &*out), (code(2), ""));
+        assert!(err.contains("'check'"), "{err}");
+    }
+
+    #[test]
+    fn a_closed_output_is_no_success() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let args = ["telexd", "--version"].map(OsString::from);
+        let exit = main(
+            args,
+            &Surroundings::default(),
+            &DEEDS,
+            &mut Closed,
+            &mut Closed,
+        );
+        assert_eq!(exit, code(1));
+    }
+}
