@@ -5,8 +5,11 @@
 
 pub mod agent;
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod core;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 pub mod gateway;
 pub mod health;
 pub mod runner;

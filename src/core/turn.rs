@@ -131,6 +131,12 @@ impl Turn {
         self.status.stop();
     }
 
+    /// Whether [`Turn::interrupt`] was called.
+    #[must_use]
+    pub fn interrupt_requested(&self) -> bool {
+        self.interrupted
+    }
+
     /// A question was answered, so that it is waited for no longer. Without this call the status says so only at the
     /// end of the tool.
     pub fn answered(&mut self, request_id: &str) -> Vec<Effect> {

@@ -1,1 +1,312 @@
-//! words
+//! Every sentence that a person reads in a chat, in one place.
+//!
+//! Short, friendly, without jargon. Sentences about troubles stand with [`super::trouble`].
+
+use super::{Millis, command, text::Button, trouble::Trouble};
+
+/// Placeholder of a turn that is about to run.
+pub const WORKING: &str = "…";
+/// Mark under an answer that the person ended.
+pub const INTERRUPTED: &str = "— Interrupted";
+/// Answer of a turn that said nothing.
+pub const NO_WORDS: &str = "Done. (The agent said nothing.)";
+/// Greeting of `/start`.
+pub const GREETING: &str = "Hello! Write to me and I pass it on to the agent on the server; its answer comes here.\n\n/help lists what else I understand.";
+/// Answer to a message that holds nothing to pass on.
+pub const NOTHING_TO_PASS_ON: &str = "That message has no text that I could pass on.";
+/// Answer to a file without text.
+pub const NO_FILES_YET: &str = "I cannot take files yet. Please send it as text.";
+/// Answer to a file with a caption.
+pub const TEXT_ONLY: &str = "I cannot take files yet, so I passed on your text only.";
+/// Answer to a file that no bot may download.
+pub const FILE_TOO_LARGE: &str =
+    "❌ That file is too large: Telegram lets bots take files of up to 20 MB only.";
+/// Answer to `/interrupt` when nothing runs.
+pub const NOTHING_RUNS: &str = "Nothing is running.";
+/// Answer to `/interrupt`.
+pub const STOPPING: &str = "Stopping…";
+/// Answer to `/clear`.
+pub const CLEARED: &str = "Done: the next message begins a new conversation with the agent.";
+/// Answer to `/clear` while a turn runs.
+pub const CLEARED_RUNNING: &str =
+    "Done: I stop what is running, and the next message begins a new conversation with the agent.";
+/// Button under a running answer.
+pub const STOP: &str = "Stop";
+/// Button under a question whether to run a late message.
+pub const RUN: &str = "Run";
+/// Button under a question whether to run a late message.
+pub const DISCARD: &str = "Discard";
+/// Button under an interrupted answer.
+pub const CONTINUE: &str = "Continue";
+/// Button under an interrupted answer.
+pub const LEAVE_IT: &str = "Leave it";
+/// Prompt that continues an interrupted turn.
+pub const CONTINUE_PROMPT: &str = "You were interrupted by a restart of the server. Please check what took effect and continue where you stopped.";
+/// Under a late message that was discarded.
+pub const DISCARDED: &str = "Discarded: it was not run.";
+/// Under an interrupted answer that was left.
+pub const LEFT: &str = "— Interrupted by a restart of the server; left as it is.";
+/// Under an interrupted answer that is continued below.
+pub const CONTINUED: &str = "— Interrupted by a restart of the server; continued below.";
+/// Placeholder of a turn that is run again.
+pub const RUN_AGAIN: &str = "The server was restarted, so I am running your message again…";
+/// Under a turn that a restart hit twice.
+pub const RESTARTED_TOO_OFTEN: &str = "The agent was ended from outside each time that I ran this message. Please look at the server before you send it again.";
+/// Press of a button that has done its work.
+pub const OLD_BUTTON: &str = "That button is no longer of use.";
+/// Press of a button by somebody who may not.
+pub const NOT_YOURS: &str = "🔒 That is not yours to decide.";
+/// Button under a question of the agent.
+pub const ALLOW_ONCE: &str = "Allow once";
+/// Button under a question of the agent.
+pub const ALLOW_SESSION: &str = "Allow for this session";
+/// Button under a question of the agent.
+pub const DENY: &str = "Deny";
+/// What the agent is told when a person says no.
+pub const DENIED_TO_AGENT: &str = "The user did not allow this.";
+/// What the agent is told when nobody answered.
+pub const UNANSWERED_TO_AGENT: &str = "Nobody answered in time, so this was not allowed.";
+/// Under a question that a person answered with yes.
+pub const ALLOWED: &str = "✓ Allowed";
+/// Under a question that a person answered with yes, for the session.
+pub const ALLOWED_SESSION: &str = "✓ Allowed for this session";
+/// Under a question that a person answered with no.
+pub const DENIED: &str = "✗ Denied";
+/// Under a question that nobody answered.
+pub const UNANSWERED: &str = "✗ Not answered in time, so it was denied";
+/// Under a question that the agent withdrew.
+pub const WITHDRAWN: &str = "No longer asked";
+/// A prompt that cannot be given to the agent for want of disk space.
+pub const DISK_FULL: &str =
+    "The server's disk is full. Your message is kept and runs as soon as there is room.";
+/// Tampering with the agent's output.
+pub const OUTPUT_DAMAGED: &str = "The agent's output file on the server was cut or changed from outside, so this answer cannot be trusted. An administrator should look at the server.";
+/// The agent stopped without a word.
+pub const AGENT_STOPPED: &str = "The agent stopped before it had finished.";
+
+/// The agent's working directory is not there.
+pub const AGENT_DIRECTORY: &str = "The directory in which the agent works cannot be entered. An administrator must look at `agent.directory` in the server's configuration.";
+/// The agent could not be started, for a reason that only an administrator understands.
+pub const AGENT_NOT_STARTED: &str =
+    "The agent could not be started. An administrator finds the reason in the server's journal.";
+
+/// The agent was ended by a signal.
+#[must_use]
+pub fn agent_killed(signal: i32) -> String {
+    format!("The agent was ended from outside (signal {signal}) before it had finished.")
+}
+
+/// The agent is not installed.
+#[must_use]
+pub fn agent_not_found(program: &str) -> String {
+    format!(
+        "The agent program `{program}` is not on the server. An administrator must install it or set `agent.command`."
+    )
+}
+
+/// The agent is too old.
+#[must_use]
+pub fn agent_too_old(found: &str, oldest: &str) -> String {
+    let found: String = found.chars().take(40).collect();
+    format!(
+        "The agent on the server is version {found}; {oldest} or newer is needed. An administrator must update it."
+    )
+}
+
+/// `/help`: the commands that this person may use.
+#[must_use]
+pub fn help<'a>(commands: impl Iterator<Item = &'a command::CommandInfo>) -> String {
+    let mut text = String::from("Write what you want done. Besides that I understand:\n");
+    for listed in commands {
+        text.push_str(&format!("\n/{} – {}", listed.name, listed.description));
+    }
+    text
+}
+
+/// Answer to a command that there is not.
+#[must_use]
+pub fn unknown_command(name: &str, nearest: Option<&str>) -> String {
+    let shown: String = name.chars().take(32).collect();
+    match nearest {
+        Some(nearest) => {
+            format!("There is no command /{shown}. Did you mean /{nearest}? /help lists them all.")
+        }
+        None => format!("There is no command /{shown}. /help lists those that there are."),
+    }
+}
+
+/// Placeholder of a turn that has others before it.
+#[must_use]
+pub fn in_line(place: usize) -> String {
+    format!("In line: number {place}.")
+}
+
+/// Placeholder of a turn that waits for an agent process.
+#[must_use]
+pub fn all_busy(processes: usize, waiting_before: usize) -> String {
+    let agents = if processes == 1 {
+        "The one agent is".to_owned()
+    } else {
+        format!("All {processes} agents are")
+    };
+    if waiting_before == 0 {
+        format!("{agents} busy; yours is next.")
+    } else {
+        format!("{agents} busy; {waiting_before} before you.")
+    }
+}
+
+/// Question about a message that came while the daemon was away.
+#[must_use]
+pub fn late(age: Millis, text: &str) -> String {
+    let quoted: String = text.chars().take(200).collect();
+    let dots = if quoted.len() < text.len() { "…" } else { "" };
+    format!(
+        "Received {} ago while I was away: run it?\n\n{quoted}{dots}",
+        span(age)
+    )
+}
+
+/// Question about a turn that was interrupted after it may have had effects.
+#[must_use]
+pub fn continue_after(tools: u32) -> String {
+    let calls = if tools == 1 {
+        "1 tool call".to_owned()
+    } else {
+        format!("{tools} tool calls")
+    };
+    format!("This was interrupted by a restart of the server, after {calls}. Continue?")
+}
+
+/// A duration in words, coarse: the two greatest units at most.
+#[must_use]
+pub fn span(millis: Millis) -> String {
+    let seconds = (millis / 1000).max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => match (seconds / 3600, seconds % 3600 / 60) {
+            (h, 0) => format!("{h} h"),
+            (h, m) => format!("{h} h {m} min"),
+        },
+        _ => match (seconds / 86_400, seconds % 86_400 / 3600) {
+            (d, 0) => format!("{d} d"),
+            (d, h) => format!("{d} d {h} h"),
+        },
+    }
+}
+
+/// A trouble under an answer.
+#[must_use]
+pub fn trouble(trouble: &Trouble) -> String {
+    trouble.sentence()
+}
+
+/// Facts for `/status`.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// What the running turn does, and for how long it has run.
+    pub running: Option<(String, Millis)>,
+    /// Turns that wait.
+    pub waiting: usize,
+    /// Duration and cost in US dollars of the last turn.
+    pub last: Option<(Option<u64>, Option<f64>)>,
+    /// Session: first characters of its id, total cost in US dollars, model.
+    pub session: Option<(String, f64, Option<String>)>,
+    /// For how long the daemon has run.
+    pub up: Millis,
+}
+
+/// Answer to `/status`.
+#[must_use]
+pub fn status(facts: &Status) -> String {
+    let mut lines = Vec::new();
+    match &facts.running {
+        Some((what, since)) if what.is_empty() => {
+            lines.push(format!("Working for {}.", span(*since)))
+        }
+        Some((what, since)) => lines.push(format!("Working for {}: {what}", span(*since))),
+        None => lines.push("Ready.".to_owned()),
+    }
+    match facts.waiting {
+        0 => {}
+        1 => lines.push("1 message in line.".to_owned()),
+        n => lines.push(format!("{n} messages in line.")),
+    }
+    if let Some((duration, cost)) = &facts.last {
+        let mut parts = Vec::new();
+        if let Some(ms) = duration {
+            parts.push(if *ms < 10_000 {
+                format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+            } else {
+                span(Millis::try_from(*ms).unwrap_or(Millis::MAX))
+            });
+        }
+        if let Some(cost) = cost {
+            parts.push(dollars(*cost));
+        }
+        if !parts.is_empty() {
+            lines.push(format!("Last answer: {}.", parts.join(", ")));
+        }
+    }
+    if let Some((id, total, model)) = &facts.session {
+        let model = model.as_ref().map(|m| format!(", {m}")).unwrap_or_default();
+        lines.push(format!("Session {id}: {} so far{model}.", dollars(*total)));
+    }
+    lines.push(format!("Up for {}.", span(facts.up)));
+    lines.join("\n")
+}
+
+fn dollars(amount: f64) -> String {
+    if amount < 0.01 {
+        format!("${amount:.4}")
+    } else {
+        format!("${amount:.2}")
+    }
+}
+
+/// What stands in a question of the agent, before the details.
+#[must_use]
+pub fn may_i(tool: &str) -> String {
+    let tool: String = tool.chars().take(64).collect();
+    format!("May the agent use {tool}?")
+}
+
+/// A button.
+#[must_use]
+pub fn button(label: &str, data: impl Into<String>) -> Button {
+    Button {
+        label: label.to_owned(),
+        data: data.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_well() {
+        for (ms, text) in [
+            (0, "0 s"),
+            (-5, "0 s"),
+            (59_999, "59 s"),
+            (60_000, "1 min"),
+            (3_600_000, "1 h"),
+            (10_860_000, "3 h 1 min"),
+            (90_000_000, "1 d 1 h"),
+        ] {
+            assert_eq!(span(ms), text);
+        }
+    }
+
+    #[test]
+    fn status_tells_cost_and_duration() {
+        let text = status(&Status {
+            last: Some((Some(4210), Some(0.00044))),
+            up: 61_000,
+            ..Status::default()
+        });
+        assert_eq!(text, "Ready.\nLast answer: 4.2 s, $0.0004.\nUp for 1 min.");
+    }
+}

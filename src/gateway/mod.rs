@@ -1,3 +1,104 @@
-//! The actors that own live state.
+//! The actors that own live state: one dispatcher, one lane per conversation.
+//!
+//! Everything that changes anything goes through the store first; what is held in memory here can be
+//! rebuilt from it ([`recover`]). A lane never waits for its agent, for Telegram or for another lane:
+//! it reacts to messages, to news of its run and to deadlines.
 
+pub mod dispatch;
+pub mod handle;
+pub mod lane;
+pub mod lanes;
 pub mod ports;
+pub mod press;
+pub mod recover;
+pub mod show;
+pub mod slots;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    core::{
+        Millis,
+        batching::WindowRule,
+        policy::{Access, Approvers},
+    },
+    store::Store,
+};
+
+use self::{
+    ports::{Backend, Clock, Dice, Presence, Renderer, Runner},
+    slots::Slots,
+};
+
+/// Settings of the gateway.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who may do what.
+    pub access: Access,
+    /// Who may answer an agent's question.
+    pub approvers: Approvers,
+    /// The bot's username; commands addressed to another bot are not ours.
+    pub bot_name: BotName,
+    /// Messages older than this when first seen are asked about, in milliseconds.
+    pub stale_after: Millis,
+    /// Window in which rapid messages become one prompt; `None`: each message is a prompt.
+    pub batching: Option<WindowRule>,
+    /// A process without work is ended after this, in milliseconds.
+    pub idle_timeout: Millis,
+    /// Most agent processes at once.
+    pub max_processes: usize,
+    /// A question that nobody answers is denied after this, in milliseconds.
+    pub approval_timeout: Millis,
+    /// Time between the agent's own interrupt and SIGTERM, in milliseconds.
+    pub interrupt_grace: Millis,
+}
+
+/// The bot's username without `@`, once it is known: a start does not wait for Telegram to tell it.
+#[derive(Clone, Debug, Default)]
+pub struct BotName(Arc<RwLock<String>>);
+
+impl BotName {
+    /// The name; empty before it is known.
+    #[must_use]
+    pub fn get(&self) -> String {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Sets it.
+    pub fn set(&self, name: &str) {
+        name.clone_into(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// What the gateway works with: its ports, its settings, its store.
+pub struct Deps {
+    /// Database.
+    pub store: Store,
+    /// Starts and finds runs.
+    pub runner: Arc<dyn Runner>,
+    /// Speaks the agent's language.
+    pub backend: Arc<dyn Backend>,
+    /// Markdown to messages.
+    pub renderer: Arc<dyn Renderer>,
+    /// "typing…".
+    pub presence: Arc<dyn Presence>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub dice: Arc<dyn Dice>,
+    /// Settings.
+    pub config: Config,
+    /// Places for agent processes.
+    pub slots: Slots,
+    /// Cancelled when the daemon is to stop.
+    pub shutdown: CancellationToken,
+    /// All tasks of the gateway.
+    pub tasks: TaskTracker,
+    /// When the daemon started.
+    pub started_at: Millis,
+}

@@ -81,6 +81,18 @@ impl Tx<'_> {
         )
     }
 
+    /// All questions of the turn, answered or not, by id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn questions_of(&self, turn: TurnId) -> Result<Vec<QuestionRow>, StoreError> {
+        self.all(
+            "SELECT id, turn, run, question, asked_at, answer FROM questions WHERE turn = ?1 ORDER BY id",
+            [turn],
+            question,
+        )
+    }
+
     /// The newest question of the run with this request id.
     ///
     /// # Errors

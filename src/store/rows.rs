@@ -138,6 +138,8 @@ pub struct TurnRow {
     pub run: Option<RunId>,
     /// State machine as JSON, where it was submitted.
     pub machine: Option<String>,
+    /// How often it went back into the queue because its process was lost.
+    pub attempts: i64,
     /// When it was made.
     pub created_at: Millis,
     /// When it was given to the agent.

@@ -29,6 +29,7 @@ fn turn(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
         ended_at: row.get(8)?,
         cost_usd: row.get(9)?,
         duration_ms: row.get::<_, Option<Natural>>(10)?.map(|ms| ms.0),
+        attempts: row.get(11)?,
     })
 }
 
@@ -115,7 +116,7 @@ impl Tx<'_> {
     pub fn turn(&self, id: TurnId) -> Result<Option<TurnRow>, StoreError> {
         let found = self.first(
             "SELECT id, conversation, uuid, state, run, machine, created_at, submitted_at, ended_at, cost_usd,
-                    duration_ms FROM turns WHERE id = ?1",
+                    duration_ms, attempts FROM turns WHERE id = ?1",
             [id],
             turn,
         )?;
@@ -129,7 +130,7 @@ impl Tx<'_> {
     pub fn turns_open(&self, conversation: ConversationId) -> Result<Vec<TurnRow>, StoreError> {
         let open = self.all(
             "SELECT id, conversation, uuid, state, run, machine, created_at, submitted_at, ended_at, cost_usd,
-                    duration_ms FROM turns WHERE conversation = ?1 AND ended_at IS NULL ORDER BY id",
+                    duration_ms, attempts FROM turns WHERE conversation = ?1 AND ended_at IS NULL ORDER BY id",
             [conversation],
             turn,
         )?;
@@ -228,6 +229,18 @@ impl Tx<'_> {
         not_over(changed, id)
     }
 
+    /// Counts that the process which had the turn was lost.
+    ///
+    /// # Errors
+    /// No such turn, or it is over already; the database's.
+    pub fn turn_attempted(&self, id: TurnId) -> Result<(), StoreError> {
+        let changed = self.change(
+            "UPDATE turns SET attempts = attempts + 1 WHERE id = ?1 AND ended_at IS NULL",
+            [id],
+        )?;
+        not_over(changed, id)
+    }
+
     /// The turn of the conversation that was over last.
     ///
     /// # Errors
@@ -238,7 +251,7 @@ impl Tx<'_> {
     ) -> Result<Option<TurnRow>, StoreError> {
         let found = self.first(
             "SELECT id, conversation, uuid, state, run, machine, created_at, submitted_at, ended_at, cost_usd,
-                    duration_ms FROM turns WHERE conversation = ?1 AND ended_at IS NOT NULL
+                    duration_ms, attempts FROM turns WHERE conversation = ?1 AND ended_at IS NOT NULL
              ORDER BY ended_at DESC, id DESC LIMIT 1",
             [conversation],
             turn,

@@ -78,6 +78,7 @@ CREATE TABLE turns (
                                                 'completed', 'failed', 'interrupted', 'discarded')),
     run          TEXT REFERENCES runs (id),
     machine      TEXT,
+    attempts     INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     created_at   INTEGER NOT NULL,
     submitted_at INTEGER,
     ended_at     INTEGER,

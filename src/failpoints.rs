@@ -1,0 +1,119 @@
+//! Named points at which a test kills the daemon. Compiled in only with the feature `failpoints`.
+//!
+//! `TELEXD_KILL_AT=POINT:N` ends the process with SIGKILL the Nth time that it comes by that point: nothing is
+//! flushed, no destructor runs, as if the power had gone for this process. `TELEXD_STALL_AT=POINT:MILLISECONDS`
+//! stops the thread there for a while.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Names of all points, for tests that go through every one.
+pub const POINTS: &[&str] = &[
+    "intake-before-commit",
+    "intake-after-commit",
+    "intake-accepted",
+    "dispatch-before-commit",
+    "dispatch-after-commit",
+    "store-before-commit",
+    "store-after-commit",
+    "lane-launch",
+    "lane-launched",
+    "lane-submitted",
+    "lane-appended",
+    "lane-answered",
+    "runner-dir-made",
+    "runner-spawned",
+    "runner-handed-off",
+    "runner-append-before",
+    "runner-append-torn",
+    "runner-append-after",
+    "runner-lines-read",
+    "codec-before-commit",
+    "codec-after-commit",
+    "outbox-claimed",
+    "outbox-wire-done",
+    "outbox-recorded",
+];
+
+/// Arms what the environment asks for.
+///
+/// # Errors
+/// A sentence, when the environment asks for something that there is not.
+pub fn arm() -> Result<(), String> {
+    if let Some((point, nth)) = wish("TELEXD_KILL_AT")? {
+        let passed = AtomicU64::new(0);
+        fail::cfg_callback(point, move || {
+            if passed.fetch_add(1, Ordering::SeqCst) + 1 == nth {
+                let _ = nix::sys::signal::kill(
+                    nix::unistd::getpid(),
+                    nix::sys::signal::Signal::SIGKILL,
+                );
+                // The signal is on its way; nothing more may happen here.
+                loop {
+                    std::thread::park();
+                }
+            }
+        })?;
+    }
+    if let Some((point, millis)) = wish("TELEXD_STALL_AT")? {
+        fail::cfg(point, &format!("sleep({millis})"))?;
+    }
+    Ok(())
+}
+
+fn wish(variable: &str) -> Result<Option<(&'static str, u64)>, String> {
+    let Ok(value) = std::env::var(variable) else {
+        return Ok(None);
+    };
+    let (name, number) = value
+        .split_once(':')
+        .ok_or_else(|| format!("{variable} is POINT:NUMBER"))?;
+    let point = POINTS
+        .iter()
+        .find(|point| **point == name)
+        .ok_or_else(|| format!("{variable}: there is no point {name}"))?;
+    let number = number
+        .parse()
+        .map_err(|_| format!("{variable}: {number} is not a number"))?;
+    Ok(Some((point, number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    /// Points that the sources name and that this list lacks would never be tested, and the other way round.
+    #[test]
+    fn the_list_is_what_the_sources_name() {
+        fn walk(dir: &Path, found: &mut Vec<String>) {
+            for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+                let path = entry.path();
+                if path.is_dir() {
+                    walk(&path, found);
+                } else if path.extension().is_some_and(|e| e == "rs")
+                    && path.file_name().is_none_or(|n| n != "failpoints.rs")
+                {
+                    let text = fs::read_to_string(&path).unwrap();
+                    for rest in text.split("fail_point!(").skip(1) {
+                        if let Some(name) = rest
+                            .trim_start()
+                            .strip_prefix('"')
+                            .and_then(|r| r.split('"').next())
+                        {
+                            found.push(name.to_owned());
+                        }
+                    }
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+            &mut found,
+        );
+        found.sort();
+        found.dedup();
+        let mut listed: Vec<_> = super::POINTS.iter().map(|p| (*p).to_owned()).collect();
+        listed.sort();
+        assert_eq!(found, listed);
+    }
+}

@@ -1,0 +1,256 @@
+//! What people order while the agent works: interrupt, clear, answers to its questions.
+
+use tokio::time::Instant;
+use tracing::info;
+
+use super::{Ack, Decision, Lane, Reply, millis, output, work};
+use crate::{
+    core::{Millis, ids::TurnId, words},
+    gateway::{ports::Answer, show},
+    store::{
+        StoreError, Tx,
+        rows::{AuditEntry, Urgency, Verdict},
+    },
+};
+
+/// Answers a command or press and marks its update as done.
+pub(crate) fn acknowledge(
+    tx: &Tx<'_>,
+    ack: &Ack,
+    action: &str,
+    on: &str,
+    text: &str,
+    now: Millis,
+) -> Result<(), StoreError> {
+    match &ack.reply {
+        Reply::Message { target, reply_to } => {
+            tx.out_show(
+                *target,
+                None,
+                Urgency::Message,
+                &show::note(text, Vec::new(), *reply_to),
+                now,
+            )?;
+        }
+        Reply::Press { callback_id } => {
+            tx.out_press(callback_id, text, now)?;
+        }
+    }
+    tx.audit_add(&AuditEntry {
+        at: now,
+        who: format!("telegram:{}", ack.who),
+        action: action.to_owned(),
+        target: on.to_owned(),
+        result: "ok".to_owned(),
+    })?;
+    tx.inbox_done(ack.inbox, Verdict::Command, now)
+}
+
+impl Lane {
+    /// The running turn is to end. The intent is stored before it is carried out.
+    pub(super) async fn interrupt(&mut self, ack: Ack, only: Option<TurnId>) {
+        let now = self.deps.clock.now();
+        let active = self
+            .run
+            .as_mut()
+            .and_then(|live| live.active.as_mut())
+            .filter(|a| only.is_none_or(|turn| turn == a.turn));
+        let Some(active) = active else {
+            let text = if only.is_some() {
+                words::OLD_BUTTON
+            } else {
+                words::NOTHING_RUNS
+            };
+            let on = self.conversation.id.to_string();
+            let done = self
+                .deps
+                .store
+                .tx(move |tx| acknowledge(tx, &ack, "interrupt", &on, text, now))
+                .await;
+            self.note_failure(done, "cannot answer an interrupt");
+            return;
+        };
+        active.machine.interrupt();
+        let (turn, json) = (active.turn, work::to_json(&active.machine));
+        let done = self
+            .deps
+            .store
+            .tx(move |tx| {
+                if let Some(json) = json {
+                    tx.turn_machine(turn, &json)?;
+                }
+                acknowledge(
+                    tx,
+                    &ack,
+                    "interrupt",
+                    &format!("turn {turn}"),
+                    words::STOPPING,
+                    now,
+                )
+            })
+            .await;
+        // A stop works even when the store does not.
+        self.note_failure(done, "cannot record an interrupt");
+        self.press_on();
+    }
+
+    /// Tells the agent to end the turn; the process is ended if that does not help in time.
+    pub(super) fn press_on(&mut self) {
+        let line = self
+            .deps
+            .backend
+            .interrupt(&self.deps.dice.uuid().to_string());
+        let grace = millis(self.deps.config.interrupt_grace);
+        let Some(live) = &self.run else { return };
+        let written = self.append(live, &line);
+        info!(conversation = self.conversation.id.0, run = %live.id, "turn interrupted");
+        if let Some(live) = &mut self.run {
+            if !written {
+                live.followed.control.terminate();
+            }
+            if let Some(active) = &mut live.active
+                && active.escalate.is_none()
+            {
+                active.escalate = Some(Instant::now() + grace);
+            }
+        }
+    }
+
+    /// The next prompt begins a new session; what runs is ended.
+    pub(super) async fn clear(&mut self, ack: Ack) {
+        let (id, now) = (self.conversation.id, self.deps.clock.now());
+        let active = self.run.as_mut().and_then(|live| live.active.as_mut());
+        let turn = active.map(|active| {
+            active.machine.interrupt();
+            (active.turn, work::to_json(&active.machine))
+        });
+        let text = if turn.is_some() {
+            words::CLEARED_RUNNING
+        } else {
+            words::CLEARED
+        };
+        let running = turn.is_some();
+        let done = self
+            .deps
+            .store
+            .tx(move |tx| {
+                tx.session_forget(id)?;
+                if let Some((turn, Some(json))) = &turn {
+                    tx.turn_machine(*turn, json)?;
+                }
+                acknowledge(tx, &ack, "clear", &format!("conversation {id}"), text, now)
+            })
+            .await;
+        if self
+            .note_failure(done, "cannot clear a conversation")
+            .is_none()
+        {
+            return;
+        }
+        if running {
+            self.press_on();
+        } else if self.run.is_some() {
+            self.end_run();
+        }
+    }
+
+    /// A person decided about a question of the agent.
+    pub(super) async fn decide(&mut self, row: i64, decision: &Decision, ack: Ack) {
+        let (answer, line) = match decision {
+            Decision::Once => (
+                Answer::Allow {
+                    input: None,
+                    remember: false,
+                },
+                words::ALLOWED,
+            ),
+            Decision::Session => (
+                Answer::Allow {
+                    input: None,
+                    remember: true,
+                },
+                words::ALLOWED_SESSION,
+            ),
+            Decision::Deny => (
+                Answer::Deny {
+                    message: words::DENIED_TO_AGENT.to_owned(),
+                },
+                words::DENIED,
+            ),
+        };
+        self.settle_question(row, answer, line, Some(ack)).await;
+    }
+
+    /// Denies what nobody answered in time.
+    pub(super) async fn deny_unanswered(&mut self) {
+        let now = self.deps.clock.now();
+        let limit = self.deps.config.approval_timeout;
+        let due: Vec<i64> = self
+            .run
+            .iter()
+            .filter_map(|live| live.active.as_ref())
+            .flat_map(|active| &active.questions)
+            .filter(|q| q.asked_at.saturating_add(limit) <= now)
+            .map(|q| q.row)
+            .collect();
+        for row in due {
+            let answer = Answer::Deny {
+                message: words::UNANSWERED_TO_AGENT.to_owned(),
+            };
+            self.settle_question(row, answer, words::UNANSWERED, None)
+                .await;
+        }
+    }
+
+    /// Commits the answer, then gives it to the agent.
+    async fn settle_question(
+        &mut self,
+        row: i64,
+        answer: Answer,
+        line: &'static str,
+        ack: Option<Ack>,
+    ) {
+        let (now, target) = (self.deps.clock.now(), self.target());
+        // It always can be written as JSON.
+        let json = serde_json::to_string(&answer).unwrap_or_default();
+        let done = self
+            .deps
+            .store
+            .tx(move |tx| {
+                let question = tx.question(row)?;
+                let fresh = tx.question_answered(row, &json, now)?;
+                if let (true, Some(question)) = (fresh, &question) {
+                    output::show_question(tx, target, question, line, now)?;
+                }
+                if let Some(ack) = &ack {
+                    let text = if fresh { line } else { words::OLD_BUTTON };
+                    acknowledge(
+                        tx,
+                        ack,
+                        "approve",
+                        &format!("question {row}: {line}"),
+                        text,
+                        now,
+                    )?;
+                }
+                Ok(question.filter(|_| fresh))
+            })
+            .await;
+        let Some(Some(question)) = self.note_failure(done, "cannot record an answer to a question")
+        else {
+            return;
+        };
+        fail::fail_point!("lane-answered");
+        let bytes = self.answer_line(&question.question, &answer);
+        if let Some(live) = &self.run
+            && live.id == question.run
+        {
+            self.append(live, &bytes);
+        }
+        if let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) {
+            active.questions.retain(|q| q.row != row);
+            // The status line follows with the agent's next word.
+            active.machine.answered(&question.question.request_id);
+        }
+    }
+}

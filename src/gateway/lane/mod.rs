@@ -1,0 +1,464 @@
+//! The lane of one conversation: an actor that gives its turns to an agent, one after the other, and shows what comes back.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `mod.rs` | the loop: messages, news of the run, deadlines |
+//! | `work.rs` | windows, queue, places, launching, giving a prompt to the agent |
+//! | `output.rs` | lines of the agent -> state machine -> one transaction |
+//! | `ending.rs` | the end of a run and what becomes of its turn |
+//! | `control.rs` | interrupt, clear, answers to questions |
+//!
+//! The rule throughout: first the transaction, then the effect that it allows; and whatever a kill leaves
+//! between the two is found and done again by [`Lane::take_up`] in the next life.
+
+mod control;
+mod ending;
+mod output;
+mod work;
+
+pub(super) use control::acknowledge;
+pub(super) use work::placeholder;
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use tokio::{sync::mpsc, time::Instant};
+use tracing::{debug, error, warn};
+use uuid::Uuid;
+
+use super::{
+    Deps,
+    lanes::Lanes,
+    ports::{Answer, Exit, Followed, Line, Notice},
+    slots::Place,
+};
+use crate::{
+    core::{
+        Millis,
+        event::Question,
+        ids::{ConversationId, InboxId, RunId, TurnId},
+        turn::Turn,
+    },
+    store::{
+        StoreError,
+        rows::{Conversation, RunRow, Target},
+    },
+};
+
+/// How long a lane without work stays, so that a lively talk does not start one per message.
+const LINGER: Duration = Duration::from_secs(30);
+/// How long until something that the store or the disk refused is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+/// How often "typing…" is renewed; Telegram shows it for five seconds.
+const TYPING: Duration = Duration::from_secs(4);
+/// How long a process may take to end itself when asked to, before it is made to.
+const END_GRACE: Duration = Duration::from_secs(10);
+
+/// What a command or a press gets back, and the inbox row that is thereby done.
+#[derive(Clone, Debug)]
+pub struct Ack {
+    /// The update.
+    pub inbox: InboxId,
+    /// How to answer.
+    pub reply: Reply,
+    /// Who asked, for the audit: a Telegram user id.
+    pub who: i64,
+}
+
+/// How a command or press is answered.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// By a message.
+    Message {
+        /// Where.
+        target: Target,
+        /// To which message, in groups.
+        reply_to: Option<i64>,
+    },
+    /// By an answer to the press.
+    Press {
+        /// Telegram's id of the press.
+        callback_id: String,
+    },
+}
+
+/// What a person decided about a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes, this time.
+    Once,
+    /// Yes, for the session.
+    Session,
+    /// No.
+    Deny,
+}
+
+/// What a lane is told.
+#[derive(Debug)]
+pub enum LaneMsg {
+    /// The store may hold something new for it.
+    Woken,
+    /// The batching window closes now.
+    CloseWindow,
+    /// A run of an earlier daemon is this conversation's.
+    TakeUp(Box<RunRow>),
+    /// The running turn is to end; with a turn, only if that is the one.
+    Interrupt {
+        /// Answer.
+        ack: Ack,
+        /// Which.
+        turn: Option<TurnId>,
+    },
+    /// The next prompt begins a new session.
+    Clear(Ack),
+    /// A question is decided.
+    Decide {
+        /// Its row.
+        question: i64,
+        /// How.
+        decision: Decision,
+        /// Answer.
+        ack: Ack,
+    },
+    /// Another conversation needs the place of an idle process.
+    GiveWay,
+}
+
+/// The run that a lane has.
+struct Live {
+    id: RunId,
+    session: Uuid,
+    resumed: bool,
+    followed: Followed,
+    active: Option<Active>,
+    // Lines that were read but could not be committed; nothing further is read before they are.
+    stuck: Option<Vec<Line>>,
+    // Asked to end itself; if it does not by then, it is made to.
+    ending: Option<Instant>,
+    idle_since: Instant,
+    _place: Place,
+}
+
+/// The turn that is running.
+#[derive(Clone)]
+struct Active {
+    turn: TurnId,
+    machine: Turn,
+    reply_to: Option<i64>,
+    questions: Vec<Open>,
+    // After an interrupt: when the process is ended if the turn is not over.
+    escalate: Option<Instant>,
+}
+
+/// A question that is open.
+#[derive(Clone)]
+struct Open {
+    row: i64,
+    asked_at: Millis,
+}
+
+struct Lane {
+    deps: Arc<Deps>,
+    lanes: Lanes,
+    conversation: Conversation,
+    run: Option<Live>,
+    place: Option<Place>,
+    line_up: Option<Pin<Box<dyn Future<Output = Place> + Send>>>,
+    window: Option<Millis>,
+    force_window: bool,
+    // A process that was started ahead for this window did not last: none is started until it closes.
+    cold: bool,
+    // End of the run that the store has not taken yet.
+    unsettled: Option<Option<Exit>>,
+    retry_at: Option<Instant>,
+    typing_at: Option<Instant>,
+    home_at: Instant,
+}
+
+/// What woke the lane.
+enum Wake {
+    Msg(Option<LaneMsg>),
+    Notice(Option<Notice>),
+    Place(Place),
+    Deadline,
+    Shutdown,
+}
+
+/// Runs a lane until it has nothing to do or the daemon stops. Runs of agents go on.
+pub(super) async fn run(
+    deps: Arc<Deps>,
+    lanes: Lanes,
+    id: ConversationId,
+    mut mailbox: mpsc::Receiver<LaneMsg>,
+) {
+    let found = deps.store.tx(move |tx| tx.conversation(id)).await;
+    let conversation = match found {
+        Ok(Some(conversation)) => conversation,
+        Ok(None) => {
+            warn!(conversation = id.0, "there is no such conversation");
+            return;
+        }
+        Err(cause) => {
+            // What it was to do is in the store; the next message or start finds it.
+            error!(conversation = id.0, %cause, "cannot read the conversation");
+            lanes.retire(id, mailbox).await;
+            return;
+        }
+    };
+    let mut lane = Lane {
+        deps,
+        lanes,
+        conversation,
+        run: None,
+        place: None,
+        line_up: None,
+        window: None,
+        force_window: false,
+        cold: false,
+        unsettled: None,
+        retry_at: None,
+        typing_at: None,
+        home_at: Instant::now() + LINGER,
+    };
+    loop {
+        match lane.wait(&mut mailbox).await {
+            Wake::Shutdown | Wake::Msg(None) => return,
+            Wake::Msg(Some(msg)) => lane.on_message(msg).await,
+            Wake::Notice(notice) => lane.on_notice(notice).await,
+            Wake::Place(place) => {
+                lane.line_up = None;
+                lane.place = Some(place);
+                lane.advance().await;
+            }
+            Wake::Deadline => {
+                if lane.on_deadline().await {
+                    break;
+                }
+            }
+        }
+    }
+    let Lane {
+        lanes,
+        conversation,
+        ..
+    } = lane;
+    lanes.retire(conversation.id, mailbox).await;
+}
+
+impl Lane {
+    async fn wait(&mut self, mailbox: &mut mpsc::Receiver<LaneMsg>) -> Wake {
+        let deadline = self.next_deadline();
+        let reading = self.run.as_ref().is_some_and(|live| live.stuck.is_none());
+        tokio::select! {
+            biased;
+            () = self.deps.shutdown.cancelled() => Wake::Shutdown,
+            msg = mailbox.recv() => Wake::Msg(msg),
+            place = wait_place(&mut self.line_up) => Wake::Place(place),
+            notice = wait_notice(&mut self.run), if reading => Wake::Notice(notice),
+            () = wait_until(deadline) => Wake::Deadline,
+        }
+    }
+
+    async fn on_message(&mut self, msg: LaneMsg) {
+        match msg {
+            LaneMsg::Woken => self.advance().await,
+            LaneMsg::CloseWindow => {
+                self.force_window = true;
+                self.advance().await;
+            }
+            LaneMsg::TakeUp(row) => {
+                self.take_up(*row).await;
+                self.advance().await;
+            }
+            LaneMsg::Interrupt { ack, turn } => self.interrupt(ack, turn).await,
+            LaneMsg::Clear(ack) => self.clear(ack).await,
+            LaneMsg::Decide {
+                question,
+                decision,
+                ack,
+            } => self.decide(question, &decision, ack).await,
+            LaneMsg::GiveWay => self.end_if_idle(),
+        }
+    }
+
+    async fn on_notice(&mut self, notice: Option<Notice>) {
+        match notice {
+            Some(Notice::Started) => {
+                if let Some(live) = &self.run {
+                    let id = live.id.clone();
+                    // Only for those who look; nothing is decided by it.
+                    let told = self.deps.store.tx(move |tx| tx.run_running(&id)).await;
+                    self.note_failure(told, "cannot note that a run has started");
+                }
+            }
+            Some(Notice::Lines(lines)) => self.take_lines(lines).await,
+            Some(Notice::Tampered { offset, size }) => self.tampered(offset, size).await,
+            Some(Notice::Ended(exit)) => self.run_ended(exit).await,
+            // The follower went away without a word: only when the daemon stops.
+            None => {
+                debug!(
+                    conversation = self.conversation.id.0,
+                    "the follower of a run is gone"
+                );
+                self.run_ended(None).await;
+            }
+        }
+    }
+
+    /// Earliest moment at which something is due.
+    fn next_deadline(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let wall = |at: Millis| {
+            let left = u64::try_from(at.saturating_sub(self.deps.clock.now())).unwrap_or(0);
+            now + Duration::from_millis(left)
+        };
+        let mut due = vec![
+            self.window.map(wall),
+            self.retry_at,
+            self.typing_at,
+            Some(self.home_at),
+        ];
+        if let Some(live) = &self.run {
+            due.push(live.ending);
+            due.push(self.idle_deadline());
+            if let Some(active) = &live.active {
+                due.push(active.escalate);
+                due.extend(active.questions.iter().map(|q| {
+                    Some(wall(
+                        q.asked_at.saturating_add(self.deps.config.approval_timeout),
+                    ))
+                }));
+            }
+        }
+        due.into_iter().flatten().min()
+    }
+
+    fn idle_deadline(&self) -> Option<Instant> {
+        let live = self.run.as_ref()?;
+        (live.active.is_none() && live.ending.is_none())
+            .then(|| live.idle_since + millis(self.deps.config.idle_timeout))
+    }
+
+    /// Does what is due. True when the lane has nothing more to do at all.
+    async fn on_deadline(&mut self) -> bool {
+        let now = Instant::now();
+        let past = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if self.home_at <= now {
+            if self.run.is_none()
+                && self.line_up.is_none()
+                && self.window.is_none()
+                && self.retry_at.is_none()
+            {
+                return true;
+            }
+            self.home_at = now + LINGER;
+        }
+        if past(self.typing_at) {
+            self.type_on();
+        }
+        if past(self.retry_at) {
+            self.retry_at = None;
+            if self.unsettled.is_some() {
+                self.settle_again().await;
+            } else if let Some(lines) = self.run.as_mut().and_then(|live| live.stuck.take()) {
+                self.take_lines(lines).await;
+            } else {
+                self.advance().await;
+            }
+        }
+        if self.window.is_some_and(|at| at <= self.deps.clock.now()) {
+            self.advance().await;
+        }
+        if past(self.idle_deadline()) {
+            self.end_if_idle();
+        }
+        if let Some(live) = &mut self.run {
+            if past(live.ending) {
+                live.followed.control.terminate();
+                live.ending = Some(now + END_GRACE);
+            }
+            if let Some(active) = &mut live.active
+                && past(active.escalate)
+            {
+                active.escalate = None;
+                live.followed.control.terminate();
+            }
+        }
+        self.deny_unanswered().await;
+        false
+    }
+
+    /// "typing…" now, and again in a while, as long as a turn runs.
+    fn type_on(&mut self) {
+        let key = &self.conversation.key;
+        if self.run.as_ref().is_some_and(|live| live.active.is_some()) {
+            self.deps.presence.typing(key.chat_id, key.thread_id);
+            self.typing_at = Some(Instant::now() + TYPING);
+        } else {
+            self.typing_at = None;
+        }
+    }
+
+    fn target(&self) -> Target {
+        Target {
+            chat_id: self.conversation.key.chat_id,
+            thread_id: self.conversation.key.thread_id,
+        }
+    }
+
+    /// In groups an answer refers to its question; alone with a person that would be noise.
+    fn reply_to(&self, message_id: Option<i64>) -> Option<i64> {
+        message_id.filter(|_| self.conversation.key.chat_id != self.conversation.key.user_id)
+    }
+
+    /// Logs a failure of the store and has the lane look again soon.
+    fn note_failure<T>(&mut self, result: Result<T, StoreError>, what: &str) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(cause) => {
+                error!(conversation = self.conversation.id.0, %cause, "{what}; it is tried again");
+                self.retry_at = Some(Instant::now() + RETRY);
+                None
+            }
+        }
+    }
+
+    /// Appends to the input of the run. False: the disk refused it.
+    fn append(&self, live: &Live, lines: &[u8]) -> bool {
+        match live.followed.control.append(lines) {
+            Ok(()) => true,
+            Err(cause) => {
+                error!(conversation = self.conversation.id.0, run = %live.id, %cause, "cannot write to the agent's input");
+                false
+            }
+        }
+    }
+
+    fn answer_line(&self, question: &Question, answer: &Answer) -> Vec<u8> {
+        self.deps.backend.answer(question, answer)
+    }
+}
+
+fn millis(ms: Millis) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+async fn wait_place(line_up: &mut Option<Pin<Box<dyn Future<Output = Place> + Send>>>) -> Place {
+    match line_up {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn wait_notice(run: &mut Option<Live>) -> Option<Notice> {
+    match run {
+        Some(live) => live.followed.notices.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn wait_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

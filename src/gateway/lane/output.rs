@@ -1,0 +1,468 @@
+//! What the agent says: lines -> events -> state machine -> one transaction with the offset up to which they were taken.
+
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::{Active, Lane, Line, Open, RETRY, ending, work};
+use crate::{
+    core::{
+        Millis,
+        event::{AgentEvent, Question},
+        ids::{RunId, TurnId},
+        text::Shown,
+        turn::{Effect, Ending, Outcome, Turn},
+        words,
+    },
+    gateway::show,
+    store::{
+        StoreError, Tx,
+        rows::{NewTurn, Slot, Target, TurnEnd, TurnState, Urgency},
+    },
+};
+
+/// Everything that a batch of lines changes, to be committed at once.
+struct Change {
+    run: RunId,
+    offset: u64,
+    target: Target,
+    now: Millis,
+    session: uuid::Uuid,
+    model: Option<String>,
+    turn: Option<TurnChange>,
+}
+
+struct TurnChange {
+    id: TurnId,
+    machine: String,
+    shown: Vec<Shown>,
+    asked: Vec<Question>,
+    withdrawn: Vec<String>,
+    outcome: Option<Outcome>,
+    // The session was not there any more: the turn goes to a new one, with this uuid.
+    elsewhere: Option<uuid::Uuid>,
+}
+
+impl Lane {
+    /// Takes lines in order. What cannot be committed is kept and tried again; nothing is read meanwhile.
+    pub(super) async fn take_lines(&mut self, lines: Vec<Line>) {
+        let mut rest = lines;
+        while !rest.is_empty() {
+            match self.take_some(&rest).await {
+                Ok((taken, over)) => {
+                    rest.drain(..taken);
+                    if over {
+                        self.turn_over().await;
+                    }
+                }
+                Err(cause) => {
+                    tracing::error!(conversation = self.conversation.id.0, %cause, "cannot record what the agent said; it is tried again");
+                    if let Some(live) = &mut self.run {
+                        live.stuck = Some(rest);
+                    }
+                    self.retry_at = Some(Instant::now() + RETRY);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes lines up to the end of a turn, if one ends in them. Returns how many, and whether one ended.
+    async fn take_some(&mut self, lines: &[Line]) -> Result<(usize, bool), StoreError> {
+        let Some(live) = &self.run else {
+            return Ok((lines.len(), false));
+        };
+        let (run, session, resumed) = (live.id.clone(), live.session, live.resumed);
+        let mut active = live.active.clone();
+        let mut model = None;
+        let mut asked = Vec::new();
+        let mut withdrawn = Vec::new();
+        let mut outcome = None;
+        let mut changed = false;
+        let mut taken: usize = 0;
+        for line in lines {
+            taken += 1;
+            for event in self.deps.backend.decode(&line.bytes) {
+                match &event {
+                    AgentEvent::Init {
+                        model: Some(name), ..
+                    } => model = Some(name.clone()),
+                    AgentEvent::Malformed(why) => {
+                        warn!(run = %run, why, "a line of the agent is not readable")
+                    }
+                    AgentEvent::Reply {
+                        request_id,
+                        error: Some(error),
+                    } => debug!(run = %run, request_id, error, "the agent refused a request"),
+                    _ => {}
+                }
+                if active.is_none() && unasked(&event) {
+                    active = Some(self.unasked_turn(&run).await?);
+                }
+                let Some(current) = &mut active else { continue };
+                for effect in current.machine.on(&event) {
+                    match effect {
+                        Effect::Show => changed = true,
+                        Effect::Ask(question) => asked.push(question),
+                        Effect::Withdraw { request_id } => withdrawn.push(request_id),
+                        Effect::Finished(end) => outcome = Some(end),
+                    }
+                }
+            }
+            if outcome.is_some() {
+                break;
+            }
+        }
+        let Some(end) = lines.get(taken.wrapping_sub(1)).map(|line| line.end) else {
+            return Ok((0, false));
+        };
+        let over = outcome.is_some();
+        let now = self.deps.clock.now();
+        let renderer = self.deps.renderer.as_ref();
+        let turn = match &active {
+            Some(current) => {
+                let view = current.machine.view();
+                let elsewhere = outcome
+                    .as_ref()
+                    .filter(|end| resumed && ending::session_unknown(end))
+                    .map(|_| self.deps.dice.uuid());
+                let shown = match &outcome {
+                    _ if elsewhere.is_some() => Vec::new(),
+                    Some(end) => show::over(renderer, &view, &end.ending, current.reply_to),
+                    None if changed => {
+                        show::running(renderer, &view, current.turn, current.reply_to)
+                    }
+                    None => Vec::new(),
+                };
+                Some(TurnChange {
+                    id: current.turn,
+                    machine: work::to_json(&current.machine).ok_or_else(|| {
+                        StoreError::Other("a turn's state cannot be written".to_owned())
+                    })?,
+                    shown,
+                    asked,
+                    withdrawn,
+                    outcome,
+                    elsewhere,
+                })
+            }
+            None => None,
+        };
+        let change = Change {
+            run,
+            offset: end,
+            target: self.target(),
+            now,
+            session,
+            model,
+            turn,
+        };
+        fail::fail_point!("codec-before-commit");
+        let opened = self.deps.store.tx(move |tx| change.apply(tx)).await?;
+        fail::fail_point!("codec-after-commit");
+        if let (Some(live), Some(mut current)) = (&mut self.run, active) {
+            for gone in &opened.closed {
+                current.questions.retain(|q| q.row != *gone);
+            }
+            current.questions.extend(opened.asked);
+            live.active = if over { None } else { Some(current) };
+        }
+        if self.typing_at.is_none() {
+            self.type_on();
+        }
+        Ok((taken, over))
+    }
+
+    /// The agent speaks without having been asked: background work reports. It gets a turn of its own.
+    async fn unasked_turn(&mut self, run: &RunId) -> Result<Active, StoreError> {
+        let (run, conversation, now) = (run.clone(), self.conversation.id, self.deps.clock.now());
+        let machine = Turn::new(None);
+        let json = work::to_json(&machine).unwrap_or_default();
+        let turn = self
+            .deps
+            .store
+            .tx(move |tx| {
+                let new = NewTurn {
+                    conversation,
+                    uuid: None,
+                    state: TurnState::Submitted,
+                    parts: Vec::new(),
+                    run: Some(run),
+                };
+                let turn = tx.turn_add(&new, now)?;
+                tx.turn_machine(turn, &json)?;
+                Ok(turn)
+            })
+            .await?;
+        self.deps.slots.busy(self.conversation.id);
+        Ok(Active {
+            turn,
+            machine,
+            reply_to: None,
+            questions: Vec::new(),
+            escalate: None,
+        })
+    }
+
+    /// After the last transaction of a turn.
+    async fn turn_over(&mut self) {
+        if let Some(live) = &mut self.run {
+            live.idle_since = Instant::now();
+            if let Some(ending) = &mut live.ending {
+                // It was asked to end while it worked; it may now.
+                *ending = (*ending).min(Instant::now() + super::END_GRACE);
+            }
+        }
+        self.typing_at = None;
+        self.advance().await;
+    }
+
+    /// The output is shorter than what was taken of it.
+    pub(super) async fn tampered(&mut self, offset: u64, size: u64) {
+        let Some(live) = &self.run else { return };
+        tracing::error!(conversation = self.conversation.id.0, run = %live.id, offset, size, "the output of a run was cut or changed from outside; the run is ended");
+        live.followed.control.terminate();
+        let Some(active) = live.active.clone() else {
+            return;
+        };
+        self.fail_turn(active, ending::agent_trouble(words::OUTPUT_DAMAGED))
+            .await;
+    }
+
+    /// Ends the running turn with a trouble, whatever the process does.
+    pub(super) async fn fail_turn(
+        &mut self,
+        active: Active,
+        trouble: crate::core::trouble::Trouble,
+    ) {
+        let mut machine = active.machine;
+        let ended = machine
+            .process_gone(trouble)
+            .map_or(Ending::Completed, |outcome| outcome.ending);
+        let shown = show::over(
+            self.deps.renderer.as_ref(),
+            &machine.view(),
+            &ended,
+            active.reply_to,
+        );
+        let (turn, target, now) = (active.turn, self.target(), self.deps.clock.now());
+        let end = TurnEnd {
+            state: ending::state_of(&ended),
+            machine: work::to_json(&machine),
+            cost_usd: None,
+            duration_ms: None,
+        };
+        let done = self
+            .deps
+            .store
+            .tx(move |tx| {
+                tx.turn_ended(turn, &end, now)?;
+                close_questions(tx, target, turn, words::WITHDRAWN, now)?;
+                work::put(tx, target, turn, &shown, Urgency::Message, now)
+            })
+            .await;
+        if self
+            .note_failure(done, "cannot record the end of a turn")
+            .is_some()
+            && let Some(live) = &mut self.run
+        {
+            live.active = None;
+            self.typing_at = None;
+        }
+    }
+}
+
+/// What became of questions in a transaction.
+#[derive(Default)]
+struct Opened {
+    asked: Vec<Open>,
+    closed: Vec<i64>,
+}
+
+impl Change {
+    fn apply(self, tx: &Tx<'_>) -> Result<Opened, StoreError> {
+        let mut opened = Opened::default();
+        tx.run_offset(&self.run, self.offset)?;
+        let conversation = tx.run(&self.run)?.map(|run| run.conversation);
+        let mut session = match conversation {
+            Some(id) => tx
+                .session_current(id)?
+                .filter(|s| s.session_id == self.session),
+            None => None,
+        };
+        if let (Some(session), Some(model)) = (&mut session, self.model)
+            && session.metadata.model.as_ref() != Some(&model)
+        {
+            session.metadata.model = Some(model);
+            tx.session_metadata(self.session, &session.metadata)?;
+        }
+        let Some(turn) = self.turn else {
+            return Ok(opened);
+        };
+        if let (Some(fresh), Some(conversation)) = (turn.elsewhere, conversation) {
+            if session.is_some() {
+                tx.session_forget(conversation)?;
+            }
+            tx.turn_requeued(turn.id, fresh, self.now)?;
+            return Ok(opened);
+        }
+        for request in &turn.withdrawn {
+            if let Some(row) = tx.question_by_request(&self.run, request)?
+                && tx.question_answered(row.id, "\"withdrawn\"", self.now)?
+            {
+                opened.closed.push(row.id);
+                show_question(tx, self.target, &row, words::WITHDRAWN, self.now)?;
+            }
+        }
+        for question in turn.asked {
+            let row = tx.question_add(turn.id, &self.run, &question, self.now)?;
+            let shown = show::question(row, &question, None);
+            tx.out_show(
+                self.target,
+                Some(Slot {
+                    turn: turn.id,
+                    number: Slot::NOTICE + row,
+                }),
+                Urgency::Message,
+                &shown,
+                self.now,
+            )?;
+            opened.asked.push(Open {
+                row,
+                asked_at: self.now,
+            });
+        }
+        match turn.outcome {
+            None => {
+                tx.turn_machine(turn.id, &turn.machine)?;
+                if !turn.shown.is_empty() {
+                    work::put(
+                        tx,
+                        self.target,
+                        turn.id,
+                        &turn.shown,
+                        Urgency::Progress,
+                        self.now,
+                    )?;
+                }
+            }
+            Some(outcome) => {
+                let mut cost = None;
+                if let (Some(total), Some(mut session)) = (outcome.total_cost_usd, session) {
+                    // The agent tells the running total of the session; the turn's share is the difference.
+                    cost = Some((total - session.metadata.total_cost_usd).max(0.0));
+                    session.metadata.total_cost_usd = total;
+                    tx.session_metadata(self.session, &session.metadata)?;
+                    tx.session_used(self.session, self.now)?;
+                }
+                let end = TurnEnd {
+                    state: ending::state_of(&outcome.ending),
+                    machine: Some(turn.machine),
+                    cost_usd: cost,
+                    duration_ms: outcome.duration_ms,
+                };
+                tx.turn_ended(turn.id, &end, self.now)?;
+                close_questions(tx, self.target, turn.id, words::WITHDRAWN, self.now)?;
+                work::put(
+                    tx,
+                    self.target,
+                    turn.id,
+                    &turn.shown,
+                    Urgency::Message,
+                    self.now,
+                )?;
+                if let Some(id) = conversation {
+                    renumber(tx, self.target, id, self.now)?;
+                }
+            }
+        }
+        Ok(opened)
+    }
+}
+
+/// The queue has moved up: those who wait see their new place.
+pub(super) fn renumber(
+    tx: &Tx<'_>,
+    target: Target,
+    conversation: crate::core::ids::ConversationId,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let waiting: Vec<_> = tx
+        .turns_open(conversation)?
+        .into_iter()
+        .filter(|t| t.state == TurnState::Queued)
+        .collect();
+    for (before, turn) in waiting.iter().enumerate() {
+        let slot = Slot {
+            turn: turn.id,
+            number: 0,
+        };
+        // Only those that have a message already; the others get theirs with the right number.
+        if let Some(row) = tx.out_slot(slot)?
+            && let crate::store::rows::Wanted::Show(shown) = row.wanted
+        {
+            let text = if before == 0 {
+                words::WORKING.to_owned()
+            } else {
+                words::in_line(before + 1)
+            };
+            tx.out_show(
+                target,
+                Some(slot),
+                Urgency::Progress,
+                &show::note(text, Vec::new(), shown.reply_to),
+                now,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Questions of a turn that nobody answered any more.
+pub(super) fn close_questions(
+    tx: &Tx<'_>,
+    target: Target,
+    turn: TurnId,
+    line: &str,
+    now: Millis,
+) -> Result<(), StoreError> {
+    for row in tx.questions_open(turn)? {
+        if tx.question_answered(row.id, "\"withdrawn\"", now)? {
+            show_question(tx, target, &row, line, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Shows what became of a question.
+pub(super) fn show_question(
+    tx: &Tx<'_>,
+    target: Target,
+    row: &crate::store::rows::QuestionRow,
+    line: &str,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let shown = show::question(row.id, &row.question, Some(line));
+    tx.out_show(
+        target,
+        Some(Slot {
+            turn: row.turn,
+            number: Slot::NOTICE + row.id,
+        }),
+        Urgency::Message,
+        &shown,
+        now,
+    )?;
+    Ok(())
+}
+
+/// Whether an event that belongs to no turn begins one.
+fn unasked(event: &AgentEvent) -> bool {
+    matches!(
+        event,
+        AgentEvent::MessageStart { .. }
+            | AgentEvent::Text { .. }
+            | AgentEvent::Tool { .. }
+            | AgentEvent::Asked(_)
+            | AgentEvent::AssistantError { .. }
+    )
+}

@@ -1,0 +1,500 @@
+//! From the queue to the agent: windows, places, launching, submitting.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tracing::{error, info};
+use uuid::Uuid;
+
+use super::{Active, END_GRACE, Lane, LaneMsg, Live, RETRY};
+use crate::{
+    core::{
+        Millis, batching,
+        ids::TurnId,
+        trouble::{Category, Trouble},
+        turn::{Ending, Turn, View},
+        words,
+    },
+    gateway::{
+        ports::{Exit, Launch, NotStarted},
+        show,
+    },
+    store::{
+        StoreError, Tx,
+        rows::{RunRow, RunStatus, Session, Slot, Target, TurnEnd, TurnRow, TurnState, Urgency},
+    },
+};
+
+impl Lane {
+    /// Does everything that can be done now for the turns of this conversation.
+    pub(super) async fn advance(&mut self) {
+        // Each round either changes a state in the store or returns; the bound is for a fault in that reasoning.
+        for _ in 0..64 {
+            let id = self.conversation.id;
+            let read = self
+                .deps
+                .store
+                .tx(move |tx| Ok((tx.turns_open(id)?, tx.session_current(id)?)))
+                .await;
+            let Some((open, session)) = self.note_failure(read, "cannot read the queue") else {
+                return;
+            };
+            if !self.step(open, session).await {
+                return;
+            }
+        }
+        error!(
+            conversation = self.conversation.id.0,
+            "a lane does not come to rest"
+        );
+        self.retry_at = Some(Instant::now() + RETRY);
+    }
+
+    /// One step; true if the queue is to be looked at again.
+    async fn step(&mut self, open: Vec<TurnRow>, session: Option<Session>) -> bool {
+        if let Some(orphan) = open.iter().find(|turn| self.is_orphan(turn)) {
+            return self.orphaned(orphan.clone()).await;
+        }
+        let collecting = open.iter().find(|turn| turn.state == TurnState::Collecting);
+        self.window = collecting.and_then(|turn| self.window_of(turn));
+        if let Some(turn) = collecting
+            && (self.force_window || self.window.is_none_or(|at| at <= self.deps.clock.now()))
+        {
+            return self.close_window(turn.id, &open).await;
+        }
+        self.force_window = false;
+        let next = open
+            .into_iter()
+            .find(|turn| turn.state == TurnState::Queued);
+        let current = session.as_ref().map(|s| s.session_id);
+        match &mut self.run {
+            Some(live) if live.active.is_some() || live.ending.is_some() => false,
+            Some(live) if Some(live.session) != current => {
+                self.end_run();
+                false
+            }
+            Some(_) => match next {
+                Some(turn) => self.submit(turn).await,
+                None => {
+                    self.rest();
+                    false
+                }
+            },
+            None if next.is_some() || (self.window.is_some() && !self.cold) => {
+                self.find_place(next.as_ref(), session).await
+            }
+            None => {
+                self.place = None;
+                self.line_up = None;
+                false
+            }
+        }
+    }
+
+    fn is_orphan(&self, turn: &TurnRow) -> bool {
+        let active = self.run.as_ref().and_then(|live| live.active.as_ref());
+        turn.state == TurnState::Submitted && active.is_none_or(|active| active.turn != turn.id)
+    }
+
+    fn window_of(&self, turn: &TurnRow) -> Option<Millis> {
+        let received: Vec<Millis> = turn.parts.iter().map(|part| part.received_at).collect();
+        let now = self.deps.clock.now();
+        // Counted from now, so that a clock that was set back cannot hold the window open.
+        let left = self.deps.config.batching?.remaining_ms(&received, now);
+        Some(now.saturating_add(Millis::try_from(left).unwrap_or(0)))
+    }
+
+    async fn close_window(&mut self, turn: TurnId, open: &[TurnRow]) -> bool {
+        self.window = None;
+        self.force_window = false;
+        self.cold = false;
+        let before = open
+            .iter()
+            .filter(|t| matches!(t.state, TurnState::Queued | TurnState::Submitted))
+            .count();
+        let message = open
+            .iter()
+            .find(|t| t.id == turn)
+            .and_then(|t| t.parts.first())
+            .map(|part| part.message_id);
+        let (target, reply_to, now) =
+            (self.target(), self.reply_to(message), self.deps.clock.now());
+        let done = self
+            .deps
+            .store
+            .tx(move |tx| {
+                tx.turn_state(turn, TurnState::Queued, now)?;
+                placeholder(tx, target, turn, before, reply_to, now)
+            })
+            .await;
+        self.note_failure(done, "cannot close a batching window")
+            .is_some()
+    }
+
+    /// Nothing to do for the process: it is kept warm, unless another conversation wants its place.
+    fn rest(&mut self) {
+        let Some(live) = &self.run else { return };
+        if self.window.is_none() && live.active.is_none() {
+            self.deps
+                .slots
+                .idle(self.conversation.id, self.deps.clock.now());
+            if self.deps.slots.waiting() > 0 {
+                self.end_if_idle();
+            }
+        }
+    }
+
+    async fn find_place(&mut self, next: Option<&TurnRow>, session: Option<Session>) -> bool {
+        if self.line_up.is_some() {
+            return false;
+        }
+        if self.place.is_none() {
+            self.place = self.deps.slots.try_take();
+        }
+        if self.place.is_some() {
+            return self.launch(session).await;
+        }
+        if let Some(turn) = next {
+            let (slots, target, id, now) = (
+                &self.deps.slots,
+                self.target(),
+                turn.id,
+                self.deps.clock.now(),
+            );
+            let reply_to = self.reply_to(turn.parts.first().map(|part| part.message_id));
+            let text = words::all_busy(slots.total(), slots.waiting());
+            let told = self
+                .deps
+                .store
+                .tx(move |tx| {
+                    tx.out_show(
+                        target,
+                        Some(Slot {
+                            turn: id,
+                            number: 0,
+                        }),
+                        Urgency::Progress,
+                        &show::note(text, Vec::new(), reply_to),
+                        now,
+                    )
+                })
+                .await;
+            self.note_failure(told, "cannot tell that all agents are busy");
+        }
+        let slots = self.deps.slots.clone();
+        self.line_up = Some(Box::pin(async move { slots.take().await }));
+        if let Some(other) = self.deps.slots.evict() {
+            self.lanes.nudge(other, LaneMsg::GiveWay);
+        }
+        false
+    }
+
+    /// Starts a process for the current session, or for a new one.
+    async fn launch(&mut self, session: Option<Session>) -> bool {
+        let id = self.conversation.id;
+        let run = self.deps.dice.run_id();
+        let (fresh, now) = (self.deps.dice.uuid(), self.deps.clock.now());
+        let session = match session {
+            Some(session) => session,
+            None => {
+                let made = self
+                    .deps
+                    .store
+                    .tx(move |tx| tx.session_start(id, fresh, now))
+                    .await;
+                match self.note_failure(made, "cannot begin a session") {
+                    Some(session) => session,
+                    None => return false,
+                }
+            }
+        };
+        let launch = Launch {
+            session_id: session.session_id,
+            resume: session.metadata.begun,
+        };
+        let spec = self.deps.backend.spec(&run, &launch);
+        let row = RunRow {
+            id: run.clone(),
+            conversation: id,
+            session_id: session.session_id,
+            who: self.conversation.key.user_id,
+            command: spec.argv.join(" "),
+            status: RunStatus::Starting,
+            offset: 0,
+            started_at: now,
+            ended_at: None,
+            exit: None,
+        };
+        let added = self.deps.store.tx(move |tx| tx.run_add(&row)).await;
+        if self.note_failure(added, "cannot record a run").is_none() {
+            return false;
+        }
+        fail::fail_point!("lane-launch");
+        match self.deps.runner.launch(&spec).await {
+            Ok(followed) => {
+                fail::fail_point!("lane-launched");
+                let place = self
+                    .place
+                    .take()
+                    .unwrap_or_else(|| self.deps.slots.take_for_running());
+                info!(conversation = id.0, run = %run, resumed = launch.resume, "agent started");
+                let live = Live {
+                    id: run,
+                    session: session.session_id,
+                    resumed: launch.resume,
+                    followed,
+                    active: None,
+                    stuck: None,
+                    ending: None,
+                    idle_since: Instant::now(),
+                    _place: place,
+                };
+                // A lost greeting harms nothing: the agent works without it.
+                self.append(&live, &self.deps.backend.hello());
+                self.run = Some(live);
+                true
+            }
+            Err(cause) => {
+                self.place = None;
+                error!(conversation = id.0, run = %run, %cause, "cannot start an agent");
+                self.not_launched(run, cause.to_string()).await
+            }
+        }
+    }
+
+    /// The launch failed on our side: the turn that wanted it is told, so that nobody waits for nothing.
+    async fn not_launched(&mut self, run: crate::core::ids::RunId, cause: String) -> bool {
+        let (id, now, target) = (self.conversation.id, self.deps.clock.now(), self.target());
+        let private = self.conversation.key.chat_id == self.conversation.key.user_id;
+        let exit = Exit::NotStarted {
+            why: NotStarted::Other { detail: cause },
+        };
+        // It always can be written as JSON: strings only.
+        let exit = serde_json::to_string(&exit).unwrap_or_default();
+        let trouble = Trouble {
+            category: Category::Agent,
+            detail: Some("The agent could not be started. An administrator finds the reason in the server's journal.".to_owned()),
+            wait_s: None,
+        };
+        let deps = Arc::clone(&self.deps);
+        let done = self
+            .deps
+            .store
+            .tx(move |tx| {
+                tx.run_ended(&run, RunStatus::Failed, Some(&exit), now)?;
+                let Some(turn) = tx
+                    .turns_open(id)?
+                    .into_iter()
+                    .find(|t| t.state == TurnState::Queued)
+                else {
+                    return Ok(());
+                };
+                let reply_to = turn
+                    .parts
+                    .first()
+                    .map(|part| part.message_id)
+                    .filter(|_| !private);
+                tx.turn_ended(
+                    turn.id,
+                    &TurnEnd {
+                        state: TurnState::Failed,
+                        machine: None,
+                        cost_usd: None,
+                        duration_ms: None,
+                    },
+                    now,
+                )?;
+                let shown = show::over(
+                    deps.renderer.as_ref(),
+                    &View::default(),
+                    &Ending::Failed(trouble),
+                    reply_to,
+                );
+                put(tx, target, turn.id, &shown, Urgency::Message, now)
+            })
+            .await;
+        if self
+            .note_failure(done, "cannot record a failed launch")
+            .is_none()
+        {
+            return false;
+        }
+        // Not again ahead of time for the same window.
+        self.cold = self.window.is_some();
+        true
+    }
+
+    /// Gives a turn to the waiting process: recorded first, then written.
+    async fn submit(&mut self, turn: TurnRow) -> bool {
+        let Some(live) = &self.run else { return false };
+        let uuid = turn.uuid.unwrap_or_else(Uuid::nil);
+        let text = prompt_text(&turn);
+        let machine = Turn::new(Some(uuid));
+        let reply_to = self.reply_to(turn.parts.first().map(|part| part.message_id));
+        let (id, run, session, now, target) = (
+            turn.id,
+            live.id.clone(),
+            live.session,
+            self.deps.clock.now(),
+            self.target(),
+        );
+        let Some(json) = to_json(&machine) else {
+            return false;
+        };
+        let shown = show::running(self.deps.renderer.as_ref(), &machine.view(), id, reply_to);
+        let rerun = turn.attempts > 0;
+        let done = self
+            .deps
+            .store
+            .tx(move |tx| {
+                tx.turn_submitted(id, &run, uuid, &json, now)?;
+                if let Some(mut current) = tx
+                    .session_current(turn.conversation)?
+                    .filter(|s| s.session_id == session)
+                {
+                    current.metadata.begun = true;
+                    tx.session_metadata(session, &current.metadata)?;
+                    tx.session_used(session, now)?;
+                }
+                if rerun {
+                    return Ok(());
+                }
+                put(tx, target, id, &shown, Urgency::Progress, now)
+            })
+            .await;
+        if self
+            .note_failure(done, "cannot record that a prompt is given to the agent")
+            .is_none()
+        {
+            return false;
+        }
+        fail::fail_point!("lane-submitted");
+        let line = self.deps.backend.prompt(uuid, &text);
+        let Some(live) = &self.run else { return false };
+        if !self.append(live, &line) {
+            return self.not_submitted(turn.id, reply_to).await;
+        }
+        fail::fail_point!("lane-appended");
+        self.deps.slots.busy(self.conversation.id);
+        if let Some(live) = &mut self.run {
+            live.active = Some(Active {
+                turn: id,
+                machine,
+                reply_to,
+                questions: Vec::new(),
+                escalate: None,
+            });
+        }
+        self.type_on();
+        true
+    }
+
+    /// The disk refused the prompt: it goes back into the queue and the person is told.
+    async fn not_submitted(&mut self, turn: TurnId, reply_to: Option<i64>) -> bool {
+        let (fresh, now, target) = (self.deps.dice.uuid(), self.deps.clock.now(), self.target());
+        let done = self
+            .deps
+            .store
+            .tx(move |tx| {
+                tx.turn_requeued(turn, fresh, now)?;
+                put(
+                    tx,
+                    target,
+                    turn,
+                    &[show::note(words::DISK_FULL, Vec::new(), reply_to)],
+                    Urgency::Progress,
+                    now,
+                )
+            })
+            .await;
+        self.note_failure(done, "cannot put a prompt back into the queue");
+        self.retry_at = Some(Instant::now() + RETRY);
+        false
+    }
+
+    /// Ends the process if it has nothing to do.
+    pub(super) fn end_if_idle(&mut self) {
+        if self
+            .run
+            .as_ref()
+            .is_some_and(|live| live.active.is_none() && live.ending.is_none())
+            && self.window.is_none()
+        {
+            self.end_run();
+        }
+    }
+
+    /// Asks the process to end; made to, if it does not in time.
+    pub(super) fn end_run(&mut self) {
+        self.deps.slots.busy(self.conversation.id);
+        let line = self.deps.backend.end(&self.deps.dice.uuid().to_string());
+        if let Some(live) = &mut self.run
+            && live.ending.is_none()
+        {
+            live.ending = Some(Instant::now() + END_GRACE);
+        }
+        if let Some(live) = &self.run
+            && !self.append(live, &line)
+        {
+            live.followed.control.terminate();
+        }
+    }
+}
+
+/// Parts of a prompt as one text.
+pub(super) fn prompt_text(turn: &TurnRow) -> String {
+    let parts: Vec<_> = turn
+        .parts
+        .iter()
+        .map(|part| (part.message_id, part.text.as_str()))
+        .collect();
+    batching::join(&parts)
+}
+
+/// First message of a turn that waits.
+pub(crate) fn placeholder(
+    tx: &Tx<'_>,
+    target: Target,
+    turn: TurnId,
+    before: usize,
+    reply_to: Option<i64>,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let text = if before == 0 {
+        words::WORKING.to_owned()
+    } else {
+        words::in_line(before + 1)
+    };
+    put(
+        tx,
+        target,
+        turn,
+        &[show::note(text, Vec::new(), reply_to)],
+        Urgency::Message,
+        now,
+    )
+}
+
+/// Brings the messages of a turn to these, and no more than these.
+pub(crate) fn put(
+    tx: &Tx<'_>,
+    target: Target,
+    turn: TurnId,
+    shown: &[crate::core::text::Shown],
+    urgency: Urgency,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let mut number = 0;
+    for message in shown {
+        tx.out_show(target, Some(Slot { turn, number }), urgency, message, now)?;
+        number += 1;
+    }
+    tx.out_retract(turn, number, Slot::NOTICE, now)
+}
+
+/// A turn's state as JSON. It always can be written; if not, that is logged and nothing is lost by not going on.
+pub(super) fn to_json(machine: &Turn) -> Option<String> {
+    serde_json::to_string(machine)
+        .inspect_err(|cause| error!(%cause, "cannot write the state of a turn"))
+        .ok()
+}

@@ -1,0 +1,421 @@
+//! Presses of buttons. What a button carries comes from outside: it is checked against the store, each time.
+
+use tracing::{info, warn};
+
+use super::{
+    dispatch::Desk,
+    lane::{self, Ack, Decision, LaneMsg, Reply},
+    show,
+};
+use crate::{
+    core::{
+        Millis,
+        ids::TurnId,
+        inbound::Press,
+        policy::{self, Denied},
+        text::Shown,
+        words,
+    },
+    store::{
+        StoreError, Tx,
+        rows::{
+            Conversation, NewTurn, Slot, Target, TurnEnd, TurnPart, TurnRow, TurnState, Urgency,
+            Verdict, Wanted,
+        },
+    },
+};
+
+/// What a button of ours asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wish {
+    Stop(TurnId),
+    Run(TurnId),
+    Discard(TurnId),
+    Continue(TurnId),
+    Leave(TurnId),
+    Decide(i64, Decision),
+}
+
+fn wish(data: &str) -> Option<Wish> {
+    let (kind, rest) = data.split_once(':')?;
+    if kind == "q" {
+        let (row, decision) = rest.split_once(':')?;
+        let decision = match decision {
+            "y" => Decision::Once,
+            "a" => Decision::Session,
+            "n" => Decision::Deny,
+            _ => return None,
+        };
+        return Some(Wish::Decide(row.parse().ok()?, decision));
+    }
+    let turn = TurnId(rest.parse().ok()?);
+    Some(match kind {
+        "s" => Wish::Stop(turn),
+        "r" => Wish::Run(turn),
+        "d" => Wish::Discard(turn),
+        "c" => Wish::Continue(turn),
+        "l" => Wish::Leave(turn),
+        _ => return None,
+    })
+}
+
+/// What a press is about, as the store knows it.
+struct Subject {
+    conversation: Conversation,
+    turn: TurnRow,
+}
+
+/// Acts on a press.
+pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreError> {
+    let access = &desk.deps.config.access;
+    let role = access.role_of_press(press);
+    if policy::may_prompt(role).is_err() {
+        // Not answered: the button of a stranger keeps turning until Telegram gives up on it. Nothing is revealed.
+        info!(
+            update = desk.id.0,
+            person = press.from.id,
+            "refused: not a known person"
+        );
+        return desk.done(Verdict::Refused).await;
+    }
+    let ack = Ack {
+        inbox: desk.id,
+        reply: Reply::Press {
+            callback_id: press.callback_id.clone(),
+        },
+        who: press.from.id,
+    };
+    let (Some(wish), Some(place)) = (wish(&press.data), press.place) else {
+        warn!(
+            update = desk.id.0,
+            person = press.from.id,
+            "a press that carries nothing of ours"
+        );
+        return answer(desk, ack, "press", words::OLD_BUTTON).await;
+    };
+    let wanted = wish.clone();
+    let found = desk
+        .deps
+        .store
+        .tx(move |tx| {
+            let turn = match wanted {
+                Wish::Decide(row, _) => tx.question(row)?.map(|q| q.turn),
+                Wish::Stop(t)
+                | Wish::Run(t)
+                | Wish::Discard(t)
+                | Wish::Continue(t)
+                | Wish::Leave(t) => Some(t),
+            };
+            let Some(turn) = turn.map(|t| tx.turn(t)).transpose()?.flatten() else {
+                return Ok(None);
+            };
+            Ok(tx
+                .conversation(turn.conversation)?
+                .map(|conversation| Subject { conversation, turn }))
+        })
+        .await?;
+    // A button that stands in another chat than its turn was never ours.
+    let Some(subject) = found.filter(|s| {
+        s.conversation.key.chat_id == place.chat_id && s.conversation.key.bot_id == desk.bot_id
+    }) else {
+        warn!(
+            update = desk.id.0,
+            person = press.from.id,
+            chat = place.chat_id,
+            "a press about something that is not in that chat"
+        );
+        return answer(desk, ack, "press", words::OLD_BUTTON).await;
+    };
+    let owner = subject.conversation.key.user_id;
+    let allowed: Result<(), Denied> = match &wish {
+        Wish::Decide(..) => {
+            policy::may_approve(role, press.from.id, owner, desk.deps.config.approvers)
+        }
+        _ => policy::may_press(role, press.from.id, owner),
+    };
+    if let Err(why) = allowed {
+        info!(update = desk.id.0, person = press.from.id, %why, "a press was refused");
+        return answer(desk, ack, "press-refused", words::NOT_YOURS).await;
+    }
+    let conversation = subject.conversation.id;
+    match wish {
+        Wish::Stop(turn) => {
+            desk.lanes
+                .send(
+                    conversation,
+                    LaneMsg::Interrupt {
+                        ack,
+                        turn: Some(turn),
+                    },
+                )
+                .await;
+            return Ok(());
+        }
+        Wish::Decide(question, decision) => {
+            desk.lanes
+                .send(
+                    conversation,
+                    LaneMsg::Decide {
+                        question,
+                        decision,
+                        ack,
+                    },
+                )
+                .await;
+            return Ok(());
+        }
+        Wish::Run(_) => change(desk, ack, subject, "run", words::RUN, run_held).await?,
+        Wish::Discard(_) => change(desk, ack, subject, "discard", words::DISCARD, discard).await?,
+        Wish::Continue(_) => change(desk, ack, subject, "continue", words::CONTINUE, go_on).await?,
+        Wish::Leave(_) => change(desk, ack, subject, "leave", words::LEAVE_IT, leave).await?,
+    }
+    desk.lanes.send(conversation, LaneMsg::Woken).await;
+    Ok(())
+}
+
+async fn answer(
+    desk: &Desk<'_>,
+    ack: Ack,
+    action: &'static str,
+    text: &'static str,
+) -> Result<(), StoreError> {
+    let now = desk.deps.clock.now();
+    desk.deps
+        .store
+        .tx(move |tx| lane::acknowledge(tx, &ack, action, "", text, now))
+        .await
+}
+
+/// What a button changes; false if it is not of use any more.
+type Changing = fn(
+    &Tx<'_>,
+    &Subject,
+    uuid::Uuid,
+    crate::core::ids::InboxId,
+    Millis,
+) -> Result<bool, StoreError>;
+
+async fn change(
+    desk: &Desk<'_>,
+    ack: Ack,
+    subject: Subject,
+    action: &'static str,
+    text: &'static str,
+    f: Changing,
+) -> Result<(), StoreError> {
+    let (now, uuid) = (desk.deps.clock.now(), desk.deps.dice.uuid());
+    desk.deps
+        .store
+        .tx(move |tx| {
+            let inbox = ack.inbox;
+            let done = f(tx, &subject, uuid, inbox, now)?;
+            let on = format!("turn {}", subject.turn.id);
+            lane::acknowledge(
+                tx,
+                &ack,
+                action,
+                &on,
+                if done { text } else { words::OLD_BUTTON },
+                now,
+            )
+        })
+        .await
+}
+
+fn run_held(
+    tx: &Tx<'_>,
+    subject: &Subject,
+    _: uuid::Uuid,
+    _: crate::core::ids::InboxId,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let turn = &subject.turn;
+    if tx.turn(turn.id)?.is_none_or(|t| t.state != TurnState::Held) {
+        return Ok(false);
+    }
+    let before = tx
+        .turns_open(turn.conversation)?
+        .iter()
+        .filter(|t| matches!(t.state, TurnState::Queued | TurnState::Submitted))
+        .count();
+    tx.turn_state(turn.id, TurnState::Queued, now)?;
+    lane::placeholder(tx, target(subject), turn.id, before, reply_to(subject), now)?;
+    Ok(true)
+}
+
+fn discard(
+    tx: &Tx<'_>,
+    subject: &Subject,
+    _: uuid::Uuid,
+    _: crate::core::ids::InboxId,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let turn = &subject.turn;
+    if tx.turn(turn.id)?.is_none_or(|t| t.state != TurnState::Held) {
+        return Ok(false);
+    }
+    end(tx, turn.id, TurnState::Discarded, now)?;
+    tx.out_show(
+        target(subject),
+        Some(Slot {
+            turn: turn.id,
+            number: 0,
+        }),
+        Urgency::Message,
+        &show::note(words::DISCARDED, Vec::new(), reply_to(subject)),
+        now,
+    )?;
+    Ok(true)
+}
+
+fn go_on(
+    tx: &Tx<'_>,
+    subject: &Subject,
+    uuid: uuid::Uuid,
+    inbox: crate::core::ids::InboxId,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let turn = &subject.turn;
+    if tx
+        .turn(turn.id)?
+        .is_none_or(|t| t.state != TurnState::Asked)
+    {
+        return Ok(false);
+    }
+    end(tx, turn.id, TurnState::Interrupted, now)?;
+    close_asked(tx, subject, words::CONTINUED, now)?;
+    let message_id = turn.parts.first().map_or(0, |part| part.message_id);
+    let part = TurnPart {
+        inbox,
+        message_id,
+        text: words::CONTINUE_PROMPT.to_owned(),
+        received_at: now,
+    };
+    let new = NewTurn {
+        conversation: turn.conversation,
+        uuid: Some(uuid),
+        state: TurnState::Queued,
+        parts: vec![part],
+        run: None,
+    };
+    let before = tx
+        .turns_open(turn.conversation)?
+        .iter()
+        .filter(|t| matches!(t.state, TurnState::Queued | TurnState::Submitted))
+        .count();
+    let next = tx.turn_add(&new, now)?;
+    lane::placeholder(tx, target(subject), next, before, reply_to(subject), now)?;
+    Ok(true)
+}
+
+fn leave(
+    tx: &Tx<'_>,
+    subject: &Subject,
+    _: uuid::Uuid,
+    _: crate::core::ids::InboxId,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    if tx
+        .turn(subject.turn.id)?
+        .is_none_or(|t| t.state != TurnState::Asked)
+    {
+        return Ok(false);
+    }
+    end(tx, subject.turn.id, TurnState::Interrupted, now)?;
+    close_asked(tx, subject, words::LEFT, now)?;
+    Ok(true)
+}
+
+fn end(tx: &Tx<'_>, turn: TurnId, state: TurnState, now: Millis) -> Result<(), StoreError> {
+    tx.turn_ended(
+        turn,
+        &TurnEnd {
+            state,
+            machine: None,
+            cost_usd: None,
+            duration_ms: None,
+        },
+        now,
+    )
+}
+
+/// The last message of the interrupted answer loses its buttons; its question becomes a statement.
+fn close_asked(tx: &Tx<'_>, subject: &Subject, line: &str, now: Millis) -> Result<(), StoreError> {
+    let turn = subject.turn.id;
+    for number in 0..Slot::NOTICE {
+        let slot = Slot { turn, number };
+        let Some(row) = tx.out_slot(slot)? else { break };
+        let Wanted::Show(shown) = row.wanted else {
+            break;
+        };
+        if shown.buttons.is_empty() {
+            continue;
+        }
+        let mut body = shown.body;
+        // The question is the last line; what stands before it, looks included, stays as it is.
+        if let Some(at) = body.text.rfind("\n\n") {
+            let kept = crate::core::text::units(&body.text[..at]);
+            body.text.truncate(at);
+            body.spans.retain(|s| s.offset + s.length <= kept);
+            body.text.push_str("\n\n");
+        } else {
+            body = crate::core::text::Formatted::default();
+        }
+        body.text.push_str(line);
+        tx.out_show(
+            target(subject),
+            Some(slot),
+            Urgency::Message,
+            &Shown {
+                body,
+                buttons: Vec::new(),
+                reply_to: shown.reply_to,
+            },
+            now,
+        )?;
+    }
+    Ok(())
+}
+
+fn target(subject: &Subject) -> Target {
+    Target {
+        chat_id: subject.conversation.key.chat_id,
+        thread_id: subject.conversation.key.thread_id,
+    }
+}
+
+fn reply_to(subject: &Subject) -> Option<i64> {
+    let key = &subject.conversation.key;
+    subject
+        .turn
+        .parts
+        .first()
+        .map(|part| part.message_id)
+        .filter(|_| key.chat_id != key.user_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_button_carries_is_read_strictly() {
+        assert_eq!(wish("s:12"), Some(Wish::Stop(TurnId(12))));
+        assert_eq!(wish("q:3:a"), Some(Wish::Decide(3, Decision::Session)));
+        for foreign in [
+            "",
+            "s",
+            "s:",
+            "s:x",
+            "s:1:2",
+            "q:3",
+            "q:3:z",
+            "q::y",
+            "z:1",
+            "s:99999999999999999999",
+            "q:1:y:n",
+        ] {
+            assert_eq!(wish(foreign), None, "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What an earlier life left: runs that live or ended meanwhile, turns that wait, directories that may go.
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::{info, warn};
+
+use super::{Deps, lane::LaneMsg, lanes::Lanes};
+use crate::{core::Millis, store::StoreError};
+
+/// How long the directory of a run stays after its end, for those who want to look.
+const KEEP_RUNS: Millis = 60 * 60 * 1000;
+/// How long done rows of inbox and outbox stay.
+const KEEP_ROWS: Millis = 30 * 24 * 60 * 60 * 1000;
+/// How often is cleaned up.
+const ROUND: Duration = Duration::from_secs(10 * 60);
+
+/// Wakes the lanes of everything that is not finished. Runs come before turns, so that no turn is thought lost
+/// whose process lives.
+pub(super) async fn run(deps: &Arc<Deps>, lanes: &Lanes) -> Result<(), StoreError> {
+    let now = deps.clock.now();
+    let (ambiguous, runs, work) = deps
+        .store
+        .tx(move |tx| {
+            Ok((
+                tx.out_recover(now)?,
+                tx.runs_live()?,
+                tx.conversations_with_work()?,
+            ))
+        })
+        .await?;
+    if ambiguous > 0 {
+        warn!(
+            messages = ambiguous,
+            "messages were on the wire when the daemon ended; they are sent again with a mark"
+        );
+    }
+    if !runs.is_empty() || !work.is_empty() {
+        info!(
+            runs = runs.len(),
+            conversations = work.len(),
+            "taking up what an earlier life left"
+        );
+    }
+    for run in runs {
+        lanes
+            .send(run.conversation, LaneMsg::TakeUp(Box::new(run)))
+            .await;
+    }
+    for conversation in work {
+        lanes.send(conversation.id, LaneMsg::Woken).await;
+    }
+    Ok(())
+}
+
+/// Removes what is done with, now and then.
+pub(super) async fn collect(deps: Arc<Deps>) {
+    loop {
+        if let Err(cause) = round(&deps).await {
+            warn!(%cause, "cannot clean up; it is tried again later");
+        }
+        tokio::select! {
+            () = deps.shutdown.cancelled() => return,
+            () = tokio::time::sleep(ROUND) => {}
+        }
+    }
+}
+
+async fn round(deps: &Deps) -> Result<(), StoreError> {
+    let now = deps.clock.now();
+    let over = deps
+        .store
+        .tx(move |tx| {
+            tx.inbox_prune(now - KEEP_ROWS)?;
+            tx.out_prune(now - KEEP_ROWS)?;
+            tx.limits_prune(now)?;
+            tx.runs_over_before(now - KEEP_RUNS)
+        })
+        .await?;
+    let there = deps.runner.list().await;
+    for run in over.iter().filter(|run| there.contains(run)) {
+        deps.runner.remove(run).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! Places for agent processes: at most N at once, first come, first served.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::core::{Millis, ids::ConversationId};
+
+/// Counts places and remembers which lanes hold one without using it.
+#[derive(Clone)]
+pub struct Slots(Arc<Inner>);
+
+struct Inner {
+    places: Arc<Semaphore>,
+    total: usize,
+    waiting: AtomicUsize,
+    // Held for a look-up only, never over an await.
+    idle: Mutex<HashMap<ConversationId, Millis>>,
+}
+
+/// A place in use. Dropping it frees it.
+pub struct Place(#[allow(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>);
+
+impl Slots {
+    /// `total` places, at least one.
+    #[must_use]
+    pub fn new(total: usize) -> Self {
+        let total = total.max(1);
+        Self(Arc::new(Inner {
+            places: Arc::new(Semaphore::new(total)),
+            total,
+            waiting: AtomicUsize::new(0),
+            idle: Mutex::new(HashMap::new()),
+        }))
+    }
+
+    /// Number of places.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.0.total
+    }
+
+    /// How many lanes wait for a place.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    /// A place, if one is free at once.
+    #[must_use]
+    pub fn try_take(&self) -> Option<Place> {
+        Arc::clone(&self.0.places)
+            .try_acquire_owned()
+            .ok()
+            .map(|permit| Place(Some(permit)))
+    }
+
+    /// A place for a process of an earlier daemon that is already there: beyond the limit if need be.
+    #[must_use]
+    pub fn take_for_running(&self) -> Place {
+        Place(Arc::clone(&self.0.places).try_acquire_owned().ok())
+    }
+
+    /// Waits for a place. Dropping the future gives the place in line up.
+    pub async fn take(&self) -> Place {
+        struct Waiting<'a>(&'a AtomicUsize);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.0.waiting);
+        // The semaphore is never closed; were it, the limit would not hold but nothing would hang.
+        Place(Arc::clone(&self.0.places).acquire_owned().await.ok())
+    }
+
+    /// Notes that a lane holds a place without using it.
+    pub fn idle(&self, lane: ConversationId, since: Millis) {
+        self.0
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(lane, since);
+    }
+
+    /// Notes that a lane uses its place, or gave it back.
+    pub fn busy(&self, lane: ConversationId) {
+        self.0
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&lane);
+    }
+
+    /// The lane that has been idle for longest, which is then no longer listed.
+    #[must_use]
+    pub fn evict(&self) -> Option<ConversationId> {
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = idle
+            .iter()
+            .min_by_key(|(lane, since)| (**since, **lane))
+            .map(|(lane, _)| *lane)?;
+        idle.remove(&oldest);
+        Some(oldest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn places_are_bounded_and_come_back() {
+        let slots = Slots::new(1);
+        let first = slots.try_take();
+        assert!(first.is_some());
+        assert!(slots.try_take().is_none());
+        let mut second = Box::pin(slots.take());
+        assert!(futures_pending(&mut second).await);
+        assert_eq!(slots.waiting(), 1);
+        drop(first);
+        let _second = second.await;
+        assert_eq!(slots.waiting(), 0);
+    }
+
+    async fn futures_pending<F: Future + Unpin>(future: &mut F) -> bool {
+        tokio::select! { biased; _ = future => false, () = std::future::ready(()) => true }
+    }
+
+    #[test]
+    fn the_longest_idle_goes_first() {
+        let slots = Slots::new(2);
+        slots.idle(ConversationId(1), 20);
+        slots.idle(ConversationId(2), 10);
+        slots.idle(ConversationId(3), 5);
+        slots.busy(ConversationId(3));
+        assert_eq!(slots.evict(), Some(ConversationId(2)));
+        assert_eq!(slots.evict(), Some(ConversationId(1)));
+        assert_eq!(slots.evict(), None);
+    }
+}
