@@ -1,15 +1,12 @@
 //! The server as a value.
 
 use std::{
-    collections::BTreeMap,
-    fmt, io,
+    io,
     net::{SocketAddr, SocketAddrV4},
     sync::Arc,
     time::Duration,
 };
 
-use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::{Mutex, broadcast, watch},
@@ -20,12 +17,13 @@ use crate::{
     config::Config,
     faults::{Fault, FaultId},
     flood::FloodLimits,
+    inject::{self, NotAnUpdate},
     observe::{Call, CallbackAnswer, Change, ShownAction, ShownMessage},
     person::Person,
-    queue::Queued,
     server,
     shared::Shared,
-    state::{Chat, ChatKind, Human, MESSAGE_TTL_MS, Message, State, State as View},
+    state::{Chat, ChatKind, State as View},
+    wait::{self, TimedOut},
 };
 
 /// What a client meets when it connects.
@@ -38,35 +36,6 @@ pub enum Network {
     /// Connections are taken, nothing is ever answered.
     Silent,
 }
-
-/// A condition did not come true in time.
-#[derive(Clone, Debug)]
-pub struct TimedOut {
-    /// How long it was waited for.
-    pub waited: Duration,
-    /// The state at the end, for the reader of a test's failure.
-    pub state: String,
-}
-
-impl fmt::Display for TimedOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not within {:?}; {}", self.waited, self.state)
-    }
-}
-
-impl std::error::Error for TimedOut {}
-
-/// Text that was to be injected is no JSON object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAnUpdate;
-
-impl fmt::Display for NotAnUpdate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a JSON object")
-    }
-}
-
-impl std::error::Error for NotAnUpdate {}
 
 /// The port, and what stands on it.
 enum Line {
@@ -176,18 +145,7 @@ impl BotApi {
     /// A person, made where there is none with this id. The bot cannot write to them before they wrote.
     #[must_use]
     pub fn user(&self, id: i64, first_name: &str) -> Person {
-        self.shared.change(|state| {
-            state.people.entry(id).or_insert_with(|| Human {
-                id,
-                first_name: first_name.to_owned(),
-                username: None,
-                blocked_bot: false,
-            });
-        });
-        Person {
-            shared: Arc::clone(&self.shared),
-            id,
-        }
+        Person::of(&self.shared, id, first_name)
     }
 
     /// A person with a username.
@@ -269,20 +227,7 @@ impl BotApi {
     /// # Errors
     /// It is no JSON object.
     pub fn inject(&self, update: &str) -> Result<i64, NotAnUpdate> {
-        let inner = self.check(update)?;
-        let now = self.shared.now_ms();
-        Ok(self.shared.change(|state| {
-            self.note_injected(state, update, now);
-            let id = state.queue.take_id();
-            let comma = if inner == "}" { "" } else { "," };
-            let json = format!("{{\"update_id\":{id}{comma}{inner}");
-            state.queue.push(Queued {
-                id,
-                json,
-                expires_ms: now + MESSAGE_TTL_MS,
-            });
-            id
-        }))
+        inject::inject(&self.shared, update)
     }
 
     /// Queues a whole update as it is, under this id in the queue (which should be the one in the text). The sequence
@@ -291,72 +236,7 @@ impl BotApi {
     /// # Errors
     /// It is no JSON object.
     pub fn inject_verbatim(&self, id: i64, update: &str) -> Result<(), NotAnUpdate> {
-        self.check(update)?;
-        let now = self.shared.now_ms();
-        self.shared.change(|state| {
-            self.note_injected(state, update, now);
-            state.queue.push(Queued {
-                id,
-                json: update.to_owned(),
-                expires_ms: now + MESSAGE_TTL_MS,
-            });
-        });
-        Ok(())
-    }
-
-    fn check<'a>(&self, update: &'a str) -> Result<&'a str, NotAnUpdate> {
-        let update = update.trim();
-        serde_json::from_str::<BTreeMap<String, &RawValue>>(update).map_err(|_| NotAnUpdate)?;
-        Ok(update.strip_prefix('{').ok_or(NotAnUpdate)?.trim_start())
-    }
-
-    /// Makes chat and message of an injected update known, so that they can be answered.
-    fn note_injected(&self, state: &mut State, update: &str, now: i64) {
-        #[derive(Deserialize)]
-        struct Narrow {
-            message: Option<NarrowMessage>,
-        }
-        #[derive(Deserialize)]
-        struct NarrowMessage {
-            message_id: i64,
-            chat: Id,
-            from: Option<Id>,
-        }
-        #[derive(Deserialize)]
-        struct Id {
-            id: i64,
-        }
-        let Ok(Narrow {
-            message: Some(message),
-        }) = serde_json::from_str::<Narrow>(update)
-        else {
-            return;
-        };
-        let chat = message.chat.id;
-        state.chats.entry(chat).or_insert_with(|| {
-            let kind = if chat > 0 {
-                ChatKind::Private
-            } else {
-                ChatKind::Supergroup
-            };
-            Chat::new(chat, kind, "injected")
-        });
-        let from = message.from.map_or(chat, |f| f.id);
-        state.next_message_id = state.next_message_id.max(message.message_id + 1);
-        if let Some(known) = state.chats.get_mut(&chat) {
-            known.next_message_id = known.next_message_id.max(message.message_id + 1);
-        }
-        state.put_message(
-            chat,
-            Message::new(
-                message.message_id,
-                now,
-                from,
-                false,
-                String::new(),
-                Vec::new(),
-            ),
-        );
+        inject::inject_verbatim(&self.shared, id, update)
     }
 
     /// The sequence of update ids goes on at `next`, as after a reset at Telegram; what waits is lost.
@@ -465,23 +345,9 @@ impl BotApi {
     pub async fn wait_for_some<T>(
         &self,
         deadline: Duration,
-        mut read: impl FnMut(&View) -> Option<T>,
+        read: impl FnMut(&View) -> Option<T>,
     ) -> Result<T, TimedOut> {
-        let mut changed = self.shared.watch();
-        let until = tokio::time::Instant::now() + deadline;
-        loop {
-            changed.borrow_and_update();
-            if let Some(found) = self.view(&mut read) {
-                return Ok(found);
-            }
-            let woken = tokio::time::timeout_at(until, changed.changed()).await;
-            if !matches!(woken, Ok(Ok(()))) {
-                return Err(TimedOut {
-                    waited: deadline,
-                    state: self.shared.look(summary),
-                });
-            }
-        }
+        wait::wait(&self.shared, deadline, read).await
     }
 }
 
@@ -504,51 +370,4 @@ async fn end(line: Line) {
         // It never panics; an abort is as good.
         let _ = task.await;
     }
-}
-
-/// The last calls and messages in a few lines.
-fn summary(state: &State) -> String {
-    use std::fmt::Write as _;
-    let mut text = format!(
-        "{} calls, waiting updates {:?}, confirmed {:?}",
-        state.calls_total,
-        state.queue.pending(),
-        state.queue.confirmed()
-    );
-    let mut last: Vec<&Call> = state
-        .calls
-        .iter()
-        .rev()
-        .filter(|c| c.method != "getUpdates")
-        .take(8)
-        .collect();
-    last.reverse();
-    for call in last {
-        let _ = write!(
-            text,
-            "\n  call {} {} -> {:?}",
-            call.method,
-            short(&call.params),
-            call.outcome
-        );
-    }
-    for chat in state.chats.values() {
-        for message in chat
-            .messages
-            .values()
-            .skip(chat.messages.len().saturating_sub(8))
-        {
-            let who = if message.from_bot { "bot" } else { "person" };
-            let _ = write!(
-                text,
-                "\n  chat {} message {} {who}: {:?}",
-                chat.id, message.id, message.text
-            );
-        }
-    }
-    text
-}
-
-fn short(params: &Value) -> String {
-    params.to_string().chars().take(200).collect()
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many messages and edits are let through before a 429.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct FloodLimits {
     /// Per chat within one second.
     pub per_chat_per_second: Option<u32>,

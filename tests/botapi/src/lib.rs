@@ -24,8 +24,10 @@ mod clock;
 mod config;
 mod faults;
 mod flood;
+mod inject;
 mod methods;
 mod observe;
+mod outgoing;
 mod person;
 mod poll;
 mod queue;
@@ -35,15 +37,20 @@ mod shared;
 mod sim;
 mod state;
 mod text;
+mod wait;
+mod wire;
 
-pub use api::{BotApi, Network, NotAnUpdate, TimedOut};
+pub use api::{BotApi, Network};
 pub use clock::{Clock, ManualClock};
 pub use config::{CALLS_FILE_VARIABLE, Config};
 pub use faults::{Condition, Fault, FaultId, FaultKind};
 pub use flood::FloodLimits;
+pub use inject::NotAnUpdate;
 pub use observe::{
     Button, Call, CallbackAnswer, Change, Outcome, ShownAction, ShownFile, ShownMessage, Version,
 };
-pub use person::{NoSuchButton, Outgoing, Person};
+pub use outgoing::Outgoing;
+pub use person::{NoSuchButton, Person};
 pub use state::State as View;
 pub use text::Entity;
+pub use wait::TimedOut;

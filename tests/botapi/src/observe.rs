@@ -236,6 +236,12 @@ impl State {
             .count()
     }
 
+    /// Why the calls file is not whole, where it could not be written.
+    #[must_use]
+    pub fn calls_file_trouble(&self) -> Option<&str> {
+        self.calls_file_trouble.as_deref()
+    }
+
     /// Chat actions of a chat, oldest first.
     #[must_use]
     pub fn chat_actions(&self, chat: i64) -> Vec<ShownAction> {

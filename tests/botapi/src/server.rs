@@ -2,28 +2,23 @@
 
 use std::{
     collections::VecDeque,
-    io,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::{
     Request, Response, StatusCode,
-    body::{Body, Frame, Incoming, SizeHint},
+    body::Incoming,
     header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
@@ -38,137 +33,11 @@ use crate::{
     request::Params,
     shared::Shared,
     sim,
+    wire::{Made, Reset, Tracked},
 };
 
 /// Largest request body, in bytes.
 const MAX_BODY: usize = 60 << 20;
-
-/// The connection is to be reset instead of answered.
-#[derive(Debug)]
-pub(crate) struct Reset;
-
-impl std::fmt::Display for Reset {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("reset by an injected fault")
-    }
-}
-
-impl std::error::Error for Reset {}
-
-/// A body that may promise more than it holds.
-pub(crate) struct Made {
-    parts: VecDeque<Bytes>,
-    promised: u64,
-}
-
-impl Made {
-    fn whole(bytes: Bytes) -> Self {
-        Self {
-            promised: bytes.len() as u64,
-            parts: VecDeque::from([bytes]),
-        }
-    }
-
-    /// The first half of these bytes under the length of all of them.
-    fn cut(bytes: &Bytes) -> Self {
-        Self {
-            promised: bytes.len() as u64,
-            parts: VecDeque::from([bytes.slice(..bytes.len() / 2)]),
-        }
-    }
-
-    /// JSON of this many bytes.
-    fn oversized(size: u64) -> Self {
-        const HEAD: &[u8] = br#"{"ok":true,"result":true,"padding":""#;
-        const TAIL: &[u8] = br#""}"#;
-        let chunk = Bytes::from(vec![b'x'; 64 << 10]);
-        let mut left = usize::try_from(size)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(HEAD.len() + TAIL.len());
-        let mut parts = VecDeque::from([Bytes::from_static(HEAD)]);
-        while left > 0 {
-            let take = left.min(chunk.len());
-            parts.push_back(chunk.slice(..take));
-            left -= take;
-        }
-        parts.push_back(Bytes::from_static(TAIL));
-        let promised = parts.iter().map(|p| p.len() as u64).sum();
-        Self { parts, promised }
-    }
-}
-
-impl Body for Made {
-    type Data = Bytes;
-    type Error = Reset;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Reset>>> {
-        match self.parts.pop_front() {
-            Some(part) => {
-                self.promised = self.promised.saturating_sub(part.len() as u64);
-                Poll::Ready(Some(Ok(Frame::data(part))))
-            }
-            None if self.promised > 0 => Poll::Ready(Some(Err(Reset))),
-            None => Poll::Ready(None),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.promised)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.parts.is_empty() && self.promised == 0
-    }
-}
-
-/// A connection that can be closed by RST instead of FIN.
-struct Tracked {
-    stream: TcpStream,
-    reset: Arc<AtomicBool>,
-}
-
-impl Drop for Tracked {
-    fn drop(&mut self) {
-        if self.reset.load(Ordering::SeqCst) {
-            let _ = self.stream.set_zero_linger();
-        }
-    }
-}
-
-impl AsyncRead for Tracked {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Tracked {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.reset.load(Ordering::SeqCst) {
-            // No FIN before the RST.
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
 
 /// Serves until told to stop; every connection ends with it.
 pub(crate) async fn serve(
@@ -214,10 +83,7 @@ pub(crate) async fn silence(listener: TcpListener, mut stop: watch::Receiver<boo
 
 async fn connection(shared: Arc<Shared>, stream: TcpStream) {
     let reset = Arc::new(AtomicBool::new(false));
-    let io = TokioIo::new(Tracked {
-        stream,
-        reset: Arc::clone(&reset),
-    });
+    let io = TokioIo::new(Tracked::new(stream, Arc::clone(&reset)));
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         let reset = Arc::clone(&reset);
@@ -235,7 +101,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream) {
         .await;
 }
 
-async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<Made>, Reset> {
+async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Response<Made>, Reset> {
     let path = unescape(request.uri().path());
     let query = request.uri().query().map(str::to_owned);
     let content_type = request
@@ -252,7 +118,7 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<
     if shared.config.sim_routes
         && let Some(route) = path.strip_prefix("/sim/")
     {
-        let (status, json) = sim::handle(shared, &verb, route, query.as_deref(), &body);
+        let (status, json) = sim::handle(shared, &verb, route, query.as_deref(), &body).await;
         return Ok(json_answer(status, json));
     }
     if let Some(rest) = path.strip_prefix("/file/bot") {
@@ -434,8 +300,7 @@ fn note(shared: &Shared, method: &str, params: &Params) -> Call {
     };
     call.number = shared.change(|state| state.note_call(call.clone()));
     if let Err(trouble) = shared.journal(&call) {
-        // The one who judges the file must see that it is not whole.
-        call.outcome = Outcome::Refused(500, format!("calls file: {trouble}"));
+        shared.change(|state| state.calls_file_trouble = Some(trouble.to_string()));
     }
     call
 }

@@ -1,10 +1,269 @@
-//! Playing people and faults over HTTP.
+//! Playing people and faults over HTTP, for tests in other languages.
+//!
+//! | route | body or query | answer |
+//! |---|---|---|
+//! | `POST message` | `from`, `name`, `chat`, `text`, `thread`, `reply_to` | `message_id` |
+//! | `POST document` | `from`, `name`, `chat`, `file_name`, `mime`, `content` (text), `caption` | `message_id` |
+//! | `POST edit` | `from`, `chat`, `message_id`, `text` | |
+//! | `POST press` | `from`, `chat`, `message_id`, `data` | `id` of the query |
+//! | `POST inject` | an update without `update_id` | `update_id` |
+//! | `POST fault` | `method`, `times`, `kind` and its fields | `id` |
+//! | `POST clear_faults` | | |
+//! | `POST flood` | limits | |
+//! | `POST forget_callback` | `id` | |
+//! | `GET messages` | `chat` | messages |
+//! | `GET calls` | | calls |
+//! | `GET callback_answers` | | answers |
+//! | `GET updates` | | `pending`, `confirmed` |
+//! | `GET wait_polled` | | when a poll waits, at most 10 s |
+
+use std::{sync::Arc, time::Duration};
 
 use hyper::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use crate::shared::Shared;
+use crate::{
+    faults::{Fault, FaultKind},
+    flood::FloodLimits,
+    inject,
+    outgoing::Outgoing,
+    person::Person,
+    shared::Shared,
+    wait,
+};
+
+/// A request was not understood.
+struct Misread(String);
+
+impl From<serde_json::Error> for Misread {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[derive(Deserialize)]
+struct Act {
+    from: i64,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    chat: Option<i64>,
+    #[serde(default)]
+    message_id: i64,
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    data: String,
+    #[serde(default)]
+    thread: Option<i64>,
+    #[serde(default)]
+    reply_to: Option<i64>,
+    #[serde(default)]
+    file_name: String,
+    #[serde(default)]
+    mime: String,
+    #[serde(default)]
+    content: String,
+    #[serde(default)]
+    caption: String,
+}
+
+#[derive(Deserialize)]
+struct FaultSpec {
+    method: Option<String>,
+    times: Option<u32>,
+    #[serde(flatten)]
+    kind: Kind,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Kind {
+    Delay {
+        ms: u64,
+    },
+    TooMany {
+        retry_after: u64,
+        #[serde(default = "yes")]
+        parameters: bool,
+        #[serde(default)]
+        header: bool,
+    },
+    Html {
+        status: u16,
+    },
+    Answer {
+        status: u16,
+        body: String,
+        #[serde(default = "json_type")]
+        content_type: String,
+    },
+    ResetBefore,
+    ResetAfter,
+    Hang {
+        #[serde(default)]
+        taken: bool,
+    },
+    TruncatedBody,
+    OversizedBody {
+        bytes: u64,
+    },
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn json_type() -> String {
+    "application/json".to_owned()
+}
+
+impl From<FaultSpec> for Fault {
+    fn from(spec: FaultSpec) -> Self {
+        let kind = match spec.kind {
+            Kind::Delay { ms } => FaultKind::Delay(Duration::from_millis(ms)),
+            Kind::TooMany {
+                retry_after,
+                parameters,
+                header,
+            } => FaultKind::TooManyRequests {
+                retry_after,
+                parameters,
+                header,
+            },
+            Kind::Html { status } => FaultKind::Html(status),
+            Kind::Answer {
+                status,
+                body,
+                content_type,
+            } => FaultKind::Answer {
+                status,
+                content_type,
+                body: body.into(),
+            },
+            Kind::ResetBefore => FaultKind::ResetBefore,
+            Kind::ResetAfter => FaultKind::ResetAfter,
+            Kind::Hang { taken } => FaultKind::Hang { taken },
+            Kind::TruncatedBody => FaultKind::TruncatedBody,
+            Kind::OversizedBody { bytes } => FaultKind::OversizedBody(bytes),
+        };
+        Self {
+            method: spec.method,
+            times: spec.times,
+            when: None,
+            kind,
+        }
+    }
+}
 
 /// Answers a request below `/sim/`: status and JSON.
-pub(crate) fn handle(_: &Shared, _: &Method, _: &str, _: Option<&str>, _: &[u8]) -> (u16, String) {
-    (404, r#"{"error":"no such route"}"#.to_owned())
+pub(crate) async fn handle(
+    shared: &Arc<Shared>,
+    verb: &Method,
+    route: &str,
+    query: Option<&str>,
+    body: &[u8],
+) -> (u16, String) {
+    let result = match (verb.as_str(), route) {
+        ("GET", "wait_polled") => wait_polled(shared).await,
+        ("GET", _) => Ok(look(shared, route, query)),
+        ("POST", _) => act(shared, route, body),
+        _ => Ok(None),
+    };
+    match result {
+        Ok(Some(value)) => (200, value.to_string()),
+        Ok(None) => (404, json!({"error": "no such route"}).to_string()),
+        Err(Misread(error)) => (400, json!({ "error": error }).to_string()),
+    }
+}
+
+async fn wait_polled(shared: &Shared) -> Result<Option<Value>, Misread> {
+    wait::wait(shared, Duration::from_secs(10), |view| {
+        view.is_polled().then_some(())
+    })
+    .await
+    .map(|()| Some(json!({})))
+    .map_err(|late| Misread(late.to_string()))
+}
+
+fn look(shared: &Shared, route: &str, query: Option<&str>) -> Option<Value> {
+    let chat = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        .find(|(name, _)| name == "chat")
+        .and_then(|(_, value)| value.parse().ok())
+        .unwrap_or(0);
+    shared.look(|view| match route {
+        "messages" => Some(json!(view.messages(chat))),
+        "calls" => Some(json!(view.calls())),
+        "callback_answers" => Some(json!(view.callback_answers())),
+        "updates" => {
+            Some(json!({"pending": view.pending_updates(), "confirmed": view.confirmed_offset()}))
+        }
+        _ => None,
+    })
+}
+
+fn act(shared: &Arc<Shared>, route: &str, body: &[u8]) -> Result<Option<Value>, Misread> {
+    let value = match route {
+        "fault" => {
+            let fault = Fault::from(serde_json::from_slice::<FaultSpec>(body)?);
+            json!({"id": shared.change(|state| state.faults.arm(fault)).0})
+        }
+        "clear_faults" => {
+            shared.change(|state| state.faults.clear());
+            json!({})
+        }
+        "flood" => {
+            let limits = serde_json::from_slice::<FloodLimits>(body)?;
+            shared.change(|state| state.flood.limits = limits);
+            json!({})
+        }
+        "forget_callback" => {
+            let id = serde_json::from_slice::<Value>(body)?["id"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            shared.change(|state| state.callbacks.remove(&id));
+            json!({})
+        }
+        "inject" => {
+            let text = std::str::from_utf8(body).map_err(|e| Misread(e.to_string()))?;
+            json!({"update_id": inject::inject(shared, text).map_err(|e| Misread(e.to_string()))?})
+        }
+        "message" | "document" | "edit" | "press" => {
+            let act: Act = serde_json::from_slice(body)?;
+            person_acts(shared, route, act)?
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(value))
+}
+
+fn person_acts(shared: &Arc<Shared>, route: &str, act: Act) -> Result<Value, Misread> {
+    let person = Person::of(shared, act.from, act.name.as_deref().unwrap_or("Ann"));
+    let chat = act.chat.unwrap_or(act.from);
+    match route {
+        "edit" => {
+            person.edit(chat, act.message_id, &act.text);
+            Ok(json!({}))
+        }
+        "press" => person
+            .press(chat, act.message_id, &act.data)
+            .map(|id| json!({ "id": id }))
+            .map_err(|missing| Misread(missing.to_string())),
+        _ => {
+            let mut message = if route == "document" {
+                Outgoing::document(&act.file_name, &act.mime, act.content).caption(act.caption)
+            } else {
+                Outgoing::text(act.text)
+            };
+            if let Some(thread) = act.thread {
+                message = message.thread(thread);
+            }
+            if let Some(answered) = act.reply_to {
+                message = message.reply_to(answered);
+            }
+            Ok(json!({"message_id": person.send(chat, message)}))
+        }
+    }
 }

@@ -255,6 +255,8 @@ pub struct State {
     pub(crate) next_message_id: i64,
     pub(crate) calls: VecDeque<Call>,
     pub(crate) calls_total: u64,
+    /// Why the calls file is not whole.
+    pub(crate) calls_file_trouble: Option<String>,
     pub(crate) actions: VecDeque<ShownAction>,
     pub(crate) callbacks: BTreeMap<String, Callback>,
     pub(crate) next_callback: u64,
@@ -284,6 +286,7 @@ impl State {
             next_message_id: 1,
             calls: VecDeque::new(),
             calls_total: 0,
+            calls_file_trouble: None,
             actions: VecDeque::new(),
             callbacks: BTreeMap::new(),
             next_callback: 1,

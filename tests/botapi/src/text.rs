@@ -151,11 +151,18 @@ pub(crate) fn parse_entities(value: Option<&Value>) -> Result<Vec<Entity>, ApiEr
                 "can't parse MessageEntity: Can't find field \"url\"",
             ));
         }
-        // Nonsense numbers are passed over, as the server does; what is off the text is an error later.
-        let (Ok(offset), Ok(length)) = (usize::try_from(offset), usize::try_from(length)) else {
-            continue;
+        let within = |number: i64| usize::try_from(number).ok().filter(|n| *n <= 1_000_000);
+        let Some(offset) = within(offset) else {
+            return Err(ApiError::bad_request(format!(
+                "receive an entity with incorrect offset {offset}"
+            )));
         };
-        if length == 0 || offset > 1_000_000 || length > 1_000_000 {
+        let Some(length) = within(length) else {
+            return Err(ApiError::bad_request(format!(
+                "receive an entity with incorrect length {length}"
+            )));
+        };
+        if length == 0 {
             continue;
         }
         let mut extra = object.clone();
@@ -178,34 +185,37 @@ pub(crate) fn parse_entities(value: Option<&Value>) -> Result<Vec<Entity>, ApiEr
     Ok(entities)
 }
 
-/// A text and entities as the server keeps them.
+/// A text and entities as the server keeps them: entities nested as they may be, control characters cleaned, white space
+/// cut at both ends.
 ///
 /// # Errors
 /// Entities that reach past the text or begin or end inside a surrogate pair.
-pub(crate) fn settle(
-    text: &str,
-    mut entities: Vec<Entity>,
-) -> Result<(String, Vec<Entity>), ApiError> {
-    entities.sort_by(|a, b| {
-        a.offset
-            .cmp(&b.offset)
-            .then(b.length.cmp(&a.length))
-            .then_with(|| priority(&a.kind).cmp(&priority(&b.kind)))
-    });
-    check_bounds(text, &entities)?;
+pub(crate) fn settle(text: &str, entities: Vec<Entity>) -> Result<(String, Vec<Entity>), ApiError> {
     let entities = nest(entities);
-    Ok(trim(text, entities))
+    check_bounds(text, &entities)?;
+    let (text, entities) = clean(text, entities);
+    Ok(trim(&text, entities))
 }
 
 /// Order of entities with the same bounds: outer ones first.
 fn priority(kind: &str) -> u8 {
     match kind {
         "blockquote" | "expandable_blockquote" => 0,
-        "pre" | "code" => 1,
-        "text_link" | "text_mention" | "date_time" => 2,
-        "custom_emoji" => 9,
+        "text_link" | "text_mention" | "date_time" => 1,
+        "pre" | "code" => 9,
+        "custom_emoji" => 8,
         _ => 5,
     }
+}
+
+fn sort(entities: &mut [Entity]) {
+    entities.sort_by(|a, b| {
+        a.offset
+            .cmp(&b.offset)
+            .then(b.length.cmp(&a.length))
+            .then_with(|| priority(&a.kind).cmp(&priority(&b.kind)))
+            .then_with(|| a.kind.cmp(&b.kind))
+    });
 }
 
 fn check_bounds(text: &str, entities: &[Entity]) -> Result<(), ApiError> {
@@ -219,66 +229,100 @@ fn check_bounds(text: &str, entities: &[Entity]) -> Result<(), ApiError> {
     }
     let total = starts.len();
     starts.push(Some(text.len()));
-    let next_byte = |unit: usize| starts[..=unit].iter().rev().find_map(|s| *s).unwrap_or(0);
+    let next_byte = |unit: usize| starts[unit..].iter().find_map(|s| *s).unwrap_or(text.len());
     for entity in entities {
-        if entity.offset > total {
+        let (begin, end) = (entity.offset, entity.end());
+        if begin > total {
             return Err(ApiError::bad_request(format!(
-                "entity begins after the end of the text at UTF-16 offset {total}"
+                "entity begins after the end of the text at UTF-16 offset {begin}"
             )));
         }
-        if starts[entity.offset].is_none() {
+        if starts[begin].is_none() {
             return Err(ApiError::bad_request(format!(
                 "entity begins in a middle of a UTF-16 symbol at byte offset {}",
-                next_byte(entity.offset)
+                next_byte(begin)
             )));
         }
-        if entity.end() > total {
+        if end > total {
             return Err(ApiError::bad_request(format!(
-                "entity beginning at UTF-16 offset {} ends after the end of the text at UTF-16 offset {total}",
-                entity.offset
+                "entity beginning at UTF-16 offset {begin} ends after the end of the text at UTF-16 offset {end}"
             )));
         }
-        if starts[entity.end()].is_none() {
+        if starts[end].is_none() {
             return Err(ApiError::bad_request(format!(
-                "entity beginning at UTF-16 offset {} ends in a middle of a UTF-16 symbol at byte offset {}",
-                entity.offset,
-                next_byte(entity.end())
+                "entity beginning at UTF-16 offset {begin} ends in a middle of a UTF-16 symbol at byte offset {}",
+                next_byte(end)
             )));
         }
     }
     Ok(())
 }
 
-/// Keeps what may stand together: nothing inside or across `pre` and `code`, no quote in a quote; bold and the like
-/// are cut where they overlap, other kinds that cross are dropped. No error: the server does this silently.
-fn nest(entities: Vec<Entity>) -> Vec<Entity> {
-    let mut kept: Vec<Entity> = Vec::new();
-    // Whole entities first (the first of two that cross wins), then the splittable ones around them.
-    for entity in entities.iter().filter(|e| !e.is_splittable()) {
-        let clash = kept.iter().any(|other| {
-            let overlap = other.offset < entity.end() && entity.offset < other.end();
-            let inside = other.offset <= entity.offset && entity.end() <= other.end();
-            let around = entity.offset <= other.offset && other.end() <= entity.end();
-            overlap
-                && !(other.is_quote() && !entity.is_quote() && inside
-                    || entity.is_quote() && !other.is_quote() && around)
-        });
-        if !clash {
-            kept.push(entity.clone());
+/// Whether sorted entities may stand as they are: each inside or beside every other, nothing in or around `pre` and
+/// `code` but a quote, no whole kind in another, none in one of its own kind.
+fn is_well_nested(entities: &[Entity]) -> bool {
+    let mut stack: Vec<&Entity> = Vec::new();
+    for entity in entities {
+        while stack
+            .last()
+            .is_some_and(|outer| outer.end() <= entity.offset)
+        {
+            stack.pop();
         }
+        if let Some(outer) = stack.last() {
+            let whole = !entity.is_splittable();
+            if entity.end() > outer.end()
+                || outer.is_pre()
+                || (entity.is_pre() && !outer.is_quote())
+                || (whole && stack.iter().any(|o| !o.is_splittable() && !o.is_quote()))
+                || (entity.is_quote() && stack.iter().any(|o| o.is_quote()))
+                || stack.iter().any(|o| o.kind == entity.kind)
+            {
+                return false;
+            }
+        }
+        stack.push(entity);
     }
+    true
+}
+
+/// Keeps what may stand together: of two whole entities that overlap the first; bold and the like are joined with their
+/// own kind, cut at the borders of quotes and removed from `pre` and `code`. No error: the server does this silently.
+fn nest(mut entities: Vec<Entity>) -> Vec<Entity> {
+    sort(&mut entities);
+    if is_well_nested(&entities) {
+        return entities;
+    }
+    let mut kept: Vec<Entity> = Vec::new();
+    let quotes: Vec<Entity> = entities.iter().filter(|e| e.is_quote()).cloned().collect();
+    let whole: Vec<Entity> = entities
+        .iter()
+        .filter(|e| !e.is_quote() && !e.is_splittable())
+        .cloned()
+        .collect();
+    keep_apart(&mut kept, quotes);
+    let quotes = kept.len();
+    let mut others = Vec::new();
+    keep_apart(&mut others, whole);
+    others.retain(|e| {
+        kept[..quotes].iter().all(|q| {
+            q.end() <= e.offset
+                || e.end() <= q.offset
+                || (q.offset <= e.offset && e.end() <= q.end())
+        })
+    });
+    kept.append(&mut others);
     let fences: Vec<(usize, usize)> = kept
         .iter()
         .filter(|e| e.is_pre())
         .map(|e| (e.offset, e.end()))
         .collect();
-    let mut borders: Vec<usize> = kept
+    let borders: Vec<usize> = kept
         .iter()
-        .filter(|e| e.is_quote())
+        .filter(|e| !e.is_pre())
         .flat_map(|e| [e.offset, e.end()])
         .collect();
-    borders.sort_unstable();
-    for entity in entities.iter().filter(|e| e.is_splittable()) {
+    for entity in join_same(entities.into_iter().filter(Entity::is_splittable).collect()) {
         let mut pieces = vec![(entity.offset, entity.end())];
         for &(from, to) in &fences {
             pieces = pieces
@@ -299,53 +343,91 @@ fn nest(entities: Vec<Entity>) -> Vec<Entity> {
                 })
                 .collect();
         }
-        pieces.dedup();
         kept.extend(pieces.into_iter().map(|(a, b)| Entity {
             offset: a,
             length: b - a,
             ..entity.clone()
         }));
     }
-    kept.sort_by(|a, b| {
-        a.offset
-            .cmp(&b.offset)
-            .then(b.length.cmp(&a.length))
-            .then_with(|| priority(&a.kind).cmp(&priority(&b.kind)))
-    });
+    sort(&mut kept);
     kept
 }
 
-/// Cuts white space at both ends and moves the entities along.
+/// Adds entities that overlap none before them.
+fn keep_apart(kept: &mut Vec<Entity>, entities: Vec<Entity>) {
+    for entity in entities {
+        if kept.last().is_none_or(|last| last.end() <= entity.offset) {
+            kept.push(entity);
+        }
+    }
+}
+
+/// Joins entities of the same kind that overlap or touch.
+fn join_same(entities: Vec<Entity>) -> Vec<Entity> {
+    let mut joined: Vec<Entity> = Vec::new();
+    for entity in entities {
+        match joined
+            .iter_mut()
+            .find(|e| e.kind == entity.kind && entity.offset <= e.end())
+        {
+            Some(same) => same.length = same.end().max(entity.end()) - same.offset,
+            None => joined.push(entity),
+        }
+    }
+    joined
+}
+
+/// Control characters but the line feed become spaces, carriage returns and direction marks vanish.
+fn clean(text: &str, mut entities: Vec<Entity>) -> (String, Vec<Entity>) {
+    let mut cleaned = String::with_capacity(text.len());
+    // Units gone before each unit of the old text.
+    let mut gone_before = Vec::with_capacity(text.len() + 1);
+    let mut gone = 0;
+    for character in text.chars() {
+        gone_before.resize(gone_before.len() + character.len_utf16(), gone);
+        match character {
+            '\n' => cleaned.push('\n'),
+            '\r' | '\u{2028}'..='\u{202e}' | '\u{333}' | '\u{33f}' | '\u{30a}' => gone += 1,
+            '\0'..=' ' => cleaned.push(' '),
+            other => cleaned.push(other),
+        }
+    }
+    gone_before.push(gone);
+    for entity in &mut entities {
+        let end = entity.end() - gone_before[entity.end()];
+        entity.offset -= gone_before[entity.offset];
+        entity.length = end - entity.offset;
+    }
+    entities.retain(|e| e.length > 0);
+    (cleaned, entities)
+}
+
+/// Cuts white space at both ends, and at the beginning of entities; entities of nothing else vanish.
 fn trim(text: &str, entities: Vec<Entity>) -> (String, Vec<Entity>) {
-    let text = text.trim_end();
-    let cut = utf16_len(&text[..text.len() - text.trim_start().len()]);
-    // White space that an entity covers from its beginning stays.
-    let cut = entities
-        .iter()
-        .map(|e| e.offset)
-        .min()
-        .map_or(cut, |first| cut.min(first));
-    let skip: usize = text
-        .chars()
-        .scan(0, |units, c| {
-            let before = *units;
-            *units += c.len_utf16();
-            (before < cut).then_some(c.len_utf8())
-        })
-        .sum();
-    let text = &text[skip..];
-    let total = utf16_len(text);
-    let entities = entities
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let is_space = |unit: usize| units[unit] == u16::from(b' ') || units[unit] == u16::from(b'\n');
+    let Some(last) = (0..units.len()).rev().find(|u| !is_space(*u)) else {
+        return (String::new(), Vec::new());
+    };
+    let mut entities: Vec<Entity> = entities
         .into_iter()
         .filter_map(|e| {
-            let offset = e.offset.saturating_sub(cut);
-            let end = e.end().saturating_sub(cut).min(total);
-            (offset < end).then(|| Entity {
-                offset,
-                length: end - offset,
+            let end = e.end().min(last + 1);
+            let begin = (e.offset..end).find(|u| !is_space(*u))?;
+            Some(Entity {
+                offset: begin,
+                length: end - begin,
                 ..e
             })
         })
         .collect();
-    (text.to_owned(), entities)
+    let first = (0..units.len()).find(|u| !is_space(*u)).unwrap_or(0);
+    for entity in &mut entities {
+        entity.offset -= first;
+    }
+    sort(&mut entities);
+    (String::from_utf16_lossy(&units[first..=last]), entities)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! getUpdates: order, confirmation, waiting, conflicts, retention.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
+
 mod common;
 
 use std::time::{Duration, Instant};
