@@ -1,2 +1,7 @@
-//! bin
-fn main() {}
+//! `telexd-run RUN-ID SOCKET`: the supervisor of one agent process. Started by telexd; not meant for people.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    telexd::runner::supervisor::main(std::env::args_os().skip(1))
+}

@@ -1,0 +1,211 @@
+//! Runs over run directories, whatever launches their supervisors.
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use fail::fail_point;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    control::Control,
+    directory::{RunDirs, RunPaths, Standing, trouble},
+    follow::{Departure, Follower, MOST_NOTICES},
+    handoff::{self, PeerCheck},
+    output::Output,
+    watch::Watches,
+};
+use crate::{
+    core::ids::RunId,
+    gateway::ports::{Followed, Remains, Runner, RunnerError, Spec},
+};
+
+/// Starts the supervisor of a run whose directory is ready.
+#[async_trait]
+pub(crate) trait Launcher: Send + Sync {
+    /// # Errors
+    /// A sentence for the administrator; then no supervisor will come.
+    async fn start(&self, run: &RunId, paths: &RunPaths) -> Result<Departure, RunnerError>;
+}
+
+/// The runner, but for the launching and the check of peers.
+pub(crate) struct Engine {
+    dirs: Arc<RunDirs>,
+    watches: Arc<Watches>,
+    launcher: Arc<dyn Launcher>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Engine {
+    /// Opens the run directories, listens for supervisors and starts the tasks on the current runtime.
+    ///
+    /// # Errors
+    /// A sentence for the administrator.
+    pub(crate) fn new(
+        dirs: RunDirs,
+        socket: &Path,
+        launcher: Arc<dyn Launcher>,
+        check: Arc<dyn PeerCheck>,
+    ) -> Result<Self, RunnerError> {
+        let listener = handoff::listen(socket)?;
+        let engine = Self {
+            dirs: Arc::new(dirs),
+            watches: Arc::new(Watches::new()),
+            launcher,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let stop = engine.stop.clone();
+        let dirs = Arc::clone(&engine.dirs);
+        engine.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = handoff::serve(listener, dirs, check) => {}
+            }
+        });
+        let stop = engine.stop.clone();
+        let watches = Arc::clone(&engine.watches);
+        engine.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = watches.serve() => {}
+            }
+        });
+        Ok(engine)
+    }
+
+    /// Ends listening and following, never a run; lets the next daemon have the directories.
+    pub(crate) async fn shutdown(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.dirs.unlock();
+    }
+
+    fn follow(
+        &self,
+        run: &RunId,
+        paths: RunPaths,
+        output: Output,
+        wake: Arc<Notify>,
+        departure: Option<Departure>,
+    ) -> Followed {
+        let control = Arc::new(Control::new(
+            run.clone(),
+            Arc::clone(&self.dirs),
+            Arc::clone(&wake),
+        ));
+        let (sender, notices) = mpsc::channel(MOST_NOTICES);
+        let follower = Follower {
+            run: run.clone(),
+            dirs: Arc::clone(&self.dirs),
+            paths,
+            control: Arc::clone(&control),
+            notices: sender,
+            wake,
+            watches: Arc::clone(&self.watches),
+            output,
+            stop: self.stop.clone(),
+            launched: departure.is_some(),
+        };
+        let departure = departure.unwrap_or_else(|| Box::pin(std::future::pending()));
+        self.tasks.spawn(follower.follow(departure));
+        Followed { notices, control }
+    }
+
+    /// Runs blocking work on the file system away from the runtime's own threads.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        what: &str,
+        work: impl FnOnce(&RunDirs) -> T + Send + 'static,
+    ) -> Result<T, RunnerError> {
+        let dirs = Arc::clone(&self.dirs);
+        tokio::task::spawn_blocking(move || work(&dirs))
+            .await
+            .map_err(|e| RunnerError {
+                what: format!("cannot {what}"),
+                cause: e.to_string(),
+                remedy: "this is a defect of telexd: please report it".to_owned(),
+            })
+    }
+}
+
+#[async_trait]
+impl Runner for Engine {
+    async fn launch(&self, spec: &Spec) -> Result<Followed, RunnerError> {
+        let run = spec.run.clone();
+        let copy = spec.clone();
+        let paths = self
+            .on_disk("prepare a run", move |dirs| dirs.prepare(&copy))
+            .await??;
+        fail_point!("runner-dir-made", |_| Err(failpoint()));
+        let opened = Output::open(&paths.output(), 0)
+            .map_err(|e| trouble("open the output", &paths.output(), &e));
+        let started = match opened {
+            Ok(output) => self
+                .launcher
+                .start(&run, &paths)
+                .await
+                .map(|departure| (output, departure)),
+            Err(error) => Err(error),
+        };
+        let (output, departure) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                self.remove(&run).await;
+                return Err(error);
+            }
+        };
+        fail_point!("runner-spawned", |_| Err(failpoint()));
+        let wake = Arc::new(Notify::new());
+        Ok(self.follow(&run, paths, output, wake, Some(departure)))
+    }
+
+    async fn attach(&self, run: &RunId, offset: u64) -> Result<Followed, RunnerError> {
+        let paths = self.dirs.paths(run);
+        let output = Output::open(&paths.output(), offset)
+            .map_err(|e| trouble("take up the run in", paths.dir(), &e))?;
+        let wake = Arc::new(Notify::new());
+        Ok(self.follow(run, paths, output, wake, None))
+    }
+
+    async fn inspect(&self, run: &RunId) -> Remains {
+        match self.dirs.withdraw(run) {
+            Ok(Standing::Missing) => Remains::Missing,
+            Ok(Standing::Prepared | Standing::Withdrawn) => Remains::NeverStarted,
+            Ok(Standing::Alive) => Remains::Alive,
+            Ok(Standing::Over) => Remains::Over,
+            Err(error) => {
+                // Never an answer after which the work would be done a second time.
+                tracing::error!(%run, %error, "cannot tell how the run stands; taken as over");
+                Remains::Over
+            }
+        }
+    }
+
+    async fn remove(&self, run: &RunId) {
+        let copy = run.clone();
+        let removed = self
+            .on_disk("delete a run", move |dirs| dirs.remove(&copy))
+            .await;
+        match removed {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%run, %error, "cannot delete the run directory"),
+            Err(error) => tracing::error!(%run, %error, "cannot delete the run directory"),
+        }
+    }
+
+    async fn list(&self) -> Vec<RunId> {
+        self.dirs.list()
+    }
+}
+
+#[cfg(feature = "failpoints")]
+fn failpoint() -> RunnerError {
+    RunnerError {
+        what: "failpoint".to_owned(),
+        cause: "failpoint".to_owned(),
+        remedy: "none".to_owned(),
+    }
+}

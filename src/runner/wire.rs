@@ -1,0 +1,63 @@
+//! What the daemon and the supervisor say to each other during the hand-off.
+//!
+//! The supervisor sends a [`Request`] as one JSON line. The daemon answers with a frame (length in bytes as four
+//! big-endian bytes, then JSON): a [`Reply`]. With [`Reply::Spec`] come five descriptors, in the order of [`FDS`].
+//! The supervisor ends with an [`Ack`] as one JSON line.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{core::ids::RunId, gateway::ports::Spec};
+
+/// Most bytes of a request or an acknowledgement.
+pub(crate) const MOST_LINE: usize = 1024;
+/// Most bytes of a reply.
+pub(crate) const MOST_REPLY: usize = 1024 * 1024;
+/// How many descriptors come with a spec: input (read), output (append), errors (append), exit record (append),
+/// bell (read and write).
+pub(crate) const FDS: usize = 5;
+
+/// First line of the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request {
+    /// Run that it was started for.
+    pub(crate) run: RunId,
+}
+
+/// Answer of the daemon.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    /// What to start.
+    Spec(Box<Spec>),
+    /// Nothing to start, now or ever; why.
+    Refused(String),
+}
+
+/// Last line of the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ack {
+    /// The run is marked as taken.
+    Taken,
+    /// It could not be marked; why.
+    Failed(String),
+}
+
+/// A reply as it goes over the wire; `None` where it is too long.
+pub(crate) fn frame(reply: &Reply) -> Option<Vec<u8>> {
+    let json = serde_json::to_vec(reply).ok()?;
+    if json.len() > MOST_REPLY {
+        return None;
+    }
+    let mut bytes = u32::try_from(json.len()).ok()?.to_be_bytes().to_vec();
+    bytes.extend_from_slice(&json);
+    Some(bytes)
+}
+
+/// A value as one line.
+pub(crate) fn line(value: &impl Serialize) -> Vec<u8> {
+    // The types of this file have neither maps with odd keys nor failing serializers.
+    let mut bytes = serde_json::to_vec(value).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}

@@ -1,0 +1,225 @@
+//! A state directory, a runner, agents as shell scripts, and waiting with one deadline.
+
+use std::{
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use telexd::{
+    core::ids::RunId,
+    gateway::ports::{Exit, Followed, Line, Notice, Runner, Spec, SupervisorCommand},
+    runner::DirectRunner,
+};
+use tempfile::TempDir;
+
+/// Deadline of every wait.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The supervisor under test.
+pub fn supervisor() -> SupervisorCommand {
+    SupervisorCommand {
+        program: env!("CARGO_BIN_EXE_telexd-run").into(),
+        args: Vec::new(),
+    }
+}
+
+/// Waits for a condition.
+pub async fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain for: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A run id of its own for each number.
+pub fn run_id(number: u8) -> RunId {
+    let mut bytes = [0; RunId::LEN];
+    bytes[0] = number & 31;
+    bytes[1] = number >> 5;
+    RunId::from_random(bytes)
+}
+
+/// A directory that ends every run in it when it goes.
+pub struct Rig {
+    pub base: TempDir,
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        Self {
+            base: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.base.path().join("state")
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.base.path().join("handoff.sock")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.base.path().join(name)
+    }
+
+    pub fn runner(&self) -> DirectRunner {
+        DirectRunner::new(self.state(), self.socket(), supervisor()).unwrap()
+    }
+
+    pub fn run_file(&self, run: &RunId, name: &str) -> PathBuf {
+        self.state().join("runs").join(run.as_str()).join(name)
+    }
+
+    /// A run of `sh -c script`, with the directory of the rig as `$BASE` and working directory.
+    pub fn spec(&self, number: u8, script: &str) -> Spec {
+        Spec {
+            run: run_id(number),
+            argv: ["sh", "-c", script].map(str::to_owned).to_vec(),
+            env: vec![(
+                "BASE".to_owned(),
+                self.base.path().to_str().unwrap().to_owned(),
+            )],
+            environment_file: None,
+            directory: self.base.path().to_owned(),
+            version_gate: None,
+            output_limit: 0,
+        }
+    }
+
+    /// Whether somebody has the bell of the run open for reading.
+    pub fn is_alive(&self, run: &RunId) -> bool {
+        open_bell(&self.run_file(run, "bell")).is_some()
+    }
+}
+
+fn open_bell(path: &Path) -> Option<std::fs::File> {
+    std::fs::OpenOptions::new()
+        .write(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path)
+        .ok()
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let Ok(entries) = std::fs::read_dir(self.state().join("runs")) else {
+            return;
+        };
+        let bells: Vec<PathBuf> = entries
+            .filter_map(|e| Some(e.ok()?.path().join("bell")))
+            .filter(|p| p.exists())
+            .collect();
+        let deadline = Instant::now() + PATIENCE;
+        for bell in bells {
+            while let Some(mut file) = open_bell(&bell) {
+                let _ = file.write_all(b"t");
+                if Instant::now() > deadline {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+/// Reads notices with the deadline.
+pub struct Reading {
+    pub followed: Followed,
+    /// Lines so far.
+    pub lines: Vec<Line>,
+    queue: std::collections::VecDeque<Line>,
+}
+
+impl Reading {
+    pub fn new(followed: Followed) -> Self {
+        Self {
+            followed,
+            lines: Vec::new(),
+            queue: std::collections::VecDeque::new(),
+        }
+    }
+
+    /// The next notice as it comes; `None`: the channel has closed.
+    pub async fn notice(&mut self) -> Option<Notice> {
+        tokio::time::timeout(PATIENCE, self.followed.notices.recv())
+            .await
+            .expect("no notice came")
+    }
+
+    pub async fn started(&mut self) {
+        assert_eq!(self.notice().await, Some(Notice::Started));
+    }
+
+    /// The next line as text.
+    pub async fn line(&mut self) -> String {
+        while self.queue.is_empty() {
+            match self.notice().await {
+                Some(Notice::Lines(lines)) => {
+                    assert!(!lines.is_empty());
+                    self.queue.extend(lines);
+                }
+                other => panic!("a line was awaited, not {other:?}"),
+            }
+        }
+        let line = self.queue.pop_front().unwrap();
+        self.lines.push(line.clone());
+        String::from_utf8(line.bytes).unwrap()
+    }
+
+    /// The lines that are left, and the end.
+    pub async fn end(&mut self) -> (Vec<String>, Option<Exit>) {
+        let mut rest: Vec<Line> = self.queue.drain(..).collect();
+        let exit = loop {
+            match self.notice().await {
+                Some(Notice::Lines(lines)) => rest.extend(lines),
+                Some(Notice::Started) => {}
+                Some(Notice::Ended(exit)) => break exit,
+                other => panic!("the end was awaited, not {other:?}"),
+            }
+        };
+        assert_eq!(self.notice().await, None, "something came after the end");
+        let texts = rest
+            .iter()
+            .map(|l| String::from_utf8(l.bytes.clone()).unwrap())
+            .collect();
+        self.lines.extend(rest);
+        (texts, exit)
+    }
+
+    /// Appends input.
+    pub fn say(&self, lines: &str) {
+        self.followed.control.append(lines.as_bytes()).unwrap();
+    }
+}
+
+/// Launches.
+pub async fn launch(runner: &DirectRunner, spec: &Spec) -> Reading {
+    Reading::new(runner.launch(spec).await.unwrap())
+}
+
+/// Whether a process is there and not a zombie.
+pub fn is_running(pid: i32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    let behind = stat.rfind(')').unwrap();
+    !stat[behind + 1..].trim_start().starts_with('Z')
+}
+
+/// A pid that a script wrote into a file.
+pub async fn pid_in(path: &Path) -> i32 {
+    let mut pid = None;
+    wait_for("a pid in a file", || {
+        pid = std::fs::read_to_string(path)
+            .ok()
+            .filter(|t| t.ends_with('\n'))
+            .and_then(|t| t.trim().parse().ok());
+        pid.is_some()
+    })
+    .await;
+    pid.unwrap()
+}
