@@ -5,6 +5,8 @@
 
 mod answer;
 mod status;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod verdict;
 
@@ -427,4 +429,12 @@ impl Turn {
             request_id: id.to_owned(),
         }));
     }
+}
+
+/// Most bytes of the agent's ids that are kept. Real ones have at most 36.
+const ID_BYTES: usize = 128;
+
+/// An id of the agent's as it is kept: cut, so that nonsense from outside cannot make the state grow.
+fn bounded(id: &str) -> &str {
+    &id[..id.floor_char_boundary(ID_BYTES)]
 }

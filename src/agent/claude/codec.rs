@@ -3,6 +3,8 @@
 mod decode;
 mod encode;
 mod json;
+#[cfg(test)]
+mod tests;
 
 pub(super) use decode::decode;
 pub(super) use encode::{answer, end, hello, interrupt, is_prompt, prompt};

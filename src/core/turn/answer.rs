@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bounded;
+
 /// Most bytes of an answer that are kept.
 pub(super) const ANSWER_BYTES: usize = 1 << 20;
 
@@ -14,9 +16,6 @@ const GAP: &str = "\n\n";
 
 /// Blocks of one message that are kept apart; the oldest beyond are settled.
 const OPEN_BLOCKS: usize = 256;
-
-/// Most bytes of a message id that are kept. Real ones have about 30.
-const ID_BYTES: usize = 128;
 
 /// Text so far. What can still be replaced or withdrawn is the message that is being received; all before it is
 /// settled, so that the size of the state is that of the text.
@@ -203,8 +202,4 @@ fn join(text: &mut String, block: &str) {
     text.truncate(end);
     text.push_str(GAP);
     text.push_str(block.trim_start_matches(['\n', '\r']));
-}
-
-fn bounded(id: &str) -> &str {
-    &id[..id.floor_char_boundary(ID_BYTES)]
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::tools;
+use super::{bounded, tools};
 use crate::core::{
     event::{Block, Question},
     trouble::shortened,
@@ -10,9 +10,6 @@ use crate::core::{
 
 /// Open tool calls and questions that are remembered; of more, the newest.
 const OPEN: usize = 64;
-
-/// Most bytes of an id that are kept. Real ones have at most 36.
-const ID_BYTES: usize = 128;
 
 /// Longest line, in characters.
 const LINE_CHARS: usize = 120;
@@ -64,9 +61,10 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn line(&self) -> String {
-        let what = if self.stopping {
-            "Stopping…"
-        } else if let Some(question) = self.questions.last() {
+        if self.stopping {
+            return "Stopping…".to_owned();
+        }
+        let what = if let Some(question) = self.questions.last() {
             &question.line
         } else {
             match (&self.doing, self.tools.last()) {
@@ -227,8 +225,4 @@ impl Status {
     pub(super) fn open_questions(&self) -> impl Iterator<Item = &str> {
         self.questions.iter().map(|q| q.request_id.as_str())
     }
-}
-
-fn bounded(id: &str) -> &str {
-    &id[..id.floor_char_boundary(ID_BYTES)]
 }

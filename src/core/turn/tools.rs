@@ -121,12 +121,15 @@ fn unknown(name: &str) -> String {
 /// An argument on one line, shortened; none where nothing of it can be seen.
 fn shown(argument: &str, path: bool) -> Option<String> {
     // Nobody reads more of it; and it may be a script of megabytes.
-    let head: String = if path {
-        argument.to_owned()
+    const READ_CHARS: usize = ARGUMENT_CHARS * 20;
+    let part = if path {
+        let start = argument.char_indices().rev().nth(READ_CHARS);
+        &argument[start.map_or(0, |(at, _)| at)..]
     } else {
-        argument.chars().take(ARGUMENT_CHARS * 20).collect()
+        let end = argument.char_indices().nth(READ_CHARS);
+        &argument[..end.map_or(argument.len(), |(at, _)| at)]
     };
-    let line = hide_keys(&one_line(&head));
+    let line = hide_keys(&one_line(part));
     if line.is_empty() {
         return None;
     }

@@ -9,7 +9,8 @@ use crate::{core::event::Question, gateway::ports::Answer};
 /// Id of the first control request of a process; ids of the others are the caller's.
 const HELLO_ID: &str = "hello";
 
-/// Registers us as the host. Without it the CLI works too, but starts up only at the first prompt.
+/// The CLI writes nothing before its first input. This makes it come up ahead of the first prompt, and its reply
+/// tells that it has.
 pub(in super::super) fn hello() -> Vec<u8> {
     control_request(HELLO_ID, "initialize")
 }
