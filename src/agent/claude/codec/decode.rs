@@ -3,19 +3,23 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::json::{Object, repair_surrogates};
-use crate::core::event::{AgentEvent, Block, PromptState, Question, TurnResult};
+use super::json::Object;
+use crate::core::{
+    event::{AgentEvent, Block, PromptState, Question, TurnResult},
+    json::repair_surrogates,
+};
 
 /// Reads one line. Never panics, never empty: what asks nothing of us is [`AgentEvent::Ignored`], what cannot be
 /// read is [`AgentEvent::Malformed`].
 pub(in super::super) fn decode(line: &[u8]) -> Vec<AgentEvent> {
-    let text = String::from_utf8_lossy(line);
+    // The CLI writes half a pair where it cuts a text in the middle of an emoji.
+    let repaired = repair_surrogates(line);
+    let text = String::from_utf8_lossy(&repaired);
     let text = text.trim();
     if text.is_empty() {
         return vec![AgentEvent::Ignored];
     }
-    let text = repair_surrogates(text);
-    let mut events = match Object::parse(&text) {
+    let mut events = match Object::parse(text) {
         Ok(line) => line_events(&line),
         Err(reason) => vec![AgentEvent::Malformed(reason)],
     };

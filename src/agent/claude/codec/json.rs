@@ -1,7 +1,7 @@
 //! Reading JSON that somebody else wrote: only the fields that are asked for, and a field of an unexpected type
 //! is an absent field.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -89,54 +89,4 @@ impl<'a> Object<'a> {
     pub(super) fn value(&self, name: &str) -> Option<Value> {
         self.get(name)
     }
-}
-
-/// Replaces the escapes of lone surrogates (`\ud83d` without its other half) by `\ufffd`: the CLI writes them when
-/// it cuts a text in the middle of an emoji, and no strict reader takes them.
-pub(super) fn repair_surrogates(text: &str) -> Cow<'_, str> {
-    let bytes = text.as_bytes();
-    let mut repaired = String::new();
-    let mut copied = 0;
-    let mut at = 0;
-    while let Some(found) = text[at..].find('\\') {
-        let escape = at + found;
-        match unit(bytes, escape) {
-            Some(0xd800..=0xdbff) if matches!(unit(bytes, escape + 6), Some(0xdc00..=0xdfff)) => {
-                at = escape + 12;
-            }
-            Some(0xd800..=0xdfff) => {
-                repaired.push_str(&text[copied..escape]);
-                repaired.push_str("\\ufffd");
-                at = escape + 6;
-                copied = at;
-            }
-            Some(_) => at = escape + 6,
-            // Any other escape: the character behind the backslash belongs to it, be it a backslash itself.
-            None => at = next_char(text, escape + 1),
-        }
-    }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    repaired.push_str(&text[copied..]);
-    Cow::Owned(repaired)
-}
-
-/// The UTF-16 unit that a `\uXXXX` at this place stands for.
-fn unit(bytes: &[u8], at: usize) -> Option<u16> {
-    let escape = bytes.get(at..at + 6)?;
-    if !escape.starts_with(b"\\u") {
-        return None;
-    }
-    escape[2..].iter().try_fold(0, |unit: u16, digit| {
-        let value = char::from(*digit).to_digit(16)?;
-        Some(unit << 4 | u16::try_from(value).ok()?)
-    })
-}
-
-/// Behind the character that begins here; the end of the text where none does.
-fn next_char(text: &str, at: usize) -> usize {
-    text.get(at..)
-        .and_then(|rest| rest.chars().next())
-        .map_or(text.len(), |c| at + c.len_utf8())
 }

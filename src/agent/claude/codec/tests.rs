@@ -5,7 +5,7 @@ mod writing;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{json::repair_surrogates, *};
+use super::*;
 use crate::{
     core::event::{AgentEvent, Block, PromptState, Question, TurnResult},
     gateway::ports::Answer,
