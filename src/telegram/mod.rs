@@ -3,6 +3,7 @@
 pub mod classify;
 pub mod client;
 pub mod inbound;
+pub mod render;
 mod token;
 
 pub use token::{BadToken, BotToken};

@@ -1,0 +1,137 @@
+//! Markdown to messages: text with entities, cut to what Telegram takes. Pure.
+//!
+//! Entities are built here and never parsed by Telegram (no `parse_mode`), so that no text an agent can write makes a
+//! message unsendable, not even half of a text while it streams in.
+//!
+//! The way of a text: [`build`] walks the events of the Markdown parser and lets [`writer`] put down text and
+//! stretches (byte ranges with a look); [`split`] cuts that into messages and counts in UTF-16 units.
+
+mod build;
+mod link;
+mod references;
+mod split;
+mod table;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use crate::{
+    core::text::{Formatted, Look},
+    gateway::ports::Renderer,
+};
+
+/// The [`Renderer`] for Telegram.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MarkdownRenderer;
+
+impl Renderer for MarkdownRenderer {
+    fn render(&self, markdown: &str) -> Vec<Formatted> {
+        render(markdown)
+    }
+}
+
+/// Renders Markdown (CommonMark with tables, strikethrough and task lists) as messages of at most
+/// [`MESSAGE_UNITS`](crate::core::text::MESSAGE_UNITS) UTF-16 units and
+/// [`MESSAGE_SPANS`](crate::core::text::MESSAGE_SPANS) spans each. Empty for a text in which nothing can be seen,
+/// which Telegram would refuse.
+#[must_use]
+pub fn render(markdown: &str) -> Vec<Formatted> {
+    let source = clean(markdown);
+    if !source.chars().any(visible) {
+        return Vec::new();
+    }
+    if build::is_hostile(&source) {
+        return split::split(&Draft::plain(&source));
+    }
+    let draft = build::build(&source);
+    if draft.text.chars().any(visible) {
+        split::split(&draft)
+    } else {
+        // Nothing but syntax, such as an empty code block: better the source than silence.
+        split::split(&Draft::plain(&source))
+    }
+}
+
+/// Cuts a text without any look into messages, by the same rules as [`render`].
+#[must_use]
+pub fn split_plain(text: &str) -> Vec<Formatted> {
+    split::split(&Draft::plain(&clean(text)))
+}
+
+/// A rendered text before it is cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Draft {
+    /// The whole text.
+    text: String,
+    /// Where it looks how: by start, outer before inner, trimmed, never empty, nested or apart but never crossing,
+    /// and no look twice over the same character.
+    stretches: Vec<Stretch>,
+}
+
+/// A byte range of a draft with its look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stretch {
+    start: usize,
+    end: usize,
+    look: Look,
+}
+
+impl Draft {
+    fn plain(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            stretches: Vec::new(),
+        }
+    }
+}
+
+/// Line ends as `\n`, other control characters as a space, which is what Telegram makes of them.
+fn clean(text: &str) -> Cow<'_, str> {
+    let odd = |c: char| c.is_ascii_control() && c != '\n' && c != '\t';
+    if !text.contains(odd) {
+        return Cow::Borrowed(text);
+    }
+    let mut cleaned = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' => {
+                if chars.peek() != Some(&'\n') {
+                    cleaned.push('\n');
+                }
+            }
+            c if odd(c) => cleaned.push(' '),
+            c => cleaned.push(c),
+        }
+    }
+    Cow::Owned(cleaned)
+}
+
+/// Whether a character shows. Telegram refuses a message in which none does.
+fn visible(c: char) -> bool {
+    !c.is_whitespace()
+        && !c.is_control()
+        && !matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// The part of a range that is left without white space at its ends. Code keeps the indentation of its first line,
+/// and so must a quote, which may begin with code.
+fn trimmed(text: &str, start: usize, end: usize, look: &Look) -> (usize, usize) {
+    let whole = &text[start..end];
+    let lead = whole.len() - whole.trim_start().len();
+    let lead = match look {
+        Look::Pre(_) | Look::Quote => whole[..lead].rfind('\n').map_or(0, |newline| newline + 1),
+        _ => lead,
+    };
+    (
+        start + lead,
+        (start + whole.trim_end().len()).max(start + lead),
+    )
+}
