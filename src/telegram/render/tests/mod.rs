@@ -246,7 +246,7 @@ fn shows_lists() {
         "• a\nls\n• b",
         &["pre:sh ls"],
     );
-    shows("- > q\n- b", "• \nq\n• b", &["quote q"]);
+    shows("- > q\n- b", "• \nq\n\n• b", &["quote q"]);
     shows("- # h\n- b", "• h\n• b", &["bold h"]);
 }
 
