@@ -72,6 +72,7 @@ pub struct Agent {
     results: u64,
     last_failed: bool,
     quit: bool,
+    interrupted: bool,
     pending: Vec<(Instant, Background)>,
 }
 
@@ -137,6 +138,7 @@ impl Agent {
             results: 0,
             last_failed: false,
             quit: false,
+            interrupted: false,
             pending: Vec::new(),
             args,
         })
@@ -146,7 +148,7 @@ impl Agent {
     pub fn serve(&mut self) -> u8 {
         let code = match self.serve_until() {
             Stop::Quit(code) => code,
-            Stop::End | Stop::Interrupt => 0,
+            Stop::End | Stop::Interrupt => u8::from(self.last_failed),
         };
         self.note("end", json!({"code": code}));
         code
@@ -238,6 +240,7 @@ impl Agent {
             }
             Event::Signal(nix::libc::SIGINT) => {
                 self.quit = true;
+                self.interrupted = true;
                 Err(if self.busy {
                     Stop::Interrupt
                 } else {
@@ -467,9 +470,13 @@ impl Agent {
         self.last_failed = failed;
     }
 
-    /// Whether the process is about to end.
-    pub(crate) fn quitting(&self) -> bool {
-        self.quit
+    /// Why the process is about to end, where it is.
+    pub(crate) fn quitting(&self) -> Option<Stop> {
+        match (self.quit, self.interrupted) {
+            (_, true) => Some(Stop::Quit(0)),
+            (true, false) => Some(Stop::End),
+            (false, false) => None,
+        }
     }
 
     /// How long text is held back, to be written in fewer lines.

@@ -23,6 +23,7 @@ mod agent;
 mod args;
 mod demo;
 pub mod history;
+pub mod host;
 mod lines;
 pub mod script;
 mod stray;

@@ -1,6 +1,6 @@
 //! One turn: from the prompts to the result line.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -8,10 +8,14 @@ use uuid::Uuid;
 use crate::{
     agent::{Agent, Prompt, Stop, complain},
     demo,
-    lines::{merge, message, prompts, usage},
-    script::{Answer, Background, Block, Cut, Death, Script, Step, Trouble},
+    lines::merge,
+    script::{Answer, Background, Block, Script, Step},
     stray,
 };
+
+mod faults;
+mod message;
+mod tools;
 
 /// State of a turn.
 struct Turn {
@@ -30,8 +34,30 @@ struct Turn {
     denials: Vec<Value>,
     /// Whether tools were being used when the turn was broken off.
     in_tools: bool,
+    /// Whether a line of the model already named the prompts; only the first of each kind does.
+    started: bool,
+    spoke: bool,
     /// Whether the next answer is not streamed, as after an `error` event.
     silent: bool,
+}
+
+impl Turn {
+    fn of(prompts: Vec<Prompt>) -> Self {
+        Self {
+            first: prompts.len(),
+            uuids: prompts.iter().filter_map(|p| p.uuid).collect(),
+            prompts,
+            began: Instant::now(),
+            messages: Vec::new(),
+            text: String::new(),
+            allowed: true,
+            denials: Vec::new(),
+            in_tools: false,
+            started: false,
+            spoke: false,
+            silent: false,
+        }
+    }
 }
 
 /// A tool call of an answer.
@@ -62,18 +88,7 @@ impl Agent {
             self.note("begun", json!({"uuid": uuid, "text": prompt.text}));
         }
         let script = self.script(&prompts);
-        let mut turn = Turn {
-            first: prompts.len(),
-            uuids: prompts.iter().filter_map(|p| p.uuid).collect(),
-            prompts,
-            began: Instant::now(),
-            messages: Vec::new(),
-            text: String::new(),
-            allowed: true,
-            denials: Vec::new(),
-            in_tools: false,
-            silent: false,
-        };
+        let mut turn = Turn::of(prompts);
         self.init(&turn.uuids.clone());
         if let Some(seconds) = script.spawn.filter(|_| !self.args.demo) {
             match stray::leave(seconds, &self.session.to_string()) {
@@ -90,19 +105,16 @@ impl Agent {
     }
 
     fn script(&self, prompts: &[Prompt]) -> Script {
+        // As the real program joins prompts that waited together.
         let texts: Vec<&str> = prompts.iter().map(|p| p.text.as_str()).collect();
-        let last = texts.last().copied().unwrap_or_default();
-        if Script::is_directive(last) {
-            return Script::parse(last);
-        }
-        let text = texts.join("\n\n");
-        if self.args.demo {
+        let text = texts.join("\n");
+        if self.args.demo && !Script::is_directive(&text) {
             return Script::of(vec![Step::Answer(demo::answer(
                 &text,
                 self.history.answers(),
             ))]);
         }
-        Script::of(vec![Step::Answer(Answer::text(format!("echo: {text}")))])
+        Script::parse(&text)
     }
 
     fn steps(&mut self, turn: &mut Turn, script: &Script) -> Result<Done, Stop> {
@@ -137,6 +149,11 @@ impl Agent {
                         self.fold(turn);
                     } else {
                         self.stopped(turn);
+                        if reason == "refusal" {
+                            self.out.line(json!({
+                                "type": "system", "subtype": "informational", "level": "notice", "content": "the answer was stopped",
+                            }));
+                        }
                         self.out.line(json!({
                             "type": "user", "isSynthetic": true, "parent_tool_use_id": null,
                             "message": {"role": "user", "content": [{"type": "text", "text": format!("The answer stopped ({reason}). Go on.")}]},
@@ -186,7 +203,7 @@ impl Agent {
                 if let Some(class) = class {
                     merge(&mut more, json!({"api_error_type": class}));
                 }
-                ("completed", "api_error", true)
+                ("cancelled", "api_error", true)
             }
             Ok(Done::Denied) | Err(Stop::Interrupt | Stop::End) => {
                 let reason = if turn.in_tools {
@@ -230,427 +247,21 @@ impl Agent {
         for prompt in first {
             self.lifecycle(prompt.uuid, state);
         }
-        if self.queue.is_empty() {
+        let quitting = self.quitting();
+        if self.queue.is_empty() && !matches!(quitting, Some(Stop::Quit(_))) {
             self.work(false);
         }
-        match done {
-            Err(Stop::End) => Err(Stop::End),
-            _ if self.quitting() => Err(Stop::End),
-            _ => Ok(()),
-        }
+        quitting.map_or(Ok(()), Err)
     }
 
     /// A turn that nobody asked for.
     pub(crate) fn report(&mut self, report: &Background) -> Result<(), Stop> {
         self.work(true);
-        let mut turn = Turn {
-            prompts: Vec::new(),
-            first: 0,
-            uuids: Vec::new(),
-            began: Instant::now(),
-            messages: Vec::new(),
-            text: String::new(),
-            allowed: true,
-            denials: Vec::new(),
-            in_tools: false,
-            silent: false,
-        };
+        let mut turn = Turn::of(Vec::new());
         self.init(&[]);
         let script = Script::of(vec![Step::Answer(Answer::text(report.text.clone()))]);
         let done = self.steps(&mut turn, &script);
         self.close(turn, done)
-    }
-
-    fn message_id(&mut self, turn: &mut Turn) -> String {
-        self.messages += 1;
-        let id = format!("msg_{}_{}", std::process::id(), self.messages);
-        turn.messages.push(id.clone());
-        id
-    }
-
-    fn stream(&mut self, turn: &Turn, event: Value, more: Value) {
-        if self.args.partial && !turn.silent {
-            let id = turn.messages.last().cloned().unwrap_or_default();
-            self.out.stream(&id, event, more);
-        }
-    }
-
-    /// A message of the model, up to and with its `message_delta`.
-    fn answer(&mut self, turn: &mut Turn, answer: &Answer) -> Result<Vec<Call>, Stop> {
-        let id = self.message_id(turn);
-        let start = message(&id, &self.model, json!([]), None);
-        self.stream(
-            turn,
-            json!({"type": "message_start", "message": start}),
-            prompts(&turn.uuids),
-        );
-        let mut calls = Vec::new();
-        for (index, block) in answer.blocks.iter().enumerate() {
-            let (whole, empty) = match block {
-                Block::Text(text) => {
-                    turn.text.clone_from(text);
-                    (
-                        json!({"type": "text", "text": text}),
-                        json!({"type": "text", "text": ""}),
-                    )
-                }
-                Block::Thinking(text) => (
-                    json!({"type": "thinking", "thinking": text, "signature": "scripted"}),
-                    json!({"type": "thinking", "thinking": "", "signature": ""}),
-                ),
-                Block::Tool { name, input } => {
-                    let call = Call {
-                        id: format!("toolu_{}_{}_{index}", std::process::id(), self.messages),
-                        name: name.clone(),
-                        input: input.clone(),
-                    };
-                    let of = |input: &Value| json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input});
-                    let both = (of(input), of(&json!({})));
-                    calls.push(call);
-                    both
-                }
-            };
-            self.stream(
-                turn,
-                json!({"type": "content_block_start", "index": index, "content_block": empty}),
-                json!({}),
-            );
-            if let Err((stop, shown)) = self.deltas(turn, answer, index, block, usize::MAX) {
-                if !matches!(stop, Stop::Quit(_)) {
-                    self.aborted(turn, index, &shown);
-                }
-                return Err(stop);
-            }
-            self.assistant(turn, json!([whole]), json!({}));
-            self.stream(
-                turn,
-                json!({"type": "content_block_stop", "index": index}),
-                json!({}),
-            );
-        }
-        self.cost += 0.00044;
-        let delta = json!({"stop_reason": answer.stop_reason(), "stop_sequence": null});
-        self.stream(
-            turn,
-            json!({"type": "message_delta", "delta": delta, "usage": usage(10, 20)}),
-            json!({}),
-        );
-        Ok(calls)
-    }
-
-    /// End of a message.
-    fn stopped(&mut self, turn: &mut Turn) {
-        self.stream(turn, json!({"type": "message_stop"}), json!({}));
-        turn.silent = false;
-    }
-
-    fn assistant(&mut self, turn: &Turn, content: Value, more: Value) {
-        let id = turn.messages.last().cloned().unwrap_or_default();
-        let mut line = json!({
-            "type": "assistant", "message": message(&id, &self.model, content, None), "parent_tool_use_id": null,
-            "request_id": format!("req_{id}"),
-        });
-        merge(&mut line, prompts(&turn.uuids));
-        merge(&mut line, more);
-        self.out.line(line);
-    }
-
-    /// The pieces of a block, at most so many. On `Err`, what of it was streamed.
-    fn deltas(
-        &mut self,
-        turn: &Turn,
-        answer: &Answer,
-        index: usize,
-        block: &Block,
-        most: usize,
-    ) -> Result<String, (Stop, String)> {
-        let (kind, key, text) = match block {
-            Block::Text(text) => ("text_delta", "text", text.clone()),
-            Block::Thinking(text) => ("thinking_delta", "thinking", text.clone()),
-            Block::Tool { input, .. } => ("input_json_delta", "partial_json", input.to_string()),
-        };
-        let joined = kind == "text_delta" && !self.hold().is_zero();
-        let mut shown = String::new();
-        let mut held = String::new();
-        let mut flushed = Instant::now();
-        let delta = |held: &str| json!({"type": "content_block_delta", "index": index, "delta": {"type": kind, key: held}});
-        for (number, piece) in answer.pieces(&text).into_iter().take(most).enumerate() {
-            let stop = if number > 0 && answer.delay_ms > 0 {
-                self.pause(Duration::from_millis(answer.delay_ms))
-            } else {
-                self.glance()
-            };
-            if let Err(stop) = stop {
-                return Err((stop, shown));
-            }
-            shown.push_str(&piece);
-            held.push_str(&piece);
-            if !joined || flushed.elapsed() >= self.hold() {
-                self.stream(turn, delta(&held), json!({}));
-                held.clear();
-                flushed = Instant::now();
-            }
-        }
-        if !held.is_empty() {
-            self.stream(turn, delta(&held), json!({}));
-        }
-        Ok(shown)
-    }
-
-    /// The lines after an interrupt in mid-answer.
-    fn aborted(&mut self, turn: &Turn, index: usize, shown: &str) {
-        if !shown.is_empty() {
-            self.assistant(
-                turn,
-                json!([{"type": "text", "text": shown}]),
-                json!({"aborted": true}),
-            );
-        }
-        self.interrupted("[Request interrupted by user]");
-        self.stream(
-            turn,
-            json!({"type": "content_block_stop", "index": index}),
-            json!({}),
-        );
-        let delta = json!({"container": null, "stop_details": null, "stop_reason": null, "stop_sequence": null});
-        self.stream(
-            turn,
-            json!({"type": "message_delta", "context_management": null, "delta": delta}),
-            json!({}),
-        );
-        self.abandoned(turn, index + 1);
-    }
-
-    fn abandoned(&mut self, turn: &Turn, from: usize) {
-        let id = turn.messages.last().cloned().unwrap_or_default();
-        let blocks = json!({"abandoned_blocks": {"api_message_id": id, "from_block_index": from}});
-        self.stream(turn, json!({"type": "message_stop"}), blocks);
-    }
-
-    fn interrupted(&mut self, text: &str) {
-        self.out.line(json!({
-            "type": "user", "message": {"role": "user", "content": [{"type": "text", "text": text}]}, "parent_tool_use_id": null,
-        }));
-    }
-
-    /// A fault of the model's service. `Some`: the turn is over.
-    fn fault(
-        &mut self,
-        turn: &mut Turn,
-        trouble: &Trouble,
-        attempt: u32,
-    ) -> Result<Option<Done>, Stop> {
-        let retry =
-            |status: Option<u16>, error: &str| json!({"error_status": status, "error": error});
-        match trouble {
-            Trouble::Http {
-                status,
-                class,
-                message,
-                retry_after,
-                should_retry,
-            } => {
-                let (error, text) = describe(*status, message, &self.model);
-                let retried = should_retry
-                    .unwrap_or(matches!(status, 401 | 408 | 409 | 429 | 500..))
-                    && retry_after.is_none_or(|s| s <= 60);
-                let most = if *status == 529 {
-                    2
-                } else {
-                    self.max_retries()
-                };
-                if retried && attempt <= most {
-                    let named = if *status == 529 { "overloaded" } else { error };
-                    self.again(turn, attempt, *retry_after, retry(Some(*status), named))?;
-                    return Ok(None);
-                }
-                Ok(Some(self.api_error(
-                    turn,
-                    Some(*status),
-                    Some(class),
-                    error,
-                    text,
-                )))
-            }
-            Trouble::HangAtOnce => self.wait_for_ever(turn),
-            Trouble::ResetAtOnce => self.broken(turn, attempt),
-            Trouble::Mid(answer, cut) => {
-                let id = self.message_id(turn);
-                let start = message(&id, &self.model, json!([]), None);
-                self.stream(
-                    turn,
-                    json!({"type": "message_start", "message": start}),
-                    prompts(&turn.uuids),
-                );
-                let block = answer
-                    .blocks
-                    .first()
-                    .cloned()
-                    .unwrap_or(Block::Text(String::new()));
-                self.stream(
-                    turn,
-                    json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
-                    json!({}),
-                );
-                let shown = match self.deltas(turn, answer, 0, &block, 1) {
-                    Ok(shown) => shown,
-                    Err((stop, shown)) => {
-                        if !matches!(stop, Stop::Quit(_)) {
-                            self.aborted(turn, 0, &shown);
-                        }
-                        return Err(stop);
-                    }
-                };
-                match cut {
-                    Cut::Hang => {
-                        let stop = self.silence();
-                        if !matches!(stop, Stop::Quit(_)) {
-                            self.aborted(turn, 0, &shown);
-                        }
-                        Err(stop)
-                    }
-                    Cut::Die { how, once } => {
-                        self.die(turn, how, *once);
-                        self.stream(
-                            turn,
-                            json!({"type": "content_block_stop", "index": 0}),
-                            json!({}),
-                        );
-                        self.abandoned(turn, 0);
-                        Ok(None)
-                    }
-                    Cut::Reset | Cut::Eof => {
-                        self.stream(
-                            turn,
-                            json!({"type": "content_block_stop", "index": 0}),
-                            json!({}),
-                        );
-                        self.abandoned(turn, 0);
-                        self.broken(turn, attempt)
-                    }
-                    Cut::SseError(_) => {
-                        self.stream(
-                            turn,
-                            json!({"type": "content_block_stop", "index": 0}),
-                            json!({}),
-                        );
-                        self.abandoned(turn, 0);
-                        turn.silent = true;
-                        Ok(None)
-                    }
-                }
-            }
-        }
-    }
-
-    /// A connection that broke.
-    fn broken(&mut self, turn: &Turn, attempt: u32) -> Result<Option<Done>, Stop> {
-        if attempt > self.max_retries() {
-            let text = "API Error: Unable to connect to API (ECONNRESET)".to_owned();
-            return Ok(Some(self.api_error(turn, None, None, "unknown", text)));
-        }
-        self.again(
-            turn,
-            attempt,
-            None,
-            json!({"error_status": null, "error": "unknown"}),
-        )?;
-        Ok(None)
-    }
-
-    fn again(
-        &mut self,
-        _turn: &Turn,
-        attempt: u32,
-        after: Option<u64>,
-        more: Value,
-    ) -> Result<(), Stop> {
-        // The real program waits ten times as long.
-        let delay = after.map_or(50 << attempt.min(4).saturating_sub(1), |s| s * 1000);
-        let mut line = json!({
-            "type": "system", "subtype": "api_retry", "attempt": attempt, "max_retries": self.max_retries(), "retry_delay_ms": delay,
-        });
-        merge(&mut line, more);
-        self.out.line(line);
-        self.pause(Duration::from_millis(delay))
-            .inspect_err(|stop| {
-                if !matches!(stop, Stop::Quit(_)) {
-                    self.interrupted("[Request interrupted by user]");
-                }
-            })
-    }
-
-    fn api_error(
-        &mut self,
-        turn: &Turn,
-        status: Option<u16>,
-        class: Option<&str>,
-        error: &str,
-        text: String,
-    ) -> Done {
-        let mut line = json!({
-            "type": "assistant", "parent_tool_use_id": null, "error": error, "is_api_error_message": true,
-            "message": {
-                "id": Uuid::new_v4().to_string(), "model": "<synthetic>", "role": "assistant", "type": "message",
-                "stop_reason": "stop_sequence", "stop_sequence": "", "content": [{"type": "text", "text": text}],
-                "usage": usage(0, 0),
-            },
-        });
-        if let Some(status) = status {
-            merge(
-                &mut line,
-                json!({"api_error_status": status, "api_error_type": class}),
-            );
-        }
-        merge(&mut line, prompts(&turn.uuids));
-        self.out.line(line);
-        Done::ApiError {
-            status,
-            class: class.map(str::to_owned),
-            text,
-        }
-    }
-
-    /// Waits until something ends it.
-    fn silence(&mut self) -> Stop {
-        loop {
-            if let Err(stop) = self.next(None) {
-                return stop;
-            }
-        }
-    }
-
-    fn wait_for_ever(&mut self, _turn: &Turn) -> Result<Option<Done>, Stop> {
-        let stop = self.silence();
-        if !matches!(stop, Stop::Quit(_)) {
-            self.interrupted("[Request interrupted by user]");
-        }
-        Err(stop)
-    }
-
-    fn die(&mut self, turn: &Turn, how: &Death, once: bool) {
-        let text = turn
-            .prompts
-            .last()
-            .map(|p| p.text.clone())
-            .unwrap_or_default();
-        if self.args.demo || (once && self.history.died_at(&text)) {
-            return;
-        }
-        self.note("died", json!({"text": text, "how": format!("{how:?}")}));
-        match how {
-            Death::Code(code) => std::process::exit(*code),
-            Death::Signal(name) => {
-                let signal: Option<nix::sys::signal::Signal> = format!("SIG{name}").parse().ok();
-                // Twice: the runtime's own handler of SIGSEGV takes the first one.
-                for _ in 0..2 {
-                    let _ = signal.map(nix::sys::signal::raise);
-                }
-                // Signals that are taken by a thread of ours end the process in a moment; names that are none end it here.
-                std::thread::sleep(Duration::from_secs(if signal.is_some() { 3 } else { 0 }));
-                std::process::exit(99);
-            }
-        }
     }
 }
 
@@ -672,26 +283,3 @@ fn complete(answer: &mut Answer, turn: &Turn, last: bool) {
         }
     }
 }
-
-/// The CLI's name of the class of an HTTP error, and its words.
-fn describe(status: u16, message: &str, model: &str) -> (&'static str, String) {
-    match status {
-        401 | 403 => ("authentication_failed", format!("Failed to authenticate. API Error: {status} {message}")),
-        404 => (
-            "model_not_found",
-            format!("There's an issue with the selected model ({model}). It may not exist or you may not have access to it. Run --model to pick a different model."),
-        ),
-        429 => ("rate_limit", format!("API Error: Request rejected (429) \u{b7} {message}")),
-        529 => (
-            "server_error",
-            "API Error: Repeated 529 Overloaded errors. The API is at capacity \u{2014} this is usually temporary. Try again in a moment.".to_owned(),
-        ),
-        500.. => (
-            "server_error",
-            format!("API Error: {status} {message}. This is a server-side issue, usually temporary \u{2014} try again in a moment."),
-        ),
-        _ => ("unknown", format!("API Error: {status} {message}")),
-    }
-}
-
-mod tools;

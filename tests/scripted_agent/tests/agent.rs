@@ -1,16 +1,19 @@
 //! The stand-in as a process.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-mod host;
-
 use std::{
-    collections::HashSet, os::unix::process::ExitStatusExt, path::PathBuf, process::Command,
+    collections::HashSet,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
-use host::{Host, kind};
 use nix::{sys::signal::Signal, unistd::Pid};
 use serde_json::{Value, json};
-use telexd_scripted_agent::history::Evidence;
+use telexd_scripted_agent::{
+    history::Evidence,
+    host::{Host, Launch, kind},
+};
 use tempfile::{TempDir, tempdir};
 use uuid::Uuid;
 
@@ -18,21 +21,22 @@ fn new_session() -> (TempDir, String) {
     (tempdir().unwrap(), Uuid::new_v4().to_string())
 }
 
+fn launch(home: &Path) -> Launch {
+    Launch::new(Path::new(env!("CARGO_BIN_EXE_telexd-scripted-agent")), home)
+}
+
 fn start(home: &TempDir, session: &str) -> Host {
-    Host::start(home.path(), &["--session-id", session])
+    launch(home.path()).arg("--session-id").arg(session).start()
+}
+
+fn resume(home: &TempDir, session: &str) -> Host {
+    launch(home.path())
+        .arg(format!("--resume={session}"))
+        .start()
 }
 
 fn result_of(host: &mut Host, prompt: &str) -> Value {
-    host.prompt(prompt);
-    host.of("result")
-}
-
-fn signal(host: &Host, signal: Signal) {
-    nix::sys::signal::kill(
-        Pid::from_raw(i32::try_from(host.child.id()).unwrap()),
-        signal,
-    )
-    .unwrap();
+    host.result_of(prompt)
 }
 
 #[test]
@@ -51,7 +55,7 @@ fn version() {
 fn a_plain_turn_has_the_lines_of_the_real_one() {
     let (home, session) = new_session();
     let mut host = start(&home, &session);
-    host.control(json!({"subtype": "initialize"}));
+    host.control(&json!({"subtype": "initialize"}));
     let uuid = host.prompt("hello");
     host.until("idle", |l| l["state"] == "idle");
     let kinds: Vec<String> = host.lines.iter().map(kind).collect();
@@ -101,12 +105,11 @@ fn a_long_answer_is_whole_in_pieces_and_at_the_end() {
 #[test]
 fn resume_needs_a_conversation_and_keeps_its_cost() {
     let (home, session) = new_session();
-    let resume = format!("--resume={session}");
     // A process that never began a prompt leaves nothing to resume.
     let mut host = start(&home, &session);
     host.close();
     assert_eq!(host.exit().code(), Some(0));
-    let mut host = Host::start(home.path(), &[&resume]);
+    let mut host = resume(&home, &session);
     let result = host.of("result");
     assert_eq!(
         (result["is_error"].clone(), result["num_turns"].clone()),
@@ -128,7 +131,7 @@ fn resume_needs_a_conversation_and_keeps_its_cost() {
     host.exit();
     let mut host = start(&home, &session);
     assert_eq!(host.exit().code(), Some(1));
-    let mut host = Host::start(home.path(), &[&resume]);
+    let mut host = resume(&home, &session);
     let second = result_of(&mut host, "two")["total_cost_usd"]
         .as_f64()
         .unwrap();
@@ -152,7 +155,7 @@ fn two_live_processes_on_one_session_are_noted() {
     let mut first = start(&home, &session);
     result_of(&mut first, "one");
     assert_eq!(Evidence::read(home.path()).unwrap().violations(), 0);
-    let mut second = Host::start(home.path(), &["--resume", &session]);
+    let mut second = resume(&home, &session);
     result_of(&mut second, "two");
     assert_eq!(Evidence::read(home.path()).unwrap().violations(), 1);
 }
@@ -172,7 +175,7 @@ fn a_question_is_asked_and_its_answer_taken() {
         let question = host.of("control_request");
         assert_eq!(question["request"]["subtype"], "can_use_tool");
         assert_eq!(question["request"]["tool_name"], "Bash");
-        host.answer(&question, answer);
+        host.answer(&question, &answer);
         let back = host.until("tool result", |l| {
             l["message"]["content"][0]["type"] == "tool_result"
         });
@@ -191,7 +194,7 @@ fn remembered_rules_are_not_asked_again() {
     let update = json!([{"type": "addRules", "behavior": "allow", "destination": "session", "rules": question["request"]["permission_suggestions"][0]["rules"]}]);
     host.answer(
         &question,
-        json!({"behavior": "allow", "updatedPermissions": update}),
+        &json!({"behavior": "allow", "updatedPermissions": update}),
     );
     host.of("result");
     host.lines.clear();
@@ -206,7 +209,7 @@ fn interrupts() {
     // In mid-answer: the partial text is told.
     host.prompt("slow 20 x500");
     host.until("delta", |l| l["event"]["type"] == "content_block_delta");
-    host.control(json!({"subtype": "interrupt"}));
+    host.control(&json!({"subtype": "interrupt"}));
     let partial = host.until("aborted text", |l| l["aborted"] == true);
     assert!(
         partial["message"]["content"][0]["text"]
@@ -226,7 +229,7 @@ fn interrupts() {
     // In a question: it is withdrawn.
     host.prompt("ask");
     let question = host.of("control_request");
-    host.control(json!({"subtype": "interrupt"}));
+    host.control(&json!({"subtype": "interrupt"}));
     assert_eq!(
         host.of("control_cancel_request")["request_id"],
         question["request_id"]
@@ -239,7 +242,7 @@ fn interrupts() {
     host.until("queued", |l| {
         l["state"] == "queued" && l["command_uuid"] == queued.to_string()
     });
-    host.control(json!({"subtype": "interrupt"}));
+    host.control(&json!({"subtype": "interrupt"}));
     assert_eq!(
         host.of("control_response")["response"]["response"]["still_queued"],
         json!([queued.to_string()])
@@ -247,7 +250,7 @@ fn interrupts() {
     host.of("result");
     assert_eq!(host.of("result")["result"], "next");
     // Idle: harmless.
-    host.control(json!({"subtype": "interrupt"}));
+    host.control(&json!({"subtype": "interrupt"}));
     host.of("control_response");
     assert_eq!(result_of(&mut host, "say alive")["result"], "alive");
 }
@@ -266,7 +269,7 @@ fn prompts_that_come_during_a_turn() {
         both["user_message_uuids"],
         json!([b.to_string(), c.to_string()])
     );
-    assert_eq!(both["result"], "echo: queued B\n\nqueued C");
+    assert_eq!(both["result"], "echo: queued B\nqueued C");
     // Between tools: they are folded in.
     let first = host.prompt("ask");
     let question = host.of("control_request");
@@ -274,7 +277,7 @@ fn prompts_that_come_during_a_turn() {
     host.until("queued", |l| {
         l["state"] == "queued" && l["command_uuid"] == folded.to_string()
     });
-    host.answer(&question, json!({"behavior": "allow"}));
+    host.answer(&question, &json!({"behavior": "allow"}));
     let result = host.of("result");
     assert_eq!(
         result["user_message_uuids"],
@@ -351,13 +354,13 @@ fn ends() {
     let (home, session) = new_session();
     type Case<'a> = (&'a str, &'a dyn Fn(&mut Host), Option<i32>, Option<i32>);
     let cases: [Case<'_>; 7] = [
-        ("SIGTERM", &|h| signal(h, Signal::SIGTERM), Some(143), None),
-        ("SIGHUP", &|h| signal(h, Signal::SIGHUP), Some(129), None),
-        ("SIGINT", &|h| signal(h, Signal::SIGINT), Some(0), None),
-        ("SIGKILL", &|h| signal(h, Signal::SIGKILL), None, Some(9)),
+        ("SIGTERM", &|h| h.signal(Signal::SIGTERM), Some(143), None),
+        ("SIGHUP", &|h| h.signal(Signal::SIGHUP), Some(129), None),
+        ("SIGINT", &|h| h.signal(Signal::SIGINT), Some(0), None),
+        ("SIGKILL", &|h| h.signal(Signal::SIGKILL), None, Some(9)),
         (
             "end_session",
-            &|h| h.control(json!({"subtype": "end_session"})),
+            &|h| h.control(&json!({"subtype": "end_session"})),
             Some(0),
             None,
         ),
@@ -365,12 +368,11 @@ fn ends() {
         ("EOF", &Host::close, Some(0), None),
     ];
     for (at, (name, act, code, by)) in cases.iter().enumerate() {
-        let args = if at == 0 {
-            ["--session-id".to_owned(), session.clone()]
+        let mut host = if at == 0 {
+            start(&home, &session)
         } else {
-            ["--resume".to_owned(), session.clone()]
+            resume(&home, &session)
         };
-        let mut host = Host::start(home.path(), &[&args[0], &args[1]]);
         host.prompt("slow 10 x30");
         host.until("delta", |l| l["event"]["type"] == "content_block_delta");
         act(&mut host);
@@ -387,7 +389,7 @@ fn deaths_in_mid_answer() {
     host.prompt("die 7");
     assert_eq!(host.exit().code(), Some(7));
     for name in ["KILL", "SEGV", "ABRT"] {
-        let mut host = Host::start(home.path(), &["--resume", &session]);
+        let mut host = resume(&home, &session);
         host.prompt(&format!("die {name}"));
         let status = host.exit();
         assert_eq!(
@@ -396,10 +398,10 @@ fn deaths_in_mid_answer() {
             "{name}"
         );
     }
-    let mut host = Host::start(home.path(), &["--resume", &session]);
+    let mut host = resume(&home, &session);
     host.prompt("die KILL once");
     assert_eq!(host.exit().signal(), Some(9));
-    let mut host = Host::start(home.path(), &["--resume", &session]);
+    let mut host = resume(&home, &session);
     assert_eq!(
         result_of(&mut host, "die KILL once")["result"],
         "alive again"
@@ -421,7 +423,7 @@ fn a_stray_process_leaves_its_session_and_parent() {
     let [stray] = strays[..] else {
         panic!("{strays:?}")
     };
-    signal(&host, Signal::SIGKILL);
+    host.signal(Signal::SIGKILL);
     host.exit();
     let stat = std::fs::read_to_string(format!("/proc/{stray}/stat")).unwrap();
     let fields: Vec<&str> = stat
@@ -430,7 +432,7 @@ fn a_stray_process_leaves_its_session_and_parent() {
         .unwrap()
         .split_whitespace()
         .collect();
-    assert_ne!(fields[1], host.child.id().to_string(), "its parent");
+    assert_ne!(fields[1], host.pid().to_string(), "its parent");
     assert_ne!(
         fields[3],
         nix::unistd::getsid(None).unwrap().to_string(),
@@ -446,7 +448,11 @@ fn a_stray_process_leaves_its_session_and_parent() {
 #[test]
 fn demo_says_what_it_is() {
     let (home, session) = new_session();
-    let mut host = Host::start(home.path(), &["--session-id", &session, "--telexd-demo"]);
+    let mut host = launch(home.path())
+        .arg("--session-id")
+        .arg(&session)
+        .arg("--telexd-demo")
+        .start();
     let text = result_of(&mut host, "hello")["result"]
         .as_str()
         .unwrap()

@@ -136,7 +136,10 @@ impl Agent {
             if self.eof {
                 break Value::Null;
             }
-            self.next(None)?;
+            if let Err(stop) = self.next(None) {
+                self.state("running");
+                return Err(stop);
+            }
         };
         self.asking = None;
         self.state("running");
