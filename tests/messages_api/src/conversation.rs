@@ -7,14 +7,15 @@ use serde_json::Value;
 pub struct Ask {
     /// Session id, where the agent sends one.
     pub session: Option<String>,
-    /// The last prompt. Several that the agent merged into one message are joined by an empty line.
+    /// The last prompt. Several that waited together are one text, joined by line ends; one that was broken off before
+    /// its first word stands before it in the same message and is not part of it.
     pub prompt: String,
-    /// The last block of it.
-    pub last: String,
     /// Messages of the model after it.
     pub answered: usize,
     /// Whether the last tool came back without an error.
     pub allowed: bool,
+    /// Prompts that came while the agent worked on the last one, and were put into the conversation between its tools.
+    pub folded: Vec<String>,
     /// Every prompt of the conversation, in order; a text that was given twice is there twice.
     pub prompts: Vec<String>,
     /// Model that is asked.
@@ -33,9 +34,15 @@ const NOT_PROMPTS: &[&str] = &[
     "Your response above was stopped",
 ];
 
-/// The texts of a message that are prompts.
-fn prompts_of(message: &Value) -> Vec<String> {
-    let texts: Vec<&str> = match &message["content"] {
+/// What the CLI puts around a prompt that comes while it works.
+const FOLDED: (&str, &str) = (
+    "The user sent a new message while you were working:\n",
+    "\n\nThis is how Claude Code surfaces messages",
+);
+
+/// The texts of a message.
+fn texts_of(message: &Value) -> Vec<&str> {
+    match &message["content"] {
         Value::String(text) => vec![text],
         Value::Array(blocks) => blocks
             .iter()
@@ -43,14 +50,18 @@ fn prompts_of(message: &Value) -> Vec<String> {
             .filter_map(|b| b["text"].as_str())
             .collect(),
         _ => Vec::new(),
-    };
+    }
+}
+
+/// The texts of a message that are prompts.
+fn prompts_of(message: &Value) -> Vec<String> {
     let prompt = |text: &&str| {
         !NOT_PROMPTS
             .iter()
             .any(|start| text.trim_start().starts_with(start))
             && !text.trim().is_empty()
     };
-    texts
+    texts_of(message)
         .into_iter()
         .filter(prompt)
         .map(str::to_owned)
@@ -86,15 +97,23 @@ impl Ask {
                     ask.allowed = block["is_error"] != true;
                 }
             }
+            let inner = |part: &str| Some(part.split_once(FOLDED.1)?.0.to_owned());
+            let folded: Vec<String> = texts_of(message)
+                .iter()
+                .flat_map(|text| text.split(FOLDED.0).skip(1))
+                .filter_map(inner)
+                .collect();
+            ask.prompts.extend(folded.iter().cloned());
+            ask.folded.extend(folded);
             // The CLI also sends messages of the role `system`.
             if message["role"] != "user" {
                 continue;
             }
             let prompts = prompts_of(message);
             if let Some(last) = prompts.last() {
-                ask.last.clone_from(last);
-                ask.prompt = prompts.join("\n\n");
+                ask.prompt.clone_from(last);
                 ask.answered = 0;
+                ask.folded.clear();
                 ask.prompts.extend(prompts);
             }
         }
@@ -116,13 +135,12 @@ mod tests {
             {"role": "user", "content": [{"type": "text", "text": "[Request interrupted by user]"}, {"type": "text", "text": "two"}, {"type": "text", "text": "three"}]},
             {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "Bash", "input": {}}]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "is_error": true, "content": "no"}]},
+            {"role": "system", "content": "The user sent a new message while you were working:\nfour\nlines\n\nThis is how Claude Code surfaces messages the user sends mid-turn."},
         ]});
         let ask = Ask::read(&body, None);
-        assert_eq!(
-            (ask.prompt.as_str(), ask.last.as_str(), ask.answered),
-            ("two\n\nthree", "three", 1)
-        );
-        assert_eq!(ask.prompts, ["one", "two", "three"]);
+        assert_eq!((ask.prompt.as_str(), ask.answered), ("three", 1));
+        assert_eq!(ask.prompts, ["one", "two", "three", "four\nlines"]);
+        assert_eq!(ask.folded, ["four\nlines"]);
         assert!(!ask.allowed && ask.stream);
     }
 

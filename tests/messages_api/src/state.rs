@@ -174,12 +174,12 @@ impl Inner {
         if let Some(step) = self.handlers.iter().rev().find_map(|handler| handler(ask)) {
             return complete(step, ask);
         }
-        let text = if Script::is_directive(&ask.last) {
-            &ask.last
-        } else {
-            &ask.prompt
-        };
-        let script = Script::parse(text);
+        let also: Vec<String> = ask
+            .folded
+            .iter()
+            .map(|text| format!("\n\nalso: {text}"))
+            .collect();
+        let script = Script::parse(&ask.prompt);
         let unfit = http(400, "bad script: this directive is for the scripted agent");
         if script.spawn.is_some() || script.background.is_some() {
             return Step::Fault(unfit, None);
@@ -193,7 +193,16 @@ impl Inner {
                 *failed += 1;
                 step
             }
-            Step::Answer(_) => complete(step, ask),
+            Step::Answer(mut answer) => {
+                let last = !answer
+                    .blocks
+                    .iter()
+                    .any(|b| matches!(b, Block::Tool { .. }));
+                if let (true, Some(Block::Text(text))) = (last, answer.blocks.last_mut()) {
+                    text.push_str(&also.concat());
+                }
+                complete(Step::Answer(answer), ask)
+            }
         }
     }
 }
