@@ -42,6 +42,18 @@ impl World {
         self.launch().arg("--session-id").arg(&self.session).start()
     }
 
+    /// What the CLI keeps of the session on disk.
+    fn transcript(&self) -> String {
+        let Ok(projects) = fs::read_dir(self.home.path().join(".claude/projects")) else {
+            return String::new();
+        };
+        let file = format!("{}.jsonl", self.session);
+        projects
+            .flatten()
+            .filter_map(|p| fs::read_to_string(p.path().join(&file)).ok())
+            .collect()
+    }
+
     fn resume(&self) -> Host {
         self.launch()
             .arg(format!("--resume={}", self.session))
@@ -178,6 +190,14 @@ fn a_killed_agent_is_resumed() {
     host.prompt(r#"@fake [{"tool":"Bash","input":{"command":"echo begun > begun.txt; sleep 300"}},{"text":"never"}]"#);
     eventually("the tool runs", || {
         world.home.path().join("begun.txt").exists()
+    });
+    // The transcript is written in batches, a tenth of a second behind: before that a SIGKILL takes the prompt with it,
+    // although its tool already runs.
+    eventually("the call is in the transcript", || {
+        world
+            .transcript()
+            .lines()
+            .any(|l| l.contains("begun.txt") && l.contains("\"tool_use\""))
     });
     host.signal(Signal::SIGKILL);
     host.exit();

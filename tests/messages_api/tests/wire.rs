@@ -196,6 +196,7 @@ async fn waiting_without_blocking() {
     let client = std::thread::spawn(move || {
         let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
         send(&mut stream, "GET", "/x", "");
+        stream.read_to_end(&mut Vec::new()).unwrap()
     });
     assert!(
         api.wait_for(Duration::from_secs(20), |requests| requests.len() == 1)

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     args::{Args, VERSION},
     history::History,
-    lines::{Out, merge, prompts},
+    lines::{Out, complain, merge, prompts},
     script::Background,
 };
 
@@ -150,6 +150,9 @@ impl Agent {
             Stop::Quit(code) => code,
             Stop::End | Stop::Interrupt => u8::from(self.last_failed),
         };
+        if self.history.begun() {
+            self.save(true);
+        }
         self.note("end", json!({"code": code}));
         code
     }
@@ -193,6 +196,13 @@ impl Agent {
     /// Notes something in the history. A full disk is no reason to stop answering.
     pub(crate) fn note(&mut self, event: &str, more: Value) {
         if let Err(error) = self.history.add(event, more) {
+            complain(&format!("history: {error}"));
+        }
+    }
+
+    /// Sees to it that the conversation can be resumed.
+    pub(crate) fn save(&mut self, at_once: bool) {
+        if let Err(error) = self.history.save(at_once) {
             complain(&format!("history: {error}"));
         }
     }
@@ -488,10 +498,4 @@ impl Agent {
     pub(crate) fn max_retries(&self) -> u32 {
         self.max_retries
     }
-}
-
-/// A line on standard error.
-#[allow(clippy::print_stderr, reason = "it is a command line program")]
-pub fn complain(text: &str) {
-    eprintln!("{text}");
 }

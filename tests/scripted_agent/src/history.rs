@@ -7,7 +7,8 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Value, json};
@@ -78,9 +79,32 @@ impl History {
     }
 
     /// Whether there is a conversation to go on with. As with the real program, a process that never began a prompt
-    /// leaves none.
+    /// leaves none, nor does one that was killed right after it began its first one: see [`Self::save`].
     pub fn exists(&self) -> bool {
+        self.past.iter().any(|line| line["event"] == "saved")
+    }
+
+    /// Whether work on any prompt ever began.
+    pub fn begun(&self) -> bool {
         self.past.iter().any(|line| line["event"] == "begun")
+    }
+
+    /// The conversation can be resumed from a tenth of a second on: the real program writes its transcript in batches,
+    /// and a prompt that was begun, even one whose first tool already runs, may be missing in it after a SIGKILL.
+    pub fn save(&mut self, at_once: bool) -> io::Result<()> {
+        if self.exists() {
+            return Ok(());
+        }
+        if at_once {
+            return self.add("saved", json!({}));
+        }
+        let mut file = self.file.try_clone()?;
+        let line = json!({"event": "saved", "session": self.session.to_string(), "pid": std::process::id()});
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(100));
+            let _ = file.write_all(format!("{line}\n").as_bytes());
+        });
+        Ok(())
     }
 
     /// Cost so far, US dollars.
@@ -174,7 +198,7 @@ impl Evidence {
         Ok(Self { lines })
     }
 
-    /// All lines of that kind (`start`, `prompt`, `begun`, `answer`, `died`, `stray`, `violation`, `end`).
+    /// All lines of that kind (`start`, `prompt`, `begun`, `saved`, `answer`, `answered`, `died`, `stray`, `violation`, `end`).
     pub fn of<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a Value> {
         self.lines.iter().filter(move |line| line["event"] == event)
     }

@@ -29,8 +29,9 @@ pub mod script;
 mod stray;
 mod turn;
 
-use agent::{Agent, Event, complain};
+use agent::{Agent, Event};
 use args::Wish;
+use lines::complain;
 
 /// Runs the stand-in on this process's standard input and output, to its end.
 pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {

@@ -79,3 +79,9 @@ pub fn usage(input: u64, output: u64) -> Value {
         "output_tokens": output, "service_tier": "standard",
     })
 }
+
+/// A line on standard error.
+#[allow(clippy::print_stderr, reason = "it is a command line program")]
+pub fn complain(text: &str) {
+    eprintln!("{text}");
+}

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    agent::{Agent, Prompt, Stop, complain},
+    agent::{Agent, Prompt, Stop},
     demo,
-    lines::merge,
+    lines::{complain, merge},
     script::{Answer, Background, Block, Script, Step},
     stray,
 };
@@ -87,6 +87,7 @@ impl Agent {
             let uuid = prompt.uuid.map(|u| u.to_string());
             self.note("begun", json!({"uuid": uuid, "text": prompt.text}));
         }
+        self.save(false);
         let script = self.script(&prompts);
         let mut turn = Turn::of(prompts);
         self.init(&turn.uuids.clone());
@@ -223,6 +224,7 @@ impl Agent {
                 ("cancelled", reason, true)
             }
         };
+        self.save(true);
         let uuids: Vec<Value> = turn
             .prompts
             .iter()

@@ -361,7 +361,7 @@ fn ends() {
         (
             "end_session",
             &|h| h.control(&json!({"subtype": "end_session"})),
-            Some(0),
+            Some(1),
             None,
         ),
         ("not JSON", &|h| h.raw(b"{\"type\":\n"), Some(1), None),
@@ -388,6 +388,9 @@ fn deaths_in_mid_answer() {
     let mut host = start(&home, &session);
     host.prompt("die 7");
     assert_eq!(host.exit().code(), Some(7));
+    // Too early for the transcript: there is nothing to resume, and the id is free.
+    assert_eq!(resume(&home, &session).exit().code(), Some(1));
+    result_of(&mut start(&home, &session), "hello");
     for name in ["KILL", "SEGV", "ABRT"] {
         let mut host = resume(&home, &session);
         host.prompt(&format!("die {name}"));
