@@ -2,6 +2,8 @@
 //! must be the same, in the same order.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use std::path::Path;
+
 use nix::sys::signal::Signal;
 use serde_json::{Map, Value, json};
 use telexd_messages_api::{MessagesApi, real_claude};
@@ -305,7 +307,7 @@ fn play(host: &mut Host) -> Scenes {
 fn both_say_the_same() {
     let api = MessagesApi::start();
     let session = Uuid::new_v4().to_string();
-    let of = |program: &std::path::Path| {
+    let of = |program: &Path| {
         let home = tempdir().unwrap();
         let launch = Launch::new(program, home.path())
             .env("ANTHROPIC_BASE_URL", api.url())
@@ -333,7 +335,7 @@ fn compare(real: &Scenes, scripted: &Scenes) {
 }
 
 /// Ends of processes: one scene each.
-fn ends(program: &std::path::Path, api: &MessagesApi) -> Scenes {
+fn ends(program: &Path, api: &MessagesApi) -> Scenes {
     type Act<'a> = &'a dyn Fn(&mut Host);
     let mut scenes = Vec::new();
     let home = tempdir().unwrap();
@@ -428,6 +430,42 @@ fn ends(program: &std::path::Path, api: &MessagesApi) -> Scenes {
 fn both_end_the_same() {
     let api = MessagesApi::start();
     compare(&ends(&real_claude(), &api), &ends(&binary(), &api));
+}
+
+/// A turn that nobody asked for: what follows the answer to `prompt`.
+fn unasked(program: &Path, api: &MessagesApi, prompt: &str) -> Scenes {
+    let home = tempdir().unwrap();
+    let launch = Launch::new(program, home.path())
+        .env("ANTHROPIC_BASE_URL", api.url())
+        .env("ANTHROPIC_API_KEY", "dummy");
+    let mut host = launch.arg("--allowedTools").arg("Bash").start();
+    host.prompt(prompt);
+    host.idle();
+    host.lines.clear();
+    host.idle();
+    let mut scenes = Vec::new();
+    // What the tasks of the real one say meanwhile is not read.
+    host.lines.retain(|l| {
+        !matches!(
+            l["subtype"].as_str(),
+            Some("task_updated" | "background_tasks_changed")
+        )
+    });
+    cut(&mut scenes, "a turn that nobody asked for", &mut host);
+    scenes
+}
+
+#[test]
+fn both_report_without_being_asked() {
+    let api = MessagesApi::start();
+    let tool =
+        r#"{"tool":"Bash","input":{"command":"echo a; sleep 1; echo b","run_in_background":true}}"#;
+    let prompt =
+        format!(r#"@fake [{tool},{{"text":"started"}},{{"text":"the background work is done"}}]"#);
+    compare(
+        &unasked(&real_claude(), &api, &prompt),
+        &unasked(&binary(), &api, "background 300"),
+    );
 }
 
 /// A difference of two lists, for people.

@@ -25,7 +25,8 @@ impl Out {
 
     /// Writes a line as it is, in one write. A reader that is gone is not noticed, as with the real program.
     pub fn bare(&mut self, line: &Value) {
-        let mut text = line.to_string();
+        // Half of a pair, as the real program writes it where a text was cut inside of a character.
+        let mut text = line.to_string().replace("{surrogate}", "\\ud83d");
         text.push('\n');
         let _ = self.file.write_all(text.as_bytes());
     }

@@ -17,6 +17,9 @@
 //! | `spawn [SECONDS]` | leaves a process behind that has left the agent's session (scripted agent only) |
 //! | `background [MS]` | answers, and later reports a second time without being asked (scripted agent only) |
 //!
+//! `{outcome}` in a text becomes `allowed` or `denied` (the last tool); `{surrogate}` becomes the escape of half a
+//! surrogate pair, which is not valid in JSON (scripted agent only).
+//!
 //! A *script* is a line `@fake ` and JSON: one step or a list of steps; [`Script::parse`] says which keys a step may have.
 //! Anything else is an ordinary prompt and is answered with an echo.
 

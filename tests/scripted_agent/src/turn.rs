@@ -225,6 +225,9 @@ impl Agent {
             }
         };
         self.save(true);
+        if turn.prompts.is_empty() {
+            merge(&mut more, json!({"origin": {"kind": "task-notification"}}));
+        }
         let uuids: Vec<Value> = turn
             .prompts
             .iter()

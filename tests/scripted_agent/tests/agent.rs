@@ -346,6 +346,7 @@ fn a_report_that_nobody_asked_for() {
     let second = host.of("result");
     assert_eq!(second["result"], "the background work is done");
     assert!(second.get("user_message_uuids").is_none());
+    assert_eq!(second["origin"]["kind"], "task-notification");
     assert_eq!(host.exit().code(), Some(0));
 }
 
@@ -477,4 +478,17 @@ fn the_program_is_found() {
     let path: PathBuf = telexd_scripted_agent::binary();
     let out = Command::new(path).arg("--version").output().unwrap();
     assert!(out.status.success());
+}
+
+#[test]
+fn half_a_surrogate_pair_is_written_as_the_real_program_does() {
+    let (home, session) = new_session();
+    let mut host = start(&home, &session);
+    host.prompt("say a{surrogate}b");
+    // The host keeps a line that is no valid JSON as text.
+    let line = host.until("the broken line", |l| {
+        l.as_str()
+            .is_some_and(|l| l.contains("\"type\":\"result\""))
+    });
+    assert!(line.as_str().unwrap().contains(r"a\ud83db"));
 }
