@@ -50,7 +50,7 @@ impl Default for Config {
         Self {
             address: Ipv4Addr::LOCALHOST,
             port: 0,
-            token: "4242:AAF-loopback-bot-token-of-35-chars".to_owned(),
+            token: "4242:AAF-a-loopback-bot-token-35-letters".to_owned(),
             username: "telexd_test_bot".to_owned(),
             first_name: "telexd".to_owned(),
             has_topics_enabled: false,

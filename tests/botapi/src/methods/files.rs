@@ -14,6 +14,8 @@ use crate::{
 
 /// Largest photo that a bot may send.
 const MAX_PHOTO: u64 = 10_000_000;
+/// Files that are kept; then the oldest go.
+const MAX_FILES: usize = 10_000;
 
 /// Keeps a file and gives its `file_id`.
 pub(crate) fn store(
@@ -54,6 +56,10 @@ pub(crate) fn store(
         width,
         height,
     };
+    if state.files.len() >= MAX_FILES {
+        // Their names count up, so this is the oldest.
+        state.files.pop_first();
+    }
     state.files.insert(id.clone(), file);
     id
 }
