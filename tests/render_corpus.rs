@@ -18,7 +18,11 @@ fn renders_the_corpus() {
     for entry in fs::read_dir(&corpus).expect("the corpus is there") {
         let path = entry.expect("the corpus can be listed").path();
         if path.extension().is_some_and(|extension| extension == "md") {
-            let name = path.file_name().expect("files have names").to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .expect("files have names")
+                .to_string_lossy()
+                .into_owned();
             let text = fs::read_to_string(&path).expect("a text can be read");
             rendered.insert(name, render(&text));
         }

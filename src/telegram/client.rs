@@ -11,15 +11,13 @@ use serde_json::{Value, value::RawValue};
 use teloxide_core::payloads;
 use url::Url;
 
+pub use super::call_error::CallError;
 use super::{
     BotToken,
-    classify::{Evidence, Reason, Transport, classify},
+    classify::{Evidence, Transport, classify},
     inbound,
 };
-use crate::{
-    core::{json::repair_surrogates, trouble::CallClass},
-    gateway::ports::Clock,
-};
+use crate::{core::json::repair_surrogates, gateway::ports::Clock};
 
 /// Largest answer that is read, in bytes. Telegram's own limit for a batch of updates is 4 MiB.
 const ANSWER_BYTES: usize = 5 * 1024 * 1024;
@@ -74,54 +72,6 @@ pub struct Polled {
     /// Its JSON, to the letter.
     pub raw: String,
 }
-
-/// A call that failed. One line, without the token and without texts of people.
-#[derive(Clone, Debug)]
-pub struct CallError {
-    /// Method, in Telegram's spelling.
-    pub method: &'static str,
-    /// What to do about it.
-    pub class: CallClass,
-    /// Why Telegram refused, where it did.
-    pub reason: Reason,
-    /// HTTP status, if there was one.
-    pub http: Option<u16>,
-    /// Telegram's error code, if there was one.
-    pub code: Option<i64>,
-    /// Telegram's description, shortened to one line.
-    pub description: Option<String>,
-    /// What broke on the way, with its causes.
-    pub cause: Option<String>,
-}
-
-impl CallError {
-    /// Whether the answer was too large or not of the Bot API though the status says success.
-    #[must_use]
-    pub fn is_garbled(&self) -> bool {
-        self.http == Some(200) && self.code.is_none()
-    }
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failed", self.method)?;
-        if let Some(http) = self.http {
-            write!(f, ", HTTP {http}")?;
-        }
-        if let Some(code) = self
-            .code
-            .filter(|code| Some(*code) != self.http.map(i64::from))
-        {
-            write!(f, ", error {code}")?;
-        }
-        for text in [&self.description, &self.cause].into_iter().flatten() {
-            write!(f, ": {text}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for CallError {}
 
 /// The HTTP clients could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -328,7 +278,7 @@ impl Client {
     /// Calls any method and reads its result.
     ///
     /// # Errors
-    /// Any [`CallError`]. A result that does not read as `R` is [`CallClass::Ambiguous`]: the call was done.
+    /// Any [`CallError`]. A result that does not read as `R` is ambiguous: the call was done.
     pub async fn call<P: Serialize + Sync, R: DeserializeOwned>(
         &self,
         method: &'static str,
@@ -370,7 +320,7 @@ impl Client {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES => {
-                    body.extend_from_slice(&chunk)
+                    body.extend_from_slice(&chunk);
                 }
                 Ok(Some(_)) => {
                     let evidence = Evidence {

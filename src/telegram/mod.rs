@@ -1,8 +1,13 @@
 //! Telegram: what comes in (intake), what goes out (delivery), and how both are read and written.
 
+mod call_error;
+mod chance;
 pub mod classify;
 pub mod client;
+pub mod delivery;
 pub mod inbound;
+pub mod intake;
+pub mod presence;
 pub mod render;
 mod token;
 

@@ -372,7 +372,7 @@ fn a_moved_chat_says_where_it_is() {
         answered: true,
         code: Some(400),
         description: Some("Bad Request: group chat was upgraded to a supergroup chat"),
-        migrate_to: Some(-100_5),
+        migrate_to: Some(-1005),
         ..Evidence::default()
     };
     assert_eq!(

@@ -1,0 +1,395 @@
+//! What to do for a row, and what to do after a call for it failed. Pure.
+
+use super::content::Dress;
+use crate::{
+    core::{Millis, trouble::CallClass},
+    store::rows::{OutRow, Urgency, Wanted},
+    telegram::{classify::Reason, client::CallError},
+};
+
+/// The call that brings a row nearer to what it wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A new message. Twice is wrong, so the row is claimed first.
+    Send,
+    /// New content for this message. Twice is harmless.
+    Edit(i64),
+    /// This message away. Twice is harmless.
+    Delete(i64),
+    /// An answer to a press. Twice is harmless.
+    Answer,
+    /// No call: what is wanted is so already.
+    Nothing,
+}
+
+/// The step for a row as it stands.
+#[must_use]
+pub fn step(row: &OutRow) -> Step {
+    match (&row.wanted, row.message_id) {
+        (Wanted::PressAnswer { .. }, _) => Step::Answer,
+        (Wanted::Show(_), None) => Step::Send,
+        (Wanted::Show(_), Some(id)) => Step::Edit(id),
+        (Wanted::Gone, Some(id)) => Step::Delete(id),
+        (Wanted::Gone, None) => Step::Nothing,
+    }
+}
+
+/// How a row goes out at the first try.
+#[must_use]
+pub fn first_dress(row: &OutRow) -> Dress {
+    Dress {
+        plain: row.plain,
+        repeat: row.ambiguous > 0,
+        ..Dress::default()
+    }
+}
+
+/// What to do after a failed call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum After {
+    /// What is wanted is so, or can no longer matter.
+    Done,
+    /// Telegram refused a part that can be left out: call again at once, like this.
+    Redress(Dress),
+    /// Again, as plain text from now on.
+    Plain,
+    /// Again, as a new message.
+    Anew,
+    /// The chat has this id now: rewrite it, then again.
+    Migrated(i64),
+    /// Again, after this long (ms). It was not done, or twice is harmless.
+    Later(u64),
+    /// Again after this long (ms), marked: it may have been done.
+    Ambiguous(u64),
+    /// Not before then: Telegram asked this of the chat.
+    WaitUntil(Millis),
+    /// Never again.
+    Rejected,
+}
+
+/// Times that decide about a failed call.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Now.
+    pub now: Millis,
+    /// Wait before the next try, in milliseconds.
+    pub retry_ms: u64,
+    /// Age from which an answer to a press is worthless, in milliseconds.
+    pub press_life_ms: Millis,
+}
+
+/// Decides what to do after a call for this row failed.
+#[must_use]
+pub fn after(row: &OutRow, step: Step, dress: Dress, error: &CallError, times: Times) -> After {
+    if step == Step::Answer {
+        return after_press(row, error, times);
+    }
+    match &error.class {
+        CallClass::WaitUntil(until) => After::WaitUntil(*until),
+        CallClass::Ambiguous if step == Step::Send => After::Ambiguous(times.retry_ms),
+        // Not done, or harmless to do twice. A conflict concerns polling only and should not come here.
+        CallClass::Ambiguous | CallClass::Safe | CallClass::Conflict | CallClass::Unauthorized => {
+            After::Later(times.retry_ms)
+        }
+        CallClass::Rejected => after_refusal(row, step, dress, error.reason),
+    }
+}
+
+fn after_press(row: &OutRow, error: &CallError, times: Times) -> After {
+    let dies_at = row.created_at.saturating_add(times.press_life_ms);
+    match &error.class {
+        CallClass::Rejected if error.reason == Reason::QueryTooOld => After::Done,
+        CallClass::Rejected => After::Rejected,
+        // A press belongs to no chat of ours, so the wait is its own.
+        CallClass::WaitUntil(until) if *until < dies_at => {
+            After::Later(u64::try_from(until.saturating_sub(times.now)).unwrap_or(0))
+        }
+        CallClass::WaitUntil(_) => After::Rejected,
+        _ if times.now >= dies_at => After::Rejected,
+        _ => After::Later(times.retry_ms),
+    }
+}
+
+fn after_refusal(row: &OutRow, step: Step, dress: Dress, reason: Reason) -> After {
+    match reason {
+        Reason::Migrated(to) if to != row.target.chat_id => After::Migrated(to),
+        Reason::NotModified => After::Done,
+        Reason::DeleteTargetGone => After::Done,
+        Reason::EditTargetGone => match step {
+            Step::Delete(_) => After::Done,
+            // An edit on the way has lost its message: the final one sends it anew.
+            Step::Edit(_) if row.urgency == Urgency::Progress => After::Done,
+            Step::Edit(_) => After::Anew,
+            _ => After::Rejected,
+        },
+        _ if matches!(step, Step::Delete(_)) => After::Rejected,
+        Reason::EntitiesInvalid if !dress.plain => After::Plain,
+        Reason::TooLong if !dress.cut => After::Redress(Dress { cut: true, ..dress }),
+        Reason::ThreadGone if step == Step::Send && !dress.no_thread => After::Redress(Dress {
+            no_thread: true,
+            ..dress
+        }),
+        Reason::ReplyGone if !dress.no_reply => After::Redress(Dress {
+            no_reply: true,
+            ..dress
+        }),
+        Reason::ButtonsInvalid if !dress.no_buttons => After::Redress(Dress {
+            no_buttons: true,
+            ..dress
+        }),
+        // Nobody thought of this one: the plainest form is tried before the text is given up.
+        Reason::Other if !dress.plain && has_spans(row) => After::Plain,
+        _ => After::Rejected,
+    }
+}
+
+fn has_spans(row: &OutRow) -> bool {
+    matches!(&row.wanted, Wanted::Show(shown) if !shown.body.spans.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        core::text::{Formatted, Look, Shown, Span},
+        store::rows::{OutState, OutboxId, Target},
+    };
+
+    fn row(wanted: Wanted, message_id: Option<i64>, urgency: Urgency) -> OutRow {
+        OutRow {
+            id: OutboxId(1),
+            target: Target {
+                chat_id: -5,
+                thread_id: 4,
+            },
+            slot: None,
+            urgency,
+            wanted,
+            revision: 1,
+            sent_revision: 0,
+            message_id,
+            state: OutState::Pending,
+            ambiguous: 0,
+            plain: false,
+            attempts: 0,
+            not_before: 0,
+            last_error: None,
+            created_at: 1000,
+        }
+    }
+
+    fn show() -> Wanted {
+        Wanted::Show(Shown {
+            body: Formatted::plain("x"),
+            ..Shown::default()
+        })
+    }
+
+    fn error(class: CallClass, reason: Reason) -> CallError {
+        CallError {
+            method: "x",
+            class,
+            reason,
+            http: None,
+            code: None,
+            description: None,
+            cause: None,
+        }
+    }
+
+    const TIMES: Times = Times {
+        now: 2000,
+        retry_ms: 700,
+        press_life_ms: 60_000,
+    };
+
+    fn decide(row: &OutRow, dress: Dress, class: CallClass, reason: Reason) -> After {
+        after(row, step(row), dress, &error(class, reason), TIMES)
+    }
+
+    #[test]
+    fn steps() {
+        let press = Wanted::PressAnswer {
+            callback_id: "1".into(),
+            text: String::new(),
+        };
+        for (wanted, id, wanted_step) in [
+            (show(), None, Step::Send),
+            (show(), Some(7), Step::Edit(7)),
+            (Wanted::Gone, Some(7), Step::Delete(7)),
+            (Wanted::Gone, None, Step::Nothing),
+            (press, None, Step::Answer),
+        ] {
+            assert_eq!(step(&row(wanted, id, Urgency::Message)), wanted_step);
+        }
+    }
+
+    #[test]
+    fn only_a_first_send_is_ever_ambiguous() {
+        let send = row(show(), None, Urgency::Message);
+        let edit = row(show(), Some(7), Urgency::Message);
+        let delete = row(Wanted::Gone, Some(7), Urgency::Message);
+        let dress = Dress::default();
+        assert_eq!(
+            decide(&send, dress, CallClass::Ambiguous, Reason::Other),
+            After::Ambiguous(700)
+        );
+        assert_eq!(
+            decide(&edit, dress, CallClass::Ambiguous, Reason::Other),
+            After::Later(700)
+        );
+        assert_eq!(
+            decide(&delete, dress, CallClass::Ambiguous, Reason::Other),
+            After::Later(700)
+        );
+        for row in [send, edit, delete] {
+            assert_eq!(
+                decide(&row, dress, CallClass::Safe, Reason::Other),
+                After::Later(700)
+            );
+            assert_eq!(
+                decide(&row, dress, CallClass::Unauthorized, Reason::Other),
+                After::Later(700)
+            );
+            assert_eq!(
+                decide(&row, dress, CallClass::WaitUntil(9000), Reason::Other),
+                After::WaitUntil(9000)
+            );
+        }
+    }
+
+    #[test]
+    fn refusals_of_a_message() {
+        let send = row(show(), None, Urgency::Message);
+        let progress = row(show(), Some(7), Urgency::Progress);
+        let last = row(show(), Some(7), Urgency::Message);
+        let mut spans = row(show(), None, Urgency::Message);
+        spans.wanted = Wanted::Show(Shown {
+            body: Formatted {
+                text: "x".into(),
+                spans: vec![Span {
+                    offset: 0,
+                    length: 1,
+                    look: Look::Bold,
+                }],
+            },
+            ..Shown::default()
+        });
+        let whole = Dress::default();
+        let plain = Dress {
+            plain: true,
+            ..whole
+        };
+        let cut = Dress { cut: true, ..whole };
+        let no_thread = Dress {
+            no_thread: true,
+            ..whole
+        };
+        let no_reply = Dress {
+            no_reply: true,
+            ..whole
+        };
+        let no_buttons = Dress {
+            no_buttons: true,
+            ..whole
+        };
+        for (row, dress, reason, wanted) in [
+            (&last, whole, Reason::NotModified, After::Done),
+            (&spans, whole, Reason::EntitiesInvalid, After::Plain),
+            (&spans, plain, Reason::EntitiesInvalid, After::Rejected),
+            (&spans, whole, Reason::Other, After::Plain),
+            (&send, whole, Reason::Other, After::Rejected),
+            (&send, whole, Reason::TooLong, After::Redress(cut)),
+            (&send, cut, Reason::TooLong, After::Rejected),
+            (&send, whole, Reason::ThreadGone, After::Redress(no_thread)),
+            (&send, no_thread, Reason::ThreadGone, After::Rejected),
+            (&last, whole, Reason::ThreadGone, After::Rejected),
+            (&send, whole, Reason::ReplyGone, After::Redress(no_reply)),
+            (
+                &send,
+                whole,
+                Reason::ButtonsInvalid,
+                After::Redress(no_buttons),
+            ),
+            (&progress, whole, Reason::EditTargetGone, After::Done),
+            (&last, whole, Reason::EditTargetGone, After::Anew),
+            (&send, whole, Reason::EditTargetGone, After::Rejected),
+            (&send, whole, Reason::Blocked, After::Rejected),
+            (&send, whole, Reason::Kicked, After::Rejected),
+            (&send, whole, Reason::ChatGone, After::Rejected),
+            (&send, whole, Reason::Migrated(-9), After::Migrated(-9)),
+            (&send, whole, Reason::Migrated(-5), After::Rejected),
+        ] {
+            assert_eq!(
+                decide(row, dress, CallClass::Rejected, reason),
+                wanted,
+                "{reason:?} {dress:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_gone_is_deleted_enough() {
+        let delete = row(Wanted::Gone, Some(7), Urgency::Message);
+        for (reason, wanted) in [
+            (Reason::DeleteTargetGone, After::Done),
+            (Reason::EditTargetGone, After::Done),
+            (Reason::NoRights, After::Rejected),
+            (Reason::Other, After::Rejected),
+        ] {
+            assert_eq!(
+                decide(&delete, Dress::default(), CallClass::Rejected, reason),
+                wanted
+            );
+        }
+    }
+
+    #[test]
+    fn a_press_is_answered_soon_or_never() {
+        let wanted = Wanted::PressAnswer {
+            callback_id: "1".into(),
+            text: String::new(),
+        };
+        let fresh = row(wanted, None, Urgency::Press);
+        let old = OutRow {
+            created_at: -100_000,
+            ..fresh.clone()
+        };
+        let dress = Dress::default();
+        for (row, class, reason, wanted) in [
+            (
+                &fresh,
+                CallClass::Rejected,
+                Reason::QueryTooOld,
+                After::Done,
+            ),
+            (&fresh, CallClass::Rejected, Reason::Other, After::Rejected),
+            (
+                &fresh,
+                CallClass::Ambiguous,
+                Reason::Other,
+                After::Later(700),
+            ),
+            (&fresh, CallClass::Safe, Reason::Other, After::Later(700)),
+            (
+                &fresh,
+                CallClass::WaitUntil(5000),
+                Reason::Other,
+                After::Later(3000),
+            ),
+            (
+                &fresh,
+                CallClass::WaitUntil(500_000),
+                Reason::Other,
+                After::Rejected,
+            ),
+            (&old, CallClass::Safe, Reason::Other, After::Rejected),
+        ] {
+            assert_eq!(
+                decide(row, dress, class.clone(), reason),
+                wanted,
+                "{class:?}"
+            );
+        }
+    }
+}

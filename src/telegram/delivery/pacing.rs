@@ -1,0 +1,338 @@
+//! How fast calls may follow each other. Pure: time comes in, nothing sleeps.
+//!
+//! Three limits that Telegram documents: so many messages per second to one chat, per minute to one group,
+//! per second over all. Edits count like messages. Each is kept by one number, the time at which its
+//! allowance is whole again.
+
+use std::collections::HashMap;
+
+use crate::core::Millis;
+
+/// Limits. 0 means: no such limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacingRule {
+    /// Milliseconds between calls to one chat in the long run.
+    pub chat_interval_ms: u32,
+    /// Calls to one chat that may follow each other at once after a pause; at least 1.
+    pub chat_burst: u32,
+    /// Calls per minute to one group.
+    pub group_per_minute: u32,
+    /// Calls per second over all chats.
+    pub overall_per_second: u32,
+}
+
+impl Default for PacingRule {
+    fn default() -> Self {
+        Self {
+            chat_interval_ms: 1_000,
+            chat_burst: 3,
+            group_per_minute: 20,
+            overall_per_second: 30,
+        }
+    }
+}
+
+/// One limit: an interval and how many calls may come before it is kept to.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    interval: Millis,
+    burst: Millis,
+}
+
+/// When the allowance of a limit is whole again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Level(Millis);
+
+impl Level {
+    /// When the next call is allowed. `patient` leaves the burst to others.
+    fn ready_at(self, limit: Limit, now: Millis, patient: bool) -> Millis {
+        let spare = if patient {
+            0
+        } else {
+            (limit.burst - 1) * limit.interval
+        };
+        self.sound(limit, now) - spare
+    }
+
+    fn take(&mut self, limit: Limit, now: Millis) {
+        self.0 = self.sound(limit, now).max(now) + limit.interval;
+    }
+
+    /// The level, or the highest that there can be: it is higher only if the clock was set back.
+    fn sound(self, limit: Limit, now: Millis) -> Millis {
+        self.0.min(now.saturating_add(limit.burst * limit.interval))
+    }
+}
+
+/// What was used of one chat's allowance.
+#[derive(Clone, Copy, Debug, Default)]
+struct Chat {
+    chat: Level,
+    group: Level,
+    last: Millis,
+}
+
+/// What was used of all allowances.
+#[derive(Debug)]
+pub struct Pacing {
+    rule: PacingRule,
+    overall: Level,
+    chats: HashMap<i64, Chat>,
+    /// Chats at which the map is looked through for those at rest.
+    sweep_at: usize,
+}
+
+/// Fewest chats that are worth looking through.
+const SWEEP_FROM: usize = 1024;
+
+impl Pacing {
+    /// Nothing has been used.
+    #[must_use]
+    pub fn new(rule: PacingRule) -> Self {
+        Self {
+            rule,
+            overall: Level::default(),
+            chats: HashMap::new(),
+            sweep_at: SWEEP_FROM,
+        }
+    }
+
+    /// When a call to this chat is allowed; not after `now`: at once. A `patient` call (an edit on the way)
+    /// keeps to the long-run interval, so that the burst is there for a new message.
+    #[must_use]
+    pub fn ready_at(&self, chat_id: i64, now: Millis, patient: bool) -> Millis {
+        let used = self.chats.get(&chat_id).copied().unwrap_or_default();
+        let mut at = Millis::MIN;
+        if let Some(limit) = self.chat_limit() {
+            at = at.max(used.chat.ready_at(limit, now, patient));
+        }
+        if let Some(limit) = self.group_limit(chat_id) {
+            at = at.max(used.group.ready_at(limit, now, patient));
+        }
+        if let Some(limit) = self.overall_limit() {
+            at = at.max(self.overall.ready_at(limit, now, false));
+        }
+        at
+    }
+
+    /// Counts a call to this chat.
+    pub fn take(&mut self, chat_id: i64, now: Millis) {
+        let (chat, group, overall) = (
+            self.chat_limit(),
+            self.group_limit(chat_id),
+            self.overall_limit(),
+        );
+        let used = self.chats.entry(chat_id).or_default();
+        used.last = now;
+        if let Some(limit) = chat {
+            used.chat.take(limit, now);
+        }
+        if let Some(limit) = group {
+            used.group.take(limit, now);
+        }
+        if let Some(limit) = overall {
+            self.overall.take(limit, now);
+        }
+        if self.chats.len() >= self.sweep_at {
+            self.chats
+                .retain(|_, used| used.chat.0 > now || used.group.0 > now || used.last >= now);
+            self.sweep_at = (self.chats.len() * 2).max(SWEEP_FROM);
+        }
+    }
+
+    /// When a call to this chat was last counted: who waited longest goes first.
+    #[must_use]
+    pub fn last(&self, chat_id: i64) -> Millis {
+        self.chats
+            .get(&chat_id)
+            .map_or(Millis::MIN, |used| used.last)
+    }
+
+    fn chat_limit(&self) -> Option<Limit> {
+        (self.rule.chat_interval_ms > 0).then(|| Limit {
+            interval: self.rule.chat_interval_ms.into(),
+            burst: self.rule.chat_burst.max(1).into(),
+        })
+    }
+
+    /// Groups have negative ids. Burst and interval are such that no minute sees more than the limit.
+    fn group_limit(&self, chat_id: i64) -> Option<Limit> {
+        let per_minute = Millis::from(self.rule.group_per_minute);
+        if chat_id >= 0 || per_minute == 0 {
+            return None;
+        }
+        let burst = (per_minute / 4).max(1);
+        Some(Limit {
+            interval: ceil_div(60_000, (per_minute - burst).max(1)),
+            burst,
+        })
+    }
+
+    fn overall_limit(&self) -> Option<Limit> {
+        let per_second = Millis::from(self.rule.overall_per_second);
+        (per_second > 0).then(|| {
+            let burst = (per_second / 4).max(1);
+            Limit {
+                interval: ceil_div(1000, (per_second - burst).max(1)),
+                burst,
+            }
+        })
+    }
+}
+
+/// `a / b`, rounded up; both above 0.
+fn ceil_div(a: Millis, b: Millis) -> Millis {
+    (a + b - 1) / b
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Takes as many calls as allowed and returns their times.
+    fn calls(rule: PacingRule, chats: &[i64], until: Millis, step: Millis) -> Vec<(Millis, i64)> {
+        let mut pacing = Pacing::new(rule);
+        let mut out = Vec::new();
+        let mut now = 1_000_000;
+        while now < 1_000_000 + until {
+            for chat in chats {
+                while pacing.ready_at(*chat, now, false) <= now {
+                    pacing.take(*chat, now);
+                    out.push((now, *chat));
+                    assert!(out.len() < 100_000, "no limit at all");
+                }
+            }
+            now += step;
+        }
+        out
+    }
+
+    fn most_in_window(calls: &[(Millis, i64)], chat: Option<i64>, window: Millis) -> usize {
+        let times: Vec<_> = calls
+            .iter()
+            .filter(|(_, c)| chat.is_none_or(|chat| chat == *c))
+            .map(|(at, _)| *at)
+            .collect();
+        times
+            .iter()
+            .map(|from| {
+                times
+                    .iter()
+                    .filter(|at| (*from..*from + window).contains(at))
+                    .count()
+            })
+            .max()
+            .unwrap_or(0)
+    }
+
+    #[test]
+    fn a_burst_then_one_per_interval() {
+        let rule = PacingRule {
+            chat_interval_ms: 1000,
+            chat_burst: 3,
+            group_per_minute: 0,
+            overall_per_second: 0,
+        };
+        let calls = calls(rule, &[7], 10_000, 10);
+        assert_eq!(calls.iter().filter(|(at, _)| *at == 1_000_000).count(), 3);
+        assert_eq!(calls.len(), 3 + 9);
+    }
+
+    #[test]
+    fn a_patient_call_leaves_the_burst() {
+        let mut pacing = Pacing::new(PacingRule {
+            chat_interval_ms: 1000,
+            chat_burst: 3,
+            group_per_minute: 0,
+            overall_per_second: 0,
+        });
+        pacing.take(7, 5_000);
+        assert_eq!(pacing.ready_at(7, 5_000, true), 6_000);
+        assert!(pacing.ready_at(7, 5_000, false) <= 5_000);
+    }
+
+    #[test]
+    fn no_minute_of_a_group_sees_more_than_the_limit() {
+        let rule = PacingRule {
+            chat_interval_ms: 0,
+            chat_burst: 1,
+            group_per_minute: 20,
+            overall_per_second: 0,
+        };
+        let calls = calls(rule, &[-5], 300_000, 50);
+        let most = most_in_window(&calls, Some(-5), 60_000);
+        assert!((15..=20).contains(&most), "{most}");
+    }
+
+    #[test]
+    fn no_second_sees_more_than_the_limit_over_all() {
+        let rule = PacingRule {
+            chat_interval_ms: 100,
+            chat_burst: 5,
+            group_per_minute: 0,
+            overall_per_second: 30,
+        };
+        let chats: Vec<i64> = (1..200).collect();
+        let calls = calls(rule, &chats, 20_000, 5);
+        let most = most_in_window(&calls, None, 1000);
+        assert!((20..=30).contains(&most), "{most}");
+    }
+
+    #[test]
+    fn zero_means_no_limit() {
+        let pacing = Pacing::new(PacingRule {
+            chat_interval_ms: 0,
+            chat_burst: 0,
+            group_per_minute: 0,
+            overall_per_second: 0,
+        });
+        assert!(pacing.ready_at(-5, 0, true) <= 0);
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_stop_a_chat() {
+        let mut pacing = Pacing::new(PacingRule::default());
+        for _ in 0..10 {
+            pacing.take(-7, 1_000_000_000);
+        }
+        let earlier = 1_000;
+        assert!(pacing.ready_at(-7, earlier, true) <= earlier + 60_000);
+    }
+
+    #[test]
+    fn chats_at_rest_are_forgotten() {
+        let mut pacing = Pacing::new(PacingRule {
+            overall_per_second: 0,
+            ..PacingRule::default()
+        });
+        for chat in 0..100_000_i64 {
+            pacing.take(chat, chat * 10);
+        }
+        assert!(
+            pacing.chats.len() <= 2 * SWEEP_FROM,
+            "{}",
+            pacing.chats.len()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn waiting_until_ready_is_always_enough(
+            interval in 0_u32..5000, burst in 0_u32..6, group in 0_u32..60, overall in 0_u32..60,
+            takes in prop::collection::vec((-3_i64..3, 0_i64..3000), 1..60), patient in any::<bool>(),
+        ) {
+            let mut pacing = Pacing::new(PacingRule {
+                chat_interval_ms: interval, chat_burst: burst, group_per_minute: group, overall_per_second: overall,
+            });
+            let mut now = 10_000;
+            for (chat, pause) in takes {
+                now = pacing.ready_at(chat, now, patient).max(now);
+                prop_assert!(pacing.ready_at(chat, now, patient) <= now);
+                pacing.take(chat, now);
+                now += pause;
+            }
+        }
+    }
+}

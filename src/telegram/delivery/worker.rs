@@ -1,0 +1,327 @@
+//! Which row goes next, and when.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    task::{Id, JoinError, JoinSet},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    attempt::{Tools, Way, attempt},
+    pacing::Pacing,
+};
+use crate::{
+    core::Millis,
+    store::{
+        StoreError,
+        rows::{OutRow, OutboxId, Urgency},
+    },
+    telegram::chance,
+};
+
+/// Rows that are read at once, at first.
+const PAGE: usize = 64;
+
+/// Rows that are read at most at once.
+const LARGEST_PAGE: usize = 4096;
+
+/// Longest sleep towards a known time, in milliseconds: the wall clock may be set meanwhile.
+const LONGEST_SLEEP_MS: u64 = 60_000;
+
+/// Wait after the database could not be read, in milliseconds.
+const STORE_RETRY_MS: u64 = 1_000;
+
+/// A row under way.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    row: OutboxId,
+    /// Chat that it keeps busy; none for a press.
+    chat: Option<i64>,
+}
+
+pub(super) struct Worker {
+    tools: Arc<Tools>,
+    shutdown: CancellationToken,
+    pacing: Pacing,
+    tasks: JoinSet<Result<Way, StoreError>>,
+    flights: HashMap<Id, Flight>,
+    busy_rows: HashSet<OutboxId>,
+    busy_chats: HashSet<i64>,
+    /// Failures in a row to reach Telegram at all, over all rows.
+    outage: u32,
+    /// Nothing is started before then.
+    shut_until: Millis,
+    page: usize,
+}
+
+impl Worker {
+    pub(super) fn new(tools: Arc<Tools>, shutdown: CancellationToken) -> Self {
+        Self {
+            pacing: Pacing::new(tools.config.pacing),
+            tools,
+            shutdown,
+            tasks: JoinSet::new(),
+            flights: HashMap::new(),
+            busy_rows: HashSet::new(),
+            busy_chats: HashSet::new(),
+            outage: 0,
+            shut_until: Millis::MIN,
+            page: PAGE,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Result<(), StoreError> {
+        if !self.recover().await? {
+            return Ok(());
+        }
+        let mut stop_at: Option<Instant> = None;
+        loop {
+            let open = stop_at.is_none_or(|at| Instant::now() < at);
+            let wake = if open {
+                self.start_what_is_due().await?
+            } else {
+                None
+            };
+
+            if let Some(stop_at) = stop_at {
+                // Stopping: go on only for what can still go out in time.
+                let in_time = wake.is_some_and(|wake| Instant::now() + wake < stop_at);
+                if self.flights.is_empty() && !in_time {
+                    return Ok(());
+                }
+                if Instant::now() >= stop_at + self.tools.config.landing {
+                    // A first send that is cut off here is found as "on the wire" by the next life.
+                    self.tasks.shutdown().await;
+                    return Ok(());
+                }
+            }
+            let store = self.tools.store.clone();
+            let shutdown = self.shutdown.clone();
+            let nap = async {
+                let limit = stop_at.map(|at| {
+                    let end = if open {
+                        at
+                    } else {
+                        at + self.tools.config.landing
+                    };
+                    end.saturating_duration_since(Instant::now())
+                });
+                match wake.into_iter().chain(limit).min() {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled(), if stop_at.is_none() => {
+                    stop_at = Some(Instant::now() + self.tools.config.flush);
+                }
+                Some(landed) = self.tasks.join_next_with_id(), if !self.flights.is_empty() => {
+                    self.landed(landed)?;
+                    while let Some(landed) = self.tasks.try_join_next_with_id() {
+                        self.landed(landed)?;
+                    }
+                }
+                () = store.outbox_touched() => {}
+                () = nap => {}
+            }
+        }
+    }
+
+    /// Marks what was on the wire when an earlier life ended. `false`: stopped before that could be done.
+    async fn recover(&self) -> Result<bool, StoreError> {
+        loop {
+            let now = self.tools.clock.now();
+            match self.tools.store.tx(move |tx| tx.out_recover(now)).await {
+                Ok(0) => return Ok(true),
+                Ok(ambiguous) => {
+                    tracing::warn!(
+                        ambiguous,
+                        "messages may have been sent before the last end; they go again, marked"
+                    );
+                    return Ok(true);
+                }
+                Err(StoreError::Closed) => return Err(StoreError::Closed),
+                Err(error) => tracing::error!(%error, "cannot look after the outbox"),
+            }
+            tokio::select! {
+                () = self.shutdown.cancelled() => return Ok(false),
+                () = tokio::time::sleep(Duration::from_millis(STORE_RETRY_MS)) => {}
+            }
+        }
+    }
+
+    /// Starts what may go now; tells after how long to look again (`None`: when something changes).
+    async fn start_what_is_due(&mut self) -> Result<Option<Duration>, StoreError> {
+        loop {
+            let now = self.tools.clock.now();
+            let page = self.page;
+            let read = self
+                .tools
+                .store
+                .tx(move |tx| Ok((tx.out_due(now, page)?, tx.out_next_due(now)?)))
+                .await;
+            let (mut rows, next_due) = match read {
+                Ok(read) => read,
+                Err(StoreError::Closed) => return Err(StoreError::Closed),
+                Err(error) => {
+                    tracing::error!(%error, "cannot read the outbox");
+                    return Ok(Some(Duration::from_millis(STORE_RETRY_MS)));
+                }
+            };
+            let full = rows.len() >= page;
+            // Who waited longest goes first among equals, or a few busy chats would use up what all share.
+            rows.sort_by_key(|row| (row.urgency, self.pacing.last(row.target.chat_id), row.id));
+            // No such wait is longer than this, unless the clock was set back.
+            let longest = Millis::try_from(LONGEST_SLEEP_MS).unwrap_or(Millis::MAX);
+            self.shut_until = self.shut_until.min(now.saturating_add(longest));
+            let mut wake = next_due;
+            let mut started = false;
+            for row in rows {
+                match self.may_start(&row, now) {
+                    May::Now => {
+                        self.start(row, now);
+                        started = true;
+                    }
+                    May::At(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
+                    May::AfterAnother => {}
+                }
+            }
+            if full && !started && self.page < LARGEST_PAGE && self.has_room() {
+                // All that were read have to wait; others behind them may not.
+                self.page = (self.page * 4).min(LARGEST_PAGE);
+                continue;
+            }
+            if !full {
+                self.page = PAGE;
+            }
+            return Ok(wake.map(|at| {
+                let ms = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
+                Duration::from_millis(ms.clamp(1, LONGEST_SLEEP_MS))
+            }));
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let most = if self.outage > 0 {
+            1
+        } else {
+            self.tools.config.parallel.max(1)
+        };
+        self.busy_chats.len() < most
+    }
+
+    fn may_start(&self, row: &OutRow, now: Millis) -> May {
+        if self.busy_rows.contains(&row.id) {
+            return May::AfterAnother;
+        }
+        if now < self.shut_until {
+            return May::At(self.shut_until);
+        }
+        if row.urgency == Urgency::Press {
+            let presses = self.busy_rows.len() - self.busy_chats.len();
+            let most = if self.outage > 0 {
+                1
+            } else {
+                self.tools.config.parallel.max(1)
+            };
+            return if presses < most {
+                May::Now
+            } else {
+                May::AfterAnother
+            };
+        }
+        if self.busy_chats.contains(&row.target.chat_id) || !self.has_room() {
+            return May::AfterAnother;
+        }
+        let patient = row.urgency == Urgency::Progress;
+        match self.pacing.ready_at(row.target.chat_id, now, patient) {
+            at if at <= now => May::Now,
+            at => May::At(at),
+        }
+    }
+
+    fn start(&mut self, row: OutRow, now: Millis) {
+        let flight = Flight {
+            row: row.id,
+            chat: (row.urgency != Urgency::Press).then_some(row.target.chat_id),
+        };
+        self.busy_rows.insert(flight.row);
+        if let Some(chat) = flight.chat {
+            self.busy_chats.insert(chat);
+            self.pacing.take(chat, now);
+        }
+        let tools = Arc::clone(&self.tools);
+        let task = self.tasks.spawn(async move { attempt(&tools, row).await });
+        self.flights.insert(task.id(), flight);
+    }
+
+    fn landed(
+        &mut self,
+        landed: Result<(Id, Result<Way, StoreError>), JoinError>,
+    ) -> Result<(), StoreError> {
+        let (task, result) = match landed {
+            Ok((task, result)) => (task, Some(result)),
+            Err(error) => {
+                // Only where panics unwind, so not in the shipped program. What was on the wire stays so.
+                tracing::error!(%error, "a delivery broke");
+                (error.id(), None)
+            }
+        };
+        if let Some(flight) = self.flights.remove(&task) {
+            self.busy_rows.remove(&flight.row);
+            if let Some(chat) = flight.chat {
+                self.busy_chats.remove(&chat);
+            }
+        }
+        let now = self.tools.clock.now();
+        match result {
+            Some(Ok(Way::Open)) => {
+                if self.outage > 0 {
+                    tracing::info!(failures = self.outage, "Telegram answers again");
+                }
+                self.outage = 0;
+                self.shut_until = Millis::MIN;
+            }
+            Some(Ok(Way::Shut)) => {
+                self.outage = self.outage.saturating_add(1);
+                let wait = self
+                    .tools
+                    .config
+                    .outage
+                    .delay_ms(self.outage, chance::share(&*self.tools.dice));
+                self.shut(now, wait);
+            }
+            Some(Ok(Way::Refused)) => {
+                self.outage = self.outage.saturating_add(1);
+                let wait = u64::try_from(self.tools.config.refused.as_millis()).unwrap_or(u64::MAX);
+                self.shut(now, wait);
+            }
+            Some(Err(StoreError::Closed)) => return Err(StoreError::Closed),
+            Some(Err(error)) => {
+                tracing::error!(%error, "cannot claim a message of the outbox");
+                self.shut(now, STORE_RETRY_MS);
+            }
+            Some(Ok(Way::Untried)) | None => {}
+        }
+        Ok(())
+    }
+
+    fn shut(&mut self, now: Millis, wait_ms: u64) {
+        self.shut_until = now.saturating_add(Millis::try_from(wait_ms).unwrap_or(Millis::MAX));
+    }
+}
+
+/// Whether a row may go.
+enum May {
+    Now,
+    /// Then, if nothing else changes.
+    At(Millis),
+    /// When something that is under way has ended.
+    AfterAnother,
+}

@@ -1,0 +1,453 @@
+//! The poll loop: from `getUpdates` into the inbox, and from there to the gateway.
+//!
+//! Nothing is confirmed to Telegram before it is committed here: a batch and the offset behind it go into
+//! the database in one transaction, and only the next poll, which carries that offset, makes Telegram
+//! forget the batch. Killed in between, the next life finds the rows in the inbox, and what it is sent
+//! again it knows by id and text.
+//!
+//! The offset follows the last id of the batch, also downwards: after a long silence Telegram may number
+//! from anew. An update without a usable id is kept under [`NO_ID`] and cannot be confirmed by itself; it is
+//! confirmed by the next one that has an id. Until then Telegram repeats it and the loop slows down.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    chance,
+    classify::Reason,
+    client::{CallError, Client, Polled},
+    inbound,
+};
+use crate::{
+    core::{
+        Millis,
+        backoff::{Backoff, BackoffRule},
+        ids::InboxId,
+        inbound::Inbound,
+        trouble::CallClass,
+    },
+    gateway::ports::{Clock, Dice, Reception},
+    store::{Store, StoreError, rows::RawUpdate},
+};
+
+/// Stands for the id of an update that has none. Telegram's own ids are positive.
+pub const NO_ID: i64 = i64::MIN;
+
+/// Most updates per poll.
+const BATCH: u8 = 100;
+
+/// Rows of an earlier life that are read at once.
+const PENDING_PAGE: usize = 256;
+
+/// Shortest wait before a poll that repeats its offset, in milliseconds: Telegram answers one that comes within half
+/// a second with a single update, and behind one that cannot be confirmed nothing else would ever come.
+const REPEAT_MS: u64 = 700;
+
+/// Waits of the poll loop.
+#[derive(Clone, Copy, Debug)]
+pub struct IntakeConfig {
+    /// After failures of the network, of Telegram or of the disk.
+    pub backoff: BackoffRule,
+    /// While another program polls with the same token.
+    pub conflict: BackoffRule,
+    /// While the token is refused.
+    pub unauthorized: BackoffRule,
+}
+
+impl Default for IntakeConfig {
+    fn default() -> Self {
+        Self {
+            backoff: BackoffRule::POLL,
+            conflict: BackoffRule {
+                base_ms: 5_000,
+                cap_ms: 60_000,
+                ..BackoffRule::POLL
+            },
+            unauthorized: BackoffRule {
+                base_ms: 30_000,
+                cap_ms: 300_000,
+                ..BackoffRule::POLL
+            },
+        }
+    }
+}
+
+/// What keeps updates from coming in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PollTrouble {
+    /// The call fails.
+    Call(CallClass),
+    /// The updates came but cannot be stored; they are not confirmed, so nothing is lost.
+    Storage,
+    /// Telegram repeats updates that cannot be confirmed because they have no id.
+    NoProgress,
+}
+
+/// How polling goes.
+#[derive(Clone, Debug, Default)]
+pub struct PollHealth {
+    /// When a poll last completed, by the wall clock.
+    pub last_completed: Option<Millis>,
+    /// The same by a clock that cannot be set.
+    pub last_completed_at: Option<Instant>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When the first of them was.
+    pub failing_since: Option<Millis>,
+    /// What fails, while it does.
+    pub trouble: Option<PollTrouble>,
+    /// Its text, one line.
+    pub error: Option<String>,
+}
+
+/// What intake works with.
+pub struct Intake {
+    /// Bot API.
+    pub client: Client,
+    /// Where updates are kept.
+    pub store: Store,
+    /// Who acts on them.
+    pub reception: Arc<dyn Reception>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance in the waits.
+    pub dice: Arc<dyn Dice>,
+    /// Waits.
+    pub config: IntakeConfig,
+    /// Where to tell how it goes.
+    pub health: watch::Sender<PollHealth>,
+}
+
+/// Runs intake until `shutdown`: first what an earlier life left in the inbox, then poll by poll.
+///
+/// On `shutdown` it returns at once: a poll under way is dropped (unconfirmed, it comes again), a transaction
+/// under way is awaited.
+///
+/// # Errors
+/// The store was closed under it.
+pub async fn run(intake: Intake, shutdown: CancellationToken) -> Result<(), StoreError> {
+    let looping = Loop {
+        network: Backoff::new(intake.config.backoff),
+        conflict: Backoff::new(intake.config.conflict),
+        unauthorized: Backoff::new(intake.config.unauthorized),
+        started: Instant::now(),
+        webhook_tried: false,
+        limit: BATCH,
+        intake,
+        shutdown,
+    };
+    match looping.run().await {
+        Ok(()) | Err(Stop::Shutdown) => Ok(()),
+        Err(Stop::Closed) => Err(StoreError::Closed),
+    }
+}
+
+/// Why the loop ends.
+enum Stop {
+    Shutdown,
+    Closed,
+}
+
+struct Loop {
+    intake: Intake,
+    shutdown: CancellationToken,
+    network: Backoff,
+    conflict: Backoff,
+    unauthorized: Backoff,
+    /// Zero of the clock that the backoffs are given.
+    started: Instant,
+    /// Whether removing a webhook was tried since the last success.
+    webhook_tried: bool,
+    /// Updates asked for per poll; 1 after an answer that could not be read.
+    limit: u8,
+}
+
+impl Loop {
+    async fn run(mut self) -> Result<(), Stop> {
+        self.hand_over_pending().await?;
+        let mut offset = self.stored_offset().await?;
+        loop {
+            let polled = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return Err(Stop::Shutdown),
+                polled = self.intake.client.get_updates(offset, self.limit) => polled,
+            };
+            match polled {
+                Ok(updates) => {
+                    self.completed();
+                    match self.keep(updates, &mut offset).await? {
+                        Kept::Well => self.well(),
+                        Kept::NoProgress => {
+                            let text = "updates without an id that Telegram repeats".to_owned();
+                            self.failed(PollTrouble::NoProgress, text).await?;
+                        }
+                        Kept::NotStored(error) => {
+                            self.failed(PollTrouble::Storage, error.to_string()).await?;
+                        }
+                    }
+                }
+                Err(error) => self.call_failed(error).await?,
+            }
+        }
+    }
+
+    /// Gives the gateway what an earlier life committed but did not act on, in order.
+    async fn hand_over_pending(&mut self) -> Result<(), Stop> {
+        // Rows leave the list when they are acted on, which is later than accepted: hence the id to go on from.
+        let mut last = None;
+        let mut limit = PENDING_PAGE;
+        loop {
+            let rows = match self
+                .intake
+                .store
+                .tx(move |tx| tx.inbox_pending(limit))
+                .await
+            {
+                Ok(rows) => rows,
+                Err(StoreError::Closed) => return Err(Stop::Closed),
+                Err(error) => {
+                    self.failed(PollTrouble::Storage, error.to_string()).await?;
+                    continue;
+                }
+            };
+            let full = rows.len() >= limit;
+            let mut fresh = 0_u32;
+            for row in rows {
+                if Some(row.id) <= last {
+                    continue;
+                }
+                last = Some(row.id);
+                fresh += 1;
+                self.accept(row.id, row.bot_id, &row.raw).await?;
+            }
+            if fresh > 0 {
+                tracing::info!(updates = fresh, "took up updates of an earlier run");
+            }
+            if !full {
+                return Ok(());
+            }
+            if fresh == 0 {
+                limit *= 2;
+            }
+        }
+    }
+
+    async fn stored_offset(&mut self) -> Result<Option<i64>, Stop> {
+        let bot_id = self.intake.client.bot_id();
+        loop {
+            match self.intake.store.tx(move |tx| tx.poll_offset(bot_id)).await {
+                Ok(offset) => return Ok(offset),
+                Err(StoreError::Closed) => return Err(Stop::Closed),
+                Err(error) => self.failed(PollTrouble::Storage, error.to_string()).await?,
+            }
+        }
+    }
+
+    /// Commits a batch together with the offset behind it, then hands it over.
+    async fn keep(&mut self, updates: Vec<Polled>, offset: &mut Option<i64>) -> Result<Kept, Stop> {
+        if updates.is_empty() {
+            return Ok(Kept::Well);
+        }
+        let behind = updates
+            .iter()
+            .rev()
+            .find_map(|update| update.update_id)
+            .map(|id| id.saturating_add(1));
+        let rows: Vec<RawUpdate> = updates
+            .into_iter()
+            .map(|update| RawUpdate {
+                update_id: update.update_id.unwrap_or(NO_ID),
+                raw: update.raw,
+            })
+            .collect();
+        let (bot_id, now) = (self.intake.client.bot_id(), self.intake.clock.now());
+
+        fail::fail_point!("intake-before-commit");
+        let committed = self
+            .intake
+            .store
+            .tx(move |tx| {
+                let mut fresh = Vec::with_capacity(rows.len());
+                for row in rows {
+                    // One by one, to know which of them are new.
+                    let added = tx.inbox_add(bot_id, std::slice::from_ref(&row), now)?;
+                    fresh.extend(added.into_iter().map(|id| (id, row.raw.clone())));
+                }
+                if let Some(behind) = behind {
+                    tx.set_poll_offset(bot_id, behind)?;
+                }
+                Ok(fresh)
+            })
+            .await;
+        fail::fail_point!("intake-after-commit");
+
+        let fresh = match committed {
+            Ok(fresh) => fresh,
+            Err(StoreError::Closed) => return Err(Stop::Closed),
+            // Not confirmed, so Telegram sends the batch again.
+            Err(error) => return Ok(Kept::NotStored(error)),
+        };
+        let stuck = fresh.is_empty() && (behind.is_none() || behind == *offset);
+        if behind.is_some() {
+            *offset = behind;
+        }
+        for (id, raw) in fresh {
+            self.accept(id, bot_id, &raw).await?;
+        }
+        Ok(if stuck { Kept::NoProgress } else { Kept::Well })
+    }
+
+    async fn accept(&self, id: InboxId, bot_id: i64, raw: &str) -> Result<(), Stop> {
+        let inbound = inbound::read(raw);
+        if let Inbound::Unreadable(why) = &inbound {
+            tracing::warn!(inbox = %id, why, "an update cannot be read; it is kept");
+        }
+        tokio::select! {
+            biased;
+            // What is not taken stays in the inbox for the next life.
+            () = self.shutdown.cancelled() => return Err(Stop::Shutdown),
+            () = self.intake.reception.accept(id, bot_id, inbound) => {}
+        }
+        fail::fail_point!("intake-accepted");
+        Ok(())
+    }
+
+    /// A poll came back with an answer of Telegram's.
+    fn completed(&mut self) {
+        let now = self.intake.clock.now();
+        self.intake.health.send_modify(|health| {
+            health.last_completed = Some(now);
+            health.last_completed_at = Some(Instant::now());
+        });
+        self.limit = self.limit.saturating_mul(2).min(BATCH);
+        self.webhook_tried = false;
+    }
+
+    /// A poll came back and all of it is kept.
+    fn well(&mut self) {
+        let up = self.up_ms();
+        for backoff in [
+            &mut self.network,
+            &mut self.conflict,
+            &mut self.unauthorized,
+        ] {
+            backoff.succeeded(up);
+        }
+        let before = self.intake.health.borrow().clone();
+        if before.trouble.is_none() {
+            return;
+        }
+        let now = self.intake.clock.now();
+        let for_s = before
+            .failing_since
+            .map_or(0, |since| now.saturating_sub(since) / 1000);
+        tracing::info!(failures = before.failures, for_s, "updates come in again");
+        self.intake.health.send_modify(|health| {
+            health.failures = 0;
+            health.failing_since = None;
+            health.trouble = None;
+            health.error = None;
+        });
+    }
+
+    async fn call_failed(&mut self, error: CallError) -> Result<(), Stop> {
+        if error.is_garbled() {
+            // One update that breaks the answer must not hold up the rest for ever.
+            self.limit = 1;
+        }
+        let webhook = error.reason == Reason::WebhookActive && !self.webhook_tried;
+        if webhook {
+            self.webhook_tried = true;
+            let removed = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return Err(Stop::Shutdown),
+                removed = self.intake.client.delete_webhook() => removed,
+            };
+            match removed {
+                Ok(()) => {
+                    tracing::warn!(
+                        "removed a webhook of this bot, as it kept updates from coming in"
+                    );
+                    return Ok(());
+                }
+                Err(error) => tracing::warn!(%error, "cannot remove the webhook of this bot"),
+            }
+        }
+        self.failed(PollTrouble::Call(error.class.clone()), error.to_string())
+            .await
+    }
+
+    /// Tells of a failure and waits as long as it asks for.
+    async fn failed(&mut self, trouble: PollTrouble, error: String) -> Result<(), Stop> {
+        let dice = chance::share(&*self.intake.dice);
+        let now = self.intake.clock.now();
+        let wait_ms = match &trouble {
+            PollTrouble::Call(CallClass::WaitUntil(until)) => self
+                .network
+                .failed(dice)
+                .max(u64::try_from(until.saturating_sub(now)).unwrap_or(0)),
+            PollTrouble::Call(CallClass::Conflict) => self.conflict.failed(dice),
+            PollTrouble::Call(CallClass::Unauthorized) => self.unauthorized.failed(dice),
+            PollTrouble::NoProgress => self.network.failed(dice).max(REPEAT_MS),
+            _ => self.network.failed(dice),
+        };
+        let before = self.intake.health.borrow().clone();
+        let failures = before.failures.saturating_add(1);
+        let same = same_class(before.trouble.as_ref(), &trouble);
+        // A long outage is told of at a falling rate: 1st, 2nd, 4th, 8th, … failure.
+        match &trouble {
+            PollTrouble::Call(CallClass::Conflict) if !same => tracing::error!(
+                error,
+                "another program polls with this bot's token (or one did a moment ago); only one can get the updates"
+            ),
+            PollTrouble::Call(CallClass::Unauthorized) if !same => {
+                tracing::error!(
+                    error,
+                    "Telegram does not accept the bot's token; get a valid one from @BotFather"
+                );
+            }
+            _ if !same || failures.is_power_of_two() => {
+                tracing::warn!(failures, wait_ms, error, "no updates come in");
+            }
+            _ => tracing::debug!(failures, wait_ms, error, "no updates come in"),
+        }
+        self.intake.health.send_modify(|health| {
+            health.failures = failures;
+            health.failing_since.get_or_insert(now);
+            health.trouble = Some(trouble);
+            health.error = Some(error);
+        });
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Err(Stop::Shutdown),
+            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => Ok(()),
+        }
+    }
+
+    fn up_ms(&self) -> Millis {
+        Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX)
+    }
+}
+
+/// What became of a batch.
+enum Kept {
+    /// It is in the inbox and handed over.
+    Well,
+    /// It brought nothing new and cannot be confirmed.
+    NoProgress,
+    /// It is not in the inbox.
+    NotStored(StoreError),
+}
+
+/// Whether a trouble is the one that was there before, whatever its deadline.
+fn same_class(before: Option<&PollTrouble>, now: &PollTrouble) -> bool {
+    match (before, now) {
+        (Some(PollTrouble::Call(before)), PollTrouble::Call(now)) => {
+            std::mem::discriminant(before) == std::mem::discriminant(now)
+        }
+        (Some(before), now) => before == now,
+        (None, _) => false,
+    }
+}

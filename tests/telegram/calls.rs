@@ -1,0 +1,194 @@
+//! What the client makes of answers and of their absence.
+
+use telexd::{
+    core::trouble::CallClass,
+    telegram::{
+        classify::Reason,
+        client::{CallError, Client},
+    },
+};
+use telexd_botapi::{Config, Fault, FaultKind, Network};
+use teloxide_core::{
+    payloads::SendMessage,
+    types::{ChatId, Recipient},
+};
+
+use crate::rig::{Rig, client, now};
+
+async fn send(client: &Client) -> Result<i64, CallError> {
+    client
+        .send_message(&SendMessage::new(
+            Recipient::Id(ChatId(1001)),
+            "secret words",
+        ))
+        .await
+}
+
+/// The error, after a look at what it shows.
+async fn failure(client: &Client) -> CallError {
+    let error = send(client).await.unwrap_err();
+    for shown in [
+        format!("{error}"),
+        format!("{error:?}"),
+        format!("{client:?}"),
+    ] {
+        assert!(
+            !shown.contains("AAF-") && !shown.contains("secret words") && !shown.contains('\n'),
+            "{shown}"
+        );
+    }
+    error
+}
+
+#[tokio::test]
+async fn who_the_bot_is() {
+    let rig = Rig::new().await;
+    let me = rig.client.get_me().await.unwrap();
+    assert_eq!(
+        (me.id, me.username.as_deref()),
+        (4242, Some("telexd_test_bot"))
+    );
+    assert_eq!(rig.client.bot_id(), 4242);
+}
+
+#[tokio::test]
+async fn faults_and_their_classes() {
+    let rig = Rig::new().await;
+    rig.acquainted(1001);
+    let json = |status: u16, body: &str| FaultKind::Answer {
+        status,
+        content_type: "application/json".into(),
+        body: body.to_owned().into(),
+    };
+    for (kind, class, http) in [
+        (FaultKind::ResetBefore, CallClass::Ambiguous, None),
+        (FaultKind::ResetAfter, CallClass::Ambiguous, None),
+        (FaultKind::TruncatedBody, CallClass::Ambiguous, Some(200)),
+        (
+            FaultKind::OversizedBody(6 << 20),
+            CallClass::Ambiguous,
+            Some(200),
+        ),
+        (FaultKind::Html(502), CallClass::Ambiguous, Some(502)),
+        (FaultKind::Html(403), CallClass::Safe, Some(403)),
+        (FaultKind::Html(200), CallClass::Ambiguous, Some(200)),
+        (FaultKind::Hang { taken: true }, CallClass::Ambiguous, None),
+        (
+            json(
+                500,
+                r#"{"ok":false,"error_code":500,"description":"Internal Server Error"}"#,
+            ),
+            CallClass::Ambiguous,
+            Some(500),
+        ),
+        (
+            json(200, r#"{"ok":true,"result":{"odd":1}}"#),
+            CallClass::Ambiguous,
+            Some(200),
+        ),
+        (json(200, r#"{"ok":true}"#), CallClass::Ambiguous, Some(200)),
+        (
+            json(
+                400,
+                r#"{"ok":false,"error_code":400,"description":"Bad \ud83d","parameters":{}}"#,
+            ),
+            CallClass::Rejected,
+            Some(400),
+        ),
+        (
+            json(
+                400,
+                r#"{"ok":false,"error_code":"x","description":7,"parameters":[1]}"#,
+            ),
+            CallClass::Rejected,
+            Some(400),
+        ),
+        (
+            json(
+                401,
+                r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#,
+            ),
+            CallClass::Unauthorized,
+            Some(401),
+        ),
+    ] {
+        rig.api.fault(Fault::once("sendMessage", kind.clone()));
+        let error = failure(&rig.client).await;
+        assert_eq!(
+            (&error.class, error.http),
+            (&class, http),
+            "{kind:?}: {error}"
+        );
+        rig.api.clear_faults();
+    }
+    assert!(send(&rig.client).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_description_that_carries_the_token_is_cleaned() {
+    let rig = Rig::new().await;
+    let body = format!(
+        r#"{{"ok":false,"error_code":400,"description":"no /bot{}/x\nhere"}}"#,
+        rig.api.token()
+    );
+    rig.api.fault(Fault::once(
+        "sendMessage",
+        FaultKind::Answer {
+            status: 400,
+            content_type: "application/json".into(),
+            body: body.into(),
+        },
+    ));
+    let error = failure(&rig.client).await;
+    assert!(
+        error.to_string().contains("no /bot(token)/x here"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn waits_in_every_form() {
+    let rig = Rig::new().await;
+    for (parameters, header) in [(true, false), (false, true), (true, true), (false, false)] {
+        rig.api.fault(Fault::once(
+            "sendMessage",
+            FaultKind::TooManyRequests {
+                retry_after: 100,
+                parameters,
+                header,
+            },
+        ));
+        let before = now();
+        match failure(&rig.client).await.class {
+            CallClass::WaitUntil(until) => {
+                assert!((before + 100_000..before + 110_000).contains(&until));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_network() {
+    let rig = Rig::new().await;
+    rig.api.network(Network::Refused).await.unwrap();
+    let error = failure(&rig.client).await;
+    assert_eq!(error.class, CallClass::Safe);
+    assert!(
+        error.to_string().contains("refused"),
+        "the causes are named: {error}"
+    );
+    rig.api.network(Network::Silent).await.unwrap();
+    assert_eq!(failure(&rig.client).await.class, CallClass::Ambiguous);
+}
+
+#[tokio::test]
+async fn another_bots_token() {
+    let rig = Rig::with(Config::default()).await;
+    let other = client(&rig.api, "4242:AAF-another-token-of-35-characters");
+    let error = failure(&other).await;
+    assert_eq!(
+        (error.class, error.reason),
+        (CallClass::Unauthorized, Reason::Other)
+    );
+}

@@ -1,0 +1,13 @@
+//! Intake, delivery and client against the loopback Bot API, with a real database.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests: whatever is not as it should be ends them"
+)]
+
+mod calls;
+mod delivery;
+mod delivery_refusals;
+mod intake;
+mod presence;
+mod rig;

@@ -1,0 +1,385 @@
+//! A bot's worth of everything: server, database, client, and doubles of the gateway's side.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use telexd::{
+    core::{
+        Millis,
+        backoff::BackoffRule,
+        ids::{ConversationKey, InboxId, RunId, TurnId},
+        inbound::Inbound,
+        text::{Formatted, Shown},
+    },
+    gateway::ports::{Clock, Dice, Reception},
+    store::{
+        Store, StoreError, Tx,
+        rows::{NewTurn, OutRow, OutState, OutboxId, Slot, Target, TurnState, Urgency, Verdict},
+    },
+    telegram::{
+        BotToken,
+        client::{Client, ClientOptions},
+        delivery::{self, Delivery, DeliveryConfig, pacing::PacingRule},
+        intake::{self, Intake, IntakeConfig, PollHealth},
+    },
+};
+use telexd_botapi::{BotApi, Config};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How long a test waits for what must come.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Millis {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Millis::try_from(since.as_millis()).unwrap()
+    }
+}
+
+pub struct FreshDice;
+
+impl Dice for FreshDice {
+    fn run_id(&self) -> RunId {
+        RunId::from_random(*Uuid::new_v4().as_bytes())
+    }
+
+    fn uuid(&self) -> Uuid {
+        Uuid::new_v4()
+    }
+}
+
+pub fn now() -> Millis {
+    SystemClock.now()
+}
+
+pub struct Rig {
+    pub api: BotApi,
+    pub store: Store,
+    pub client: Client,
+    pub directory: tempfile::TempDir,
+}
+
+impl Rig {
+    pub async fn new() -> Self {
+        Self::with(Config::default()).await
+    }
+
+    pub async fn with(config: Config) -> Self {
+        let api = BotApi::start(config).await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _thread) = Store::open(directory.path()).unwrap();
+        let client = client(&api, api.token());
+        Self {
+            api,
+            store,
+            client,
+            directory,
+        }
+    }
+
+    /// A person who has written to the bot before, so that it may answer.
+    pub fn acquainted(&self, id: i64) {
+        self.api.user(id, "Ann").send_text(id, "hi");
+    }
+
+    pub async fn tx<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Tx<'_>) -> Result<R, StoreError> + Send + 'static,
+    ) -> R {
+        self.store.tx(f).await.unwrap()
+    }
+
+    pub async fn row(&self, id: OutboxId) -> OutRow {
+        self.tx(move |tx| tx.out_row(id)).await.unwrap()
+    }
+
+    /// Waits until a row satisfies the condition.
+    pub async fn row_when(&self, id: OutboxId, what: impl Fn(&OutRow) -> bool) -> OutRow {
+        eventually(|| async { Some(self.row(id).await).filter(|row| what(row)) }).await
+    }
+
+    pub async fn done(&self, id: OutboxId) -> OutRow {
+        self.row_when(id, |row| row.state == OutState::Done).await
+    }
+
+    /// A message of no turn.
+    pub async fn say(&self, chat_id: i64, text: &str) -> OutboxId {
+        self.show(chat_id, None, Urgency::Message, shown(text))
+            .await
+    }
+
+    pub async fn show(
+        &self,
+        chat_id: i64,
+        slot: Option<Slot>,
+        urgency: Urgency,
+        shown: Shown,
+    ) -> OutboxId {
+        let target = Target {
+            chat_id,
+            thread_id: 0,
+        };
+        self.tx(move |tx| tx.out_show(target, slot, urgency, &shown, now()))
+            .await
+    }
+
+    /// First message of the answer of a fresh turn.
+    pub async fn slot(&self, chat_id: i64) -> Slot {
+        let bot_id = self.api.bot_id();
+        let turn: TurnId = self
+            .tx(move |tx| {
+                let key = ConversationKey {
+                    bot_id,
+                    chat_id,
+                    thread_id: 0,
+                    user_id: chat_id,
+                };
+                let conversation = tx.conversation_open(&key, now())?.id;
+                let turn = NewTurn {
+                    conversation,
+                    uuid: Some(Uuid::new_v4()),
+                    state: TurnState::Queued,
+                    parts: vec![],
+                    run: None,
+                };
+                tx.turn_add(&turn, now())
+            })
+            .await;
+        Slot { turn, number: 0 }
+    }
+
+    pub fn deliver(&self) -> Running {
+        self.deliver_with(quick())
+    }
+
+    pub fn deliver_with(&self, config: DeliveryConfig) -> Running {
+        let stop = CancellationToken::new();
+        let delivery = Delivery {
+            client: self.client.clone(),
+            store: self.store.clone(),
+            clock: Arc::new(SystemClock),
+            dice: Arc::new(FreshDice),
+            config,
+        };
+        Running {
+            task: tokio::spawn(delivery::run(delivery, stop.clone())),
+            stop,
+        }
+    }
+
+    pub fn take_in(&self, gateway: &Arc<Gateway>) -> (Running, watch::Receiver<PollHealth>) {
+        self.take_in_with(gateway, self.client.clone())
+    }
+
+    pub fn take_in_with(
+        &self,
+        gateway: &Arc<Gateway>,
+        client: Client,
+    ) -> (Running, watch::Receiver<PollHealth>) {
+        let stop = CancellationToken::new();
+        let (health, watched) = watch::channel(PollHealth::default());
+        let quick = BackoffRule {
+            base_ms: 20,
+            factor: 1.5,
+            cap_ms: 100,
+            jitter: 0.2,
+            stable_ms: 0,
+        };
+        let intake = Intake {
+            client,
+            store: self.store.clone(),
+            reception: Arc::<Gateway>::clone(gateway),
+            clock: Arc::new(SystemClock),
+            dice: Arc::new(FreshDice),
+            config: IntakeConfig {
+                backoff: quick,
+                conflict: quick,
+                unauthorized: quick,
+            },
+            health,
+        };
+        let running = Running {
+            task: tokio::spawn(intake::run(intake, stop.clone())),
+            stop,
+        };
+        (running, watched)
+    }
+}
+
+/// A worker under way. Dropped, it dies at once, as by SIGKILL.
+pub struct Running {
+    task: JoinHandle<Result<(), StoreError>>,
+    stop: CancellationToken,
+}
+
+impl Running {
+    /// Orders it to stop and waits for that.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        tokio::time::timeout(DEADLINE, &mut self.task)
+            .await
+            .expect("it does not stop")
+            .unwrap()
+            .unwrap();
+    }
+
+    /// Ends it wherever it is.
+    pub async fn kill(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+
+    /// Waits until it has died by itself.
+    #[allow(dead_code, reason = "only one of the two test programs has use for it")]
+    pub async fn died(mut self) {
+        let end = tokio::time::timeout(DEADLINE, &mut self.task)
+            .await
+            .expect("it lives");
+        assert!(end.is_err(), "it ended well");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub fn client(api: &BotApi, token: &str) -> Client {
+    let mut options = ClientOptions::new(api.url().parse().unwrap());
+    options.poll_timeout = Duration::from_secs(5);
+    options.call_timeout = Duration::from_secs(2);
+    options.connect_timeout = Duration::from_secs(1);
+    Client::new(
+        BotToken::new(token).unwrap(),
+        &options,
+        Arc::new(SystemClock),
+    )
+    .unwrap()
+}
+
+/// No pacing, short waits.
+pub fn quick() -> DeliveryConfig {
+    let waits = BackoffRule {
+        base_ms: 10,
+        factor: 1.5,
+        cap_ms: 50,
+        jitter: 0.2,
+        stable_ms: 0,
+    };
+    DeliveryConfig {
+        pacing: PacingRule {
+            chat_interval_ms: 0,
+            chat_burst: 1,
+            group_per_minute: 0,
+            overall_per_second: 0,
+        },
+        retry: waits,
+        outage: waits,
+        refused: Duration::from_millis(50),
+        ..DeliveryConfig::default()
+    }
+}
+
+pub fn shown(text: &str) -> Shown {
+    Shown {
+        body: Formatted::plain(text),
+        ..Shown::default()
+    }
+}
+
+/// Waits until something is there.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(look: impl Fn() -> F) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, looking)
+        .await
+        .expect("it does not come")
+}
+
+/// Stands for the gateway: writes down what it is given.
+#[derive(Default)]
+pub struct Gateway {
+    pub accepted: Mutex<Vec<(InboxId, Inbound)>>,
+    pub news: Notify,
+    /// How many are taken before it stalls for ever.
+    pub stall_after: Option<usize>,
+}
+
+#[async_trait::async_trait]
+impl Reception for Gateway {
+    async fn accept(&self, id: InboxId, bot_id: i64, inbound: Inbound) {
+        assert_eq!(bot_id, 4242);
+        if self.stall_after.is_some_and(|most| self.count() >= most) {
+            std::future::pending::<()>().await;
+        }
+        self.accepted.lock().unwrap().push((id, inbound));
+        self.news.notify_waiters();
+    }
+}
+
+impl Gateway {
+    pub fn count(&self) -> usize {
+        self.accepted.lock().unwrap().len()
+    }
+
+    /// Waits until so many have been taken.
+    pub async fn taken(&self, count: usize) {
+        let waiting = async {
+            loop {
+                let news = self.news.notified();
+                if self.count() >= count {
+                    return;
+                }
+                news.await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, waiting)
+            .await
+            .unwrap_or_else(|_| panic!("only {:?}", self.accepted.lock().unwrap()));
+    }
+
+    /// Texts of the messages taken, in order.
+    pub fn texts(&self) -> Vec<String> {
+        let accepted = self.accepted.lock().unwrap();
+        accepted
+            .iter()
+            .filter_map(|(_, inbound)| match inbound {
+                Inbound::Message(message) => Some(message.text.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Marks everything taken so far as acted on.
+    pub async fn act(&self, rig: &Rig) {
+        let ids: Vec<InboxId> = self
+            .accepted
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(id, _)| *id)
+            .collect();
+        rig.tx(move |tx| {
+            ids.iter()
+                .try_for_each(|id| tx.inbox_done(*id, Verdict::Ignored, now()))
+        })
+        .await;
+    }
+}
