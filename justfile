@@ -1,0 +1,72 @@
+# What `.ci/run` runs, in its order; each recipe works alone, too. Tools and test programs that are missing are installed
+# below ${TELEXD_CACHE:-~/.cache/telexd}, which may be deleted at any time.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+export TELEXD_CACHE := env("TELEXD_CACHE", env("HOME") / ".cache/telexd")
+export PATH := TELEXD_CACHE / "tools/bin:" + env("PATH")
+
+# Lists the recipes.
+[private]
+default:
+  @just --list --unsorted
+
+# Everything that CI checks.
+ci: fmt rooms deny clippy doc test foreign
+
+# The sources are formatted.
+fmt:
+  cargo fmt --all --check
+
+# No room of src/ uses one that it may not.
+rooms:
+  cargo test --quiet --locked --features failpoints --test rooms
+
+# Licences, unwanted crates, sources of dependencies.
+deny: (tool "cargo-deny" "0.20.2")
+  cargo deny --locked --all-features check --hide-inclusion-graph licenses bans sources
+
+# Known vulnerabilities in dependencies; what it finds depends on the day, so it is not part of `ci`.
+audit: (tool "cargo-deny" "0.20.2")
+  cargo deny --locked --all-features check --hide-inclusion-graph advisories
+
+# Lints, warnings denied.
+clippy:
+  cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+# Documentation of everything, private items too, warnings denied.
+doc:
+  RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --all-features --locked
+
+# All tests; installs the agent that they drive.
+test *filters: (tool "cargo-nextest" "0.9.143")
+  tests/agent/install
+  cargo nextest run --workspace --features failpoints --locked {{ filters }}
+  {{ if filters == "" { "cargo test --doc --workspace --features failpoints --locked --quiet" } else { "" } }}
+
+# Foreign programs against ours: Bot API clients on the loopback server, another renderer of Markdown.
+foreign:
+  for script in tests/foreign/*; do if [[ -f $script && -x $script ]]; then echo "$script"; "$script"; fi; done
+
+# The daemon is killed at every point, over and over; prints the table of docs/reliability.md.
+crash: (tool "cargo-nextest" "0.9.143")
+  tests/agent/install
+  cargo nextest run --workspace --features failpoints --locked --no-capture -E 'binary(crash)'
+
+# Measurements; they print, they do not judge.
+bench:
+  cargo bench --locked --bench '*'
+
+# The whole daemon in this terminal, without a token, root or systemd.
+demo *args:
+  cargo run --quiet --locked --example demo -- {{ args }}
+
+# Formats the sources.
+format:
+  cargo fmt --all
+
+# Installs a tool of cargo, unless it is there. (Unoptimised: building it counts, not its speed.)
+[private]
+tool name version:
+  @{{ name }} --version 2>/dev/null | grep -qF ' {{ version }}' || \
+    env -u CARGO_TARGET_DIR CARGO_INCREMENTAL=0 cargo install --locked --debug --root "$TELEXD_CACHE/tools" --version {{ version }} {{ name }}
