@@ -34,9 +34,9 @@ audit: (tool "cargo-deny" "0.20.2")
 clippy:
   cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 
-# Documentation of everything, private items too, warnings denied.
+# Documentation of everything, warnings denied. It is for those who work on it: private items too, and links to them.
 doc:
-  RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --all-features --locked
+  RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items --all-features --locked
 
 # All tests; installs the agent that they drive.
 test *filters: (tool "cargo-nextest" "0.9.143")
@@ -46,7 +46,8 @@ test *filters: (tool "cargo-nextest" "0.9.143")
 
 # Foreign programs against ours: Bot API clients on the loopback server, another renderer of Markdown.
 foreign:
-  for script in tests/foreign/*; do if [[ -f $script && -x $script ]]; then echo "$script"; "$script"; fi; done
+  tests/foreign/run
+  tests/foreign/markdown
 
 # The daemon is killed at every point, over and over; prints the table of docs/reliability.md.
 crash: (tool "cargo-nextest" "0.9.143")
