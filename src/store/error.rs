@@ -2,7 +2,8 @@
 
 use std::{io, path::PathBuf};
 
-use rusqlite::ErrorCode;
+use nix::errno::Errno;
+use rusqlite::{Connection, ErrorCode, ffi};
 use uuid::Uuid;
 
 /// A transaction was not done. Nothing of it is in the database.
@@ -32,14 +33,34 @@ pub enum StoreError {
     Other(String),
 }
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
+impl StoreError {
+    /// What an error of this connection's last call means. To be asked before the next call.
+    pub(super) fn of(connection: &Connection, error: &rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt,
+            Some(_) if no_room(connection) => Self::Full,
             _ => Self::Other(format!("database: {error}")),
         }
     }
+}
+
+/// Whether the last failure of this connection was for want of room. SQLite says "full" for ENOSPC only; a quota or
+/// a limit on the size of files is an I/O error to it.
+pub(super) fn no_room(connection: &Connection) -> bool {
+    // SAFETY: the handle is valid as long as the connection is borrowed, and the two functions only read from it.
+    let (code, errno) = unsafe {
+        let handle = connection.handle();
+        (
+            ffi::sqlite3_errcode(handle) & 0xff,
+            ffi::sqlite3_system_errno(handle),
+        )
+    };
+    code == ffi::SQLITE_FULL
+        || (code == ffi::SQLITE_IOERR || code == ffi::SQLITE_CANTOPEN)
+            && matches!(
+                Errno::from_raw(errno),
+                Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG
+            )
 }
 
 /// The store could not be opened or migrated. Each text says what to do.

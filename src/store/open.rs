@@ -9,9 +9,9 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::{
-    error::OpenError,
+    error::{OpenError, no_room},
     files::{self, DATABASE, Lock},
-    schema, thread,
+    schema,
 };
 
 /// Databases up to this size, in bytes, are checked at every start; larger ones after an unclean end only, because
@@ -91,7 +91,7 @@ pub(super) fn open(directory: &Path, stamp: &str, create: bool) -> Result<Opened
             Err(aside(directory, &path, stamp, detail))
         }
         Err(error) => {
-            let error = failure(&connection, directory, &path, error);
+            let error = failure(&connection, directory, &path, &error);
             drop(connection);
             match error {
                 Failure::Damaged(detail) => Err(aside(directory, &path, stamp, detail)),
@@ -148,7 +148,7 @@ fn prepare(connection: &Connection, check: bool) -> rusqlite::Result<Health> {
     Ok(Health::Good(version))
 }
 
-/// What an error of SQLite's at start means.
+/// What an error of SQLite's at start means. To be asked before the next call of the connection.
 pub(super) enum Failure {
     Damaged(String),
     Told(OpenError),
@@ -158,13 +158,13 @@ pub(super) fn failure(
     connection: &Connection,
     directory: &Path,
     path: &Path,
-    error: rusqlite::Error,
+    error: &rusqlite::Error,
 ) -> Failure {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             Failure::Damaged(error.to_string())
         }
-        _ if thread::no_room(connection) => Failure::Told(OpenError::Full {
+        _ if no_room(connection) => Failure::Told(OpenError::Full {
             path: directory.to_owned(),
         }),
         _ => Failure::Told(OpenError::Other {

@@ -286,11 +286,10 @@ impl Tx<'_> {
     /// # Errors
     /// The database's.
     pub fn out_recover(&self, now: Millis) -> Result<u64, StoreError> {
-        let sending: Vec<OutboxId> = self.all(
-            "SELECT id FROM outbox WHERE state = 'sending' ORDER BY id",
-            [],
-            |row| row.get(0),
-        )?;
+        let sending: Vec<OutboxId> =
+            self.all("SELECT id FROM outbox WHERE state = 'sending'", [], |row| {
+                row.get(0)
+            })?;
         let mut ambiguous = 0;
         for id in sending {
             self.out_change(id, Some(now), |stored| {

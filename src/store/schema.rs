@@ -8,11 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 
 use super::{
-    error::OpenError,
-    files::{self},
+    error::{OpenError, no_room},
+    files,
     open::{self, Failure, Opened},
 };
 
@@ -123,9 +123,8 @@ pub(super) fn bring_to(
             },
         )?);
     }
-    walk(&mut opened.connection, from, to).map_err(|error| {
+    walk(&opened.connection, from, to, |error| {
         match open::failure(&opened.connection, directory, &opened.path, error) {
-            Failure::Told(OpenError::Full { path }) => OpenError::Full { path },
             Failure::Damaged(cause) | Failure::Told(OpenError::Other { cause, .. }) => {
                 OpenError::Migration {
                     path: opened.path.clone(),
@@ -144,33 +143,48 @@ pub(super) fn bring_to(
     Ok(report)
 }
 
-/// Takes the steps between two schemas in one transaction.
-pub(super) fn walk(connection: &mut Connection, from: u32, to: u32) -> rusqlite::Result<()> {
+/// Takes the steps between two schemas in one transaction. `explain` is given the error before anything else is
+/// done with the connection.
+pub(super) fn walk<E>(
+    connection: &Connection,
+    from: u32,
+    to: u32,
+    explain: impl Fn(&rusqlite::Error) -> E,
+) -> Result<(), E> {
     // A step may rebuild a table that others refer to. Has no effect within a transaction, so it stands before it.
-    connection.pragma_update(None, "foreign_keys", false)?;
-    let outcome = steps(connection, from, to);
-    connection.pragma_update(None, "foreign_keys", true)?;
+    connection
+        .pragma_update(None, "foreign_keys", false)
+        .map_err(|error| explain(&error))?;
+    let outcome = steps(connection, from, to).map_err(|error| explain(&error));
+    if !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "a migration could not be taken back");
+    }
+    connection
+        .pragma_update(None, "foreign_keys", true)
+        .map_err(|error| explain(&error))?;
     outcome
 }
 
-fn steps(connection: &mut Connection, from: u32, to: u32) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+fn steps(connection: &Connection, from: u32, to: u32) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
     if from < to {
         for step in &STEPS[from as usize..to as usize] {
-            transaction.execute_batch(step.up)?;
+            connection.execute_batch(step.up)?;
         }
     } else {
         for step in STEPS[to as usize..from as usize].iter().rev() {
-            transaction.execute_batch(step.down)?;
+            connection.execute_batch(step.down)?;
         }
     }
-    check_references(&transaction)?;
-    transaction.pragma_update(None, "user_version", to)?;
-    transaction.commit()
+    check_references(connection)?;
+    connection.pragma_update(None, "user_version", to)?;
+    connection.execute_batch("COMMIT")
 }
 
-fn check_references(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare("PRAGMA foreign_key_check")?;
+fn check_references(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
     let mut broken = statement.query([])?;
     match broken.next()? {
         None => Ok(()),
@@ -217,7 +231,7 @@ fn backup(
         connection
             .execute("VACUUM INTO ?1", [target])
             .map_err(|error| {
-                if super::thread::no_room(connection) {
+                if no_room(connection) {
                     BackupError::Full
                 } else {
                     BackupError::Other(error.to_string())

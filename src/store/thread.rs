@@ -10,8 +10,7 @@ use std::{
     },
 };
 
-use nix::errno::Errno;
-use rusqlite::{Connection, ffi};
+use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{error::StoreError, files::Lock, tx::Tx};
@@ -220,8 +219,9 @@ impl Owner {
         let tx = Tx::new(&self.connection);
         let outcome = job.run(&tx);
         if self.connection.is_autocommit() {
-            let error = outcome.err().unwrap_or(StoreError::Full);
-            return Err(self.sharpened(error));
+            return Err(outcome.err().unwrap_or_else(|| {
+                StoreError::Other("the database took a transaction back".to_owned())
+            }));
         }
         match outcome {
             Ok(()) => {
@@ -241,32 +241,6 @@ impl Owner {
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute([]))
             .map(drop)
-            .map_err(|error| self.sharpened(error.into()))
+            .map_err(|error| StoreError::of(&self.connection, &error))
     }
-
-    /// SQLite tells "no room" only for ENOSPC; a quota or a limit on the size of files is an I/O error to it.
-    fn sharpened(&self, error: StoreError) -> StoreError {
-        match error {
-            StoreError::Other(_) if no_room(&self.connection) => StoreError::Full,
-            other => other,
-        }
-    }
-}
-
-/// Whether the last failure of this connection was for want of room.
-pub(super) fn no_room(connection: &Connection) -> bool {
-    // SAFETY: the handle is valid as long as the connection is borrowed, and the two functions only read from it.
-    let (code, errno) = unsafe {
-        let handle = connection.handle();
-        (
-            ffi::sqlite3_extended_errcode(handle),
-            ffi::sqlite3_system_errno(handle),
-        )
-    };
-    code & 0xff == ffi::SQLITE_FULL
-        || (code & 0xff == ffi::SQLITE_IOERR || code & 0xff == ffi::SQLITE_CANTOPEN)
-            && matches!(
-                Errno::from_raw(errno),
-                Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG
-            )
 }

@@ -41,7 +41,13 @@ impl<'c> Tx<'c> {
     fn statement(&self, sql: &'static str) -> Result<CachedStatement<'_>, StoreError> {
         #[cfg(test)]
         super::tests::plans::record(sql);
-        Ok(self.connection.prepare_cached(sql)?)
+        self.connection
+            .prepare_cached(sql)
+            .map_err(|error| self.error(&error))
+    }
+
+    fn error(&self, error: &rusqlite::Error) -> StoreError {
+        StoreError::of(self.connection, error)
     }
 
     /// Runs a statement; returns the number of rows that it changed.
@@ -50,12 +56,16 @@ impl<'c> Tx<'c> {
         sql: &'static str,
         params: impl Params,
     ) -> Result<usize, StoreError> {
-        Ok(self.statement(sql)?.execute(params)?)
+        self.statement(sql)?
+            .execute(params)
+            .map_err(|error| self.error(&error))
     }
 
     /// Runs an INSERT; returns the id of the new row.
     pub(super) fn insert(&self, sql: &'static str, params: impl Params) -> Result<i64, StoreError> {
-        Ok(self.statement(sql)?.insert(params)?)
+        self.statement(sql)?
+            .insert(params)
+            .map_err(|error| self.error(&error))
     }
 
     /// The first row, if there is one.
@@ -65,7 +75,10 @@ impl<'c> Tx<'c> {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, StoreError> {
-        Ok(self.statement(sql)?.query_row(params, read).optional()?)
+        self.statement(sql)?
+            .query_row(params, read)
+            .optional()
+            .map_err(|error| self.error(&error))
     }
 
     /// The only row of a statement that always has one.
@@ -75,7 +88,9 @@ impl<'c> Tx<'c> {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        Ok(self.statement(sql)?.query_row(params, read)?)
+        self.statement(sql)?
+            .query_row(params, read)
+            .map_err(|error| self.error(&error))
     }
 
     /// All rows, in order.
@@ -86,8 +101,10 @@ impl<'c> Tx<'c> {
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
         let mut statement = self.statement(sql)?;
-        let rows = statement.query_map(params, read)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        statement
+            .query_map(params, read)
+            .and_then(Iterator::collect)
+            .map_err(|error| self.error(&error))
     }
 }
 

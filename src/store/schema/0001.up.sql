@@ -48,7 +48,6 @@ CREATE TABLE sessions (
     metadata     TEXT NOT NULL CHECK (json_valid(metadata)),
     current      INTEGER NOT NULL CHECK (current IN (0, 1))
 ) STRICT;
-CREATE INDEX sessions_by_conversation ON sessions (conversation);
 CREATE UNIQUE INDEX sessions_current ON sessions (conversation) WHERE current = 1;
 
 CREATE TABLE runs (
@@ -65,7 +64,6 @@ CREATE TABLE runs (
     cleared       INTEGER NOT NULL DEFAULT 0 CHECK (cleared IN (0, 1)),
     CHECK ((status IN ('starting', 'running')) = (ended_at IS NULL))
 ) STRICT;
-CREATE INDEX runs_by_conversation ON runs (conversation);
 -- One live process per session: two would write to the same history.
 CREATE UNIQUE INDEX runs_live ON runs (session_id) WHERE ended_at IS NULL;
 CREATE INDEX runs_to_clear ON runs (ended_at) WHERE ended_at IS NOT NULL AND cleared = 0;

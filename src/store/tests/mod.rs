@@ -1,7 +1,13 @@
 //! Tests of the room.
 
+mod due;
+mod full;
+mod kill;
 mod methods;
+mod open;
+mod outbox;
 pub(super) mod plans;
+mod thread;
 
 use std::path::Path;
 

@@ -1,0 +1,577 @@
+//! What becomes of one outbox row.
+
+use super::*;
+use crate::store::rows::{OutCounts, OutRow, OutState, OutboxId, Slot, Target, Urgency, Wanted};
+
+const CHAT: Target = Target {
+    chat_id: 1,
+    thread_id: 3,
+};
+
+fn slot(turn: TurnId, number: i64) -> Slot {
+    Slot { turn, number }
+}
+
+fn show(tx: &Tx<'_>, slot: Slot, text: &str, now: i64) -> Result<OutboxId, StoreError> {
+    tx.out_show(CHAT, Some(slot), Urgency::Message, &shown(text), now)
+}
+
+fn row(tx: &Tx<'_>, id: OutboxId) -> OutRow {
+    tx.out_row(id).unwrap().unwrap()
+}
+
+/// Runs a test inside one transaction.
+fn within(f: impl FnOnce(&Tx<'_>, TurnId) -> Result<(), StoreError> + Send + 'static) {
+    let db = Db::new();
+    db.tx(|tx| {
+        let (_, turn) = turn_of(tx, 1)?;
+        f(tx, turn)
+    });
+}
+
+/// Sends a row that is due and has it confirmed.
+fn deliver(tx: &Tx<'_>, id: OutboxId, message_id: Option<i64>, now: i64) -> Result<(), StoreError> {
+    let revision = row(tx, id).revision;
+    assert!(tx.out_sending(id, revision)?);
+    tx.out_sent(id, revision, message_id, now)
+}
+
+#[test]
+fn a_new_message_waits_from_the_start() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "hello", 10)?;
+        let expected = OutRow {
+            id,
+            target: CHAT,
+            slot: Some(slot(turn, 0)),
+            urgency: Urgency::Message,
+            wanted: Wanted::Show(shown("hello")),
+            revision: 1,
+            sent_revision: 0,
+            message_id: None,
+            state: OutState::Pending,
+            ambiguous: 0,
+            plain: false,
+            attempts: 0,
+            not_before: 0,
+            last_error: None,
+            created_at: 10,
+        };
+        assert_eq!(tx.out_row(id)?, Some(expected.clone()));
+        assert_eq!(tx.out_slot(slot(turn, 0))?, Some(expected.clone()));
+        assert_eq!(tx.out_slot(slot(turn, 1))?, None);
+        assert_eq!(tx.out_due(10, 9)?, [expected]);
+        assert_eq!(tx.out_backlog()?, (1, Some(10)));
+        Ok(())
+    });
+}
+
+#[test]
+fn without_a_slot_each_is_a_message_of_its_own() {
+    within(|tx, _| {
+        let a = tx.out_show(CHAT, None, Urgency::Message, &shown("x"), 1)?;
+        let b = tx.out_show(CHAT, None, Urgency::Message, &shown("x"), 1)?;
+        assert_ne!(a, b);
+        Ok(())
+    });
+}
+
+#[test]
+fn later_content_replaces_earlier() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "a", 1)?;
+        assert_eq!(show(tx, slot(turn, 0), "a", 2)?, id);
+        assert_eq!(row(tx, id).revision, 1);
+        assert_eq!(show(tx, slot(turn, 0), "b", 3)?, id);
+        assert_eq!(row(tx, id).revision, 2);
+        assert_eq!(row(tx, id).wanted, Wanted::Show(shown("b")));
+        // Buttons alone make a difference, too.
+        let mut buttons = shown("b");
+        buttons.reply_to = Some(4);
+        tx.out_show(CHAT, Some(slot(turn, 0)), Urgency::Message, &buttons, 3)?;
+        assert_eq!(row(tx, id).revision, 3);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_confirmed_is_done_and_an_edit_begins_anew() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "a", 1)?;
+        deliver(tx, id, Some(77), 5)?;
+        let done = row(tx, id);
+        assert_eq!(
+            (done.state, done.message_id, done.sent_revision),
+            (OutState::Done, Some(77), 1)
+        );
+        assert_eq!(tx.out_at(1, 77)?, Some(done));
+        assert_eq!(tx.out_at(1, 78)?, None);
+        assert_eq!(tx.out_at(2, 77)?, None);
+        assert_eq!(tx.out_backlog()?, (0, None));
+        // The same content again is no work.
+        show(tx, slot(turn, 0), "a", 6)?;
+        assert_eq!(row(tx, id).state, OutState::Done);
+        tx.out_show(CHAT, Some(slot(turn, 0)), Urgency::Progress, &shown("b"), 7)?;
+        let edit = row(tx, id);
+        assert_eq!(
+            (edit.state, edit.urgency, edit.revision),
+            (OutState::Pending, Urgency::Progress, 2)
+        );
+        // It waits since the edit was asked for, not since the message was made.
+        assert_eq!(tx.out_backlog()?, (1, Some(7)));
+        // An edit is confirmed without an id; the one that is known stays.
+        deliver(tx, id, None, 8)?;
+        assert_eq!(row(tx, id).message_id, Some(77));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_row_is_never_on_the_wire_twice() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "a", 1)?;
+        assert!(!tx.out_sending(id, 2)?, "a revision that is not there");
+        assert!(tx.out_sending(id, 1)?);
+        assert!(!tx.out_sending(id, 1)?, "on the wire already");
+        // New content while it is on the wire must not make it due: it could be sent as a second message.
+        show(tx, slot(turn, 0), "b", 2)?;
+        assert_eq!(row(tx, id).state, OutState::Sending);
+        assert_eq!(tx.out_due(9, 9)?, []);
+        assert!(!tx.out_sending(id, 2)?);
+        tx.out_sent(id, 1, Some(77), 3)?;
+        let now = row(tx, id);
+        assert_eq!(
+            (now.state, now.sent_revision, now.revision),
+            (OutState::Pending, 1, 2)
+        );
+        assert_eq!(tx.out_backlog()?, (1, Some(3)));
+        assert_eq!(tx.out_due(9, 9)?.len(), 1);
+        deliver(tx, id, None, 4)?;
+        assert!(!tx.out_sending(id, 2)?, "done already");
+        assert!(!tx.out_sending(OutboxId(99), 1)?);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_send_that_never_left_is_tried_later() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "a", 1)?;
+        tx.out_sending(id, 1)?;
+        tx.out_later(id, "no\nroute", 500, 2)?;
+        let later = row(tx, id);
+        assert_eq!(
+            (later.state, later.attempts, later.not_before),
+            (OutState::Pending, 1, 500)
+        );
+        assert_eq!(later.last_error.as_deref(), Some("no route"));
+        assert_eq!(later.ambiguous, 0);
+        assert_eq!(tx.out_due(499, 9)?, []);
+        assert_eq!(tx.out_next_due(2)?, Some(500));
+        assert_eq!(tx.out_due(500, 9)?.len(), 1);
+        // New content does not wait for the old content's deadline...
+        show(tx, slot(turn, 0), "b", 3)?;
+        assert_eq!((row(tx, id).not_before, row(tx, id).attempts), (0, 0));
+        // ...unless Telegram set it.
+        tx.out_sending(id, 2)?;
+        tx.limit_set("chat:1", 900, 3)?;
+        tx.out_later(id, "429", 900, 3)?;
+        show(tx, slot(turn, 0), "c", 4)?;
+        assert_eq!(row(tx, id).not_before, 900);
+        assert_eq!(tx.out_due(899, 9)?, []);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_ambiguous_first_send_is_counted_and_an_edit_is_not() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "a", 1)?;
+        tx.out_sending(id, 1)?;
+        tx.out_ambiguous(id, "reset", 50, 2)?;
+        assert_eq!(row(tx, id).ambiguous, 1);
+        assert_eq!(row(tx, id).state, OutState::Pending);
+        tx.out_sending(id, 1)?;
+        tx.out_ambiguous(id, "reset", 60, 3)?;
+        assert_eq!((row(tx, id).ambiguous, row(tx, id).attempts), (2, 2));
+        deliver(tx, id, Some(5), 61)?;
+        show(tx, slot(turn, 0), "b", 62)?;
+        tx.out_sending(id, 2)?;
+        tx.out_ambiguous(id, "reset", 70, 63)?;
+        assert_eq!(row(tx, id).ambiguous, 2, "an edit is simply repeated");
+
+        let press = tx.out_press("cb", "done", 1)?;
+        tx.out_sending(press, 1)?;
+        tx.out_ambiguous(press, "reset", 70, 63)?;
+        assert_eq!(row(tx, press).ambiguous, 0);
+        assert_eq!(
+            tx.out_counts()?,
+            OutCounts {
+                ambiguous: 2,
+                rejected: 0
+            }
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn what_was_refused_is_not_tried_as_it_is() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "a", 1)?;
+        tx.out_sending(id, 1)?;
+        tx.out_rejected(id, "Bad Request: chat not found", 2)?;
+        assert_eq!(row(tx, id).state, OutState::Rejected);
+        assert_eq!(tx.out_counts()?.rejected, 1);
+        show(tx, slot(turn, 0), "a", 3)?;
+        assert_eq!(row(tx, id).state, OutState::Rejected);
+        assert_eq!(tx.out_due(9, 9)?, []);
+        show(tx, slot(turn, 0), "b", 4)?;
+        assert_eq!(row(tx, id).state, OutState::Pending);
+        // A refusal of the old content says nothing of the new.
+        tx.out_sending(id, 2)?;
+        show(tx, slot(turn, 0), "c", 5)?;
+        tx.out_rejected(id, "Bad Request", 6)?;
+        assert_eq!(row(tx, id).state, OutState::Pending);
+        // Refused before it went to the wire.
+        tx.out_rejected(id, "too long", 7)?;
+        assert_eq!(row(tx, id).state, OutState::Rejected);
+        // What comes late changes nothing.
+        tx.out_later(id, "late", 1, 8)?;
+        tx.out_ambiguous(id, "late", 1, 8)?;
+        assert_eq!(row(tx, id).state, OutState::Rejected);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_failure_of_old_content_is_no_try_of_the_new() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "a", 1)?;
+        tx.out_sending(id, 1)?;
+        show(tx, slot(turn, 0), "b", 2)?;
+        tx.out_later(id, "no route", 50, 3)?;
+        assert_eq!((row(tx, id).attempts, row(tx, id).not_before), (0, 50));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_message_goes_as_plain_text_or_anew() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "a", 1)?;
+        tx.out_sending(id, 1)?;
+        tx.out_plain(id)?;
+        assert_eq!(
+            (row(tx, id).state, row(tx, id).plain),
+            (OutState::Pending, true)
+        );
+        deliver(tx, id, Some(4), 2)?;
+        show(tx, slot(turn, 0), "b", 3)?;
+        assert!(row(tx, id).plain, "from now on");
+        tx.out_sending(id, 2)?;
+        tx.out_anew(id)?;
+        let anew = row(tx, id);
+        assert_eq!(
+            (
+                anew.state,
+                anew.message_id,
+                anew.sent_revision,
+                anew.ambiguous
+            ),
+            (OutState::Pending, None, 0, 0)
+        );
+        deliver(tx, id, Some(9), 4)?;
+        assert_eq!(row(tx, id).message_id, Some(9));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_retracted_message_that_never_went_out_is_forgotten() {
+    within(|tx, turn| {
+        let ids: Vec<_> = (0..4)
+            .map(|n| show(tx, slot(turn, n), "x", 1))
+            .collect::<Result<_, _>>()?;
+        let (_, other_turn) = turn_of(tx, 2)?;
+        let other = show(tx, slot(other_turn, 1), "x", 1)?;
+        tx.out_retract(turn, 1, 3, 2)?;
+        let left: Vec<_> = ids
+            .iter()
+            .map(|id| tx.out_row(*id).unwrap().is_some())
+            .collect();
+        assert_eq!(left, [true, false, false, true]);
+        assert!(tx.out_row(other)?.is_some());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_retracted_message_that_is_there_is_deleted_there() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "x", 1)?;
+        deliver(tx, id, Some(4), 1)?;
+        tx.out_retract(turn, 0, 9, 2)?;
+        let gone = row(tx, id);
+        assert_eq!(
+            (gone.wanted.clone(), gone.state, gone.revision),
+            (Wanted::Gone, OutState::Pending, 2)
+        );
+        tx.out_retract(turn, 0, 9, 3)?;
+        assert_eq!(row(tx, id), gone, "once is enough");
+        deliver(tx, id, None, 4)?;
+        assert_eq!(
+            (row(tx, id).state, row(tx, id).message_id),
+            (OutState::Done, None)
+        );
+        // Wanted again: a new message, since the old one is not there.
+        show(tx, slot(turn, 0), "x", 5)?;
+        let again = row(tx, id);
+        assert_eq!(
+            (again.state, again.message_id, again.sent_revision),
+            (OutState::Pending, None, 0)
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_message_that_is_retracted_while_it_goes_out_is_deleted_afterwards() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "x", 1)?;
+        tx.out_sending(id, 1)?;
+        tx.out_retract(turn, 0, 1, 2)?;
+        assert_eq!(
+            (row(tx, id).state, row(tx, id).wanted),
+            (OutState::Sending, Wanted::Gone)
+        );
+        tx.out_sent(id, 1, Some(8), 3)?;
+        let there = row(tx, id);
+        assert_eq!(
+            (there.state, there.message_id, there.wanted),
+            (OutState::Pending, Some(8), Wanted::Gone)
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn nothing_is_left_to_do_for_an_unwanted_message_that_did_not_arrive() {
+    type Fail = fn(&Tx<'_>, OutboxId) -> Result<(), StoreError>;
+    let fails: [(Fail, i64); 4] = [
+        (|tx, id| tx.out_later(id, "no route", 9, 3), 0),
+        (|tx, id| tx.out_ambiguous(id, "reset", 9, 3), 1),
+        (|tx, id| tx.out_rejected(id, "Bad Request", 3), 0),
+        (|tx, _| tx.out_recover(3).map(drop), 1),
+    ];
+    for (fail, ambiguous) in fails {
+        within(move |tx, turn| {
+            let id = show(tx, slot(turn, 0), "x", 1)?;
+            tx.out_sending(id, 1)?;
+            tx.out_retract(turn, 0, 1, 2)?;
+            fail(tx, id)?;
+            let row = row(tx, id);
+            assert_eq!((row.state, row.ambiguous), (OutState::Done, ambiguous));
+            assert_eq!(tx.out_due(99, 9)?, []);
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn a_retracted_message_that_may_have_arrived_stays_on_record() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "x", 1)?;
+        tx.out_sending(id, 1)?;
+        tx.out_ambiguous(id, "reset", 50, 2)?;
+        tx.out_retract(turn, 0, 1, 3)?;
+        assert_eq!(
+            (row(tx, id).state, row(tx, id).ambiguous),
+            (OutState::Done, 1)
+        );
+        assert_eq!(tx.out_counts()?.ambiguous, 1);
+        Ok(())
+    });
+}
+
+#[test]
+fn wanted_again_while_it_is_being_deleted_it_is_sent_anew() {
+    within(|tx, turn| {
+        let id = show(tx, slot(turn, 0), "x", 1)?;
+        deliver(tx, id, Some(4), 1)?;
+        tx.out_retract(turn, 0, 1, 2)?;
+        tx.out_sending(id, 2)?;
+        show(tx, slot(turn, 0), "y", 3)?;
+        tx.out_sent(id, 2, None, 4)?;
+        let row = row(tx, id);
+        assert_eq!(
+            (row.state, row.message_id, row.sent_revision),
+            (OutState::Pending, None, 0)
+        );
+        assert_eq!(row.wanted, Wanted::Show(shown("y")));
+        Ok(())
+    });
+}
+
+#[test]
+fn after_a_crash_what_was_on_the_wire_is_done_again() {
+    let db = Db::new();
+    let ids = db.tx(|tx| {
+        let (_, turn) = turn_of(tx, 1)?;
+        let first = show(tx, slot(turn, 0), "first send", 1)?;
+        let edit = show(tx, slot(turn, 1), "edit", 1)?;
+        deliver(tx, edit, Some(5), 1)?;
+        show(tx, slot(turn, 1), "edited", 2)?;
+        let waiting = show(tx, slot(turn, 2), "waiting", 1)?;
+        let press = tx.out_press("cb", "", 1)?;
+        for id in [first, edit, press] {
+            let revision = row(tx, id).revision;
+            assert!(tx.out_sending(id, revision)?);
+        }
+        Ok([first, edit, waiting, press])
+    });
+    let db = db.reopen();
+    assert_eq!(db.tx(|tx| tx.out_recover(50)), 1);
+    assert_eq!(db.tx(|tx| tx.out_recover(50)), 0);
+    let ambiguous = db.tx(move |tx| {
+        Ok(ids.map(|id| {
+            let row = row(tx, id);
+            assert_eq!(row.state, OutState::Pending);
+            row.ambiguous
+        }))
+    });
+    assert_eq!(ambiguous, [1, 0, 0, 0]);
+}
+
+#[test]
+fn a_press_is_answered_with_its_text() {
+    within(|tx, _| {
+        let id = tx.out_press("cb-1", "Stopped.", 4)?;
+        let press = row(tx, id);
+        let wanted = Wanted::PressAnswer {
+            callback_id: "cb-1".to_owned(),
+            text: "Stopped.".to_owned(),
+        };
+        assert_eq!((press.wanted, press.urgency), (wanted, Urgency::Press));
+        deliver(tx, id, None, 5)?;
+        assert_eq!(row(tx, id).state, OutState::Done);
+        Ok(())
+    });
+}
+
+#[test]
+fn pruning_the_outbox_keeps_open_turns_and_open_rows() {
+    within(|tx, open_turn| {
+        let (_, over_turn) = turn_of(tx, 2)?;
+        tx.turn_state(over_turn, TurnState::Failed, 3)?;
+        let done = |id| deliver(tx, id, Some(1), 10).map(|()| id);
+        let of_open = done(show(tx, slot(open_turn, 0), "x", 1)?)?;
+        let of_over = done(show(tx, slot(over_turn, 0), "x", 1)?)?;
+        let fresh = show(tx, slot(over_turn, 1), "x", 1)?;
+        deliver(tx, fresh, Some(2), 20)?;
+        let waiting = show(tx, slot(over_turn, 2), "x", 1)?;
+        let notice = tx.out_show(CHAT, None, Urgency::Message, &shown("n"), 1)?;
+        tx.out_rejected(notice, "no", 10)?;
+        assert_eq!(tx.out_prune(20)?, 2);
+        for (id, stays) in [
+            (of_open, true),
+            (of_over, false),
+            (fresh, true),
+            (waiting, true),
+            (notice, false),
+        ] {
+            assert_eq!(tx.out_row(id)?.is_some(), stays, "{id:?}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_row_that_is_not_there_is_an_error() {
+    within(|tx, _| {
+        let id = OutboxId(99);
+        assert!(tx.out_sent(id, 1, None, 1).is_err());
+        assert!(tx.out_later(id, "", 1, 1).is_err());
+        assert!(tx.out_ambiguous(id, "", 1, 1).is_err());
+        assert!(tx.out_rejected(id, "", 1).is_err());
+        assert!(tx.out_plain(id).is_err());
+        assert!(tx.out_anew(id).is_err());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_group_that_moved_takes_everything_along() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let (conversation, turn) = turn_of(tx, 1)?;
+        let there = show(tx, slot(turn, 0), "placeholder", 1)?;
+        deliver(tx, there, Some(5), 1)?;
+        let waiting = show(tx, slot(turn, 1), "waiting", 1)?;
+        let deleted = show(tx, slot(turn, 2), "to be deleted", 1)?;
+        deliver(tx, deleted, Some(6), 1)?;
+        tx.out_retract(turn, 2, 3, 1)?;
+        let (_, over) = turn_of(tx, 1)?;
+        tx.turn_state(over, TurnState::Completed, 2)?;
+        let old = show(tx, slot(over, 0), "history", 1)?;
+        deliver(tx, old, Some(7), 1)?;
+        tx.limit_set("chat:1", 900, 1)?;
+        tx.limit_set("chat:-100", 400, 1)?;
+
+        tx.chat_migrated(1, -100)?;
+
+        assert_eq!(tx.conversation(conversation)?.unwrap().key.chat_id, -100);
+        let placeholder = row(tx, there);
+        assert_eq!(
+            (placeholder.target.chat_id, placeholder.message_id),
+            (-100, None)
+        );
+        assert_eq!(placeholder.state, OutState::Done);
+        show(tx, slot(turn, 0), "answer", 2)?;
+        assert_eq!(
+            row(tx, there).target.chat_id,
+            -100,
+            "a later edit goes to the new chat"
+        );
+        assert_eq!(
+            row(tx, waiting).target,
+            Target {
+                chat_id: -100,
+                ..CHAT
+            }
+        );
+        assert_eq!(
+            row(tx, deleted).state,
+            OutState::Done,
+            "its message is not in the new chat"
+        );
+        assert_eq!(row(tx, old).target.chat_id, 1);
+        assert_eq!(
+            (tx.limit("chat:-100")?, tx.limit("chat:1")?),
+            (Some(900), None)
+        );
+        tx.chat_migrated(-100, -100)?;
+        assert_eq!(tx.limit("chat:-100")?, Some(900));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_group_that_moved_where_its_people_are_already_loses_nothing() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let (old, turn) = turn_of(tx, 1)?;
+        let new = tx.conversation_open(
+            &ConversationKey {
+                chat_id: -100,
+                ..key(1)
+            },
+            1,
+        )?;
+        tx.chat_migrated(1, -100)?;
+        assert_eq!(tx.conversation(old)?.unwrap().key.chat_id, 1);
+        assert_eq!(tx.conversation(new.id)?, Some(new));
+        assert_eq!(tx.turns_open(old)?[0].id, turn);
+        Ok(())
+    });
+}
