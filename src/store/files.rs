@@ -134,25 +134,32 @@ pub(super) fn backup_path(directory: &Path, version: u32, stamp: &str) -> PathBu
     unused(directory.join(format!("{DATABASE}.backup-v{version}-{stamp}")))
 }
 
-/// Deletes all but the newest backups, and parts of backups that were never finished.
+/// Deletes all but the newest backups, and parts of backups that were never finished. Newer is who has the later
+/// second in the name and then, since a name may be given again within that second, the later time of change.
 pub(super) fn prune_backups(directory: &Path) -> io::Result<()> {
     let prefix = format!("{DATABASE}.backup-v");
     let mut backups = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(&prefix)) else {
+        // A digit: the version. What others named similarly is not ours to delete.
+        let Some(rest) = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(&prefix))
+            .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        else {
             continue;
         };
         if rest.ends_with(".part") {
             fs::remove_file(entry.path())?;
         } else if let Some((_, stamp)) = rest.split_once('-') {
-            backups.push((stamp.to_owned(), entry.path()));
+            let second = stamp.split('-').next().unwrap_or(stamp).to_owned();
+            backups.push((second, entry.metadata()?.modified()?, entry.path()));
         }
     }
     backups.sort();
     backups.reverse();
-    for (_, path) in backups.into_iter().skip(BACKUPS) {
+    for (_, _, path) in backups.into_iter().skip(BACKUPS) {
         fs::remove_file(path)?;
     }
     Ok(())

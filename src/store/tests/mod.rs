@@ -4,6 +4,7 @@ mod due;
 mod full;
 mod kill;
 mod methods;
+mod migrations;
 mod open;
 mod outbox;
 pub(super) mod plans;
