@@ -10,7 +10,7 @@ CREATE TABLE questions (
     answered_at INTEGER,
     CHECK ((answer IS NULL) = (answered_at IS NULL))
 ) STRICT;
-CREATE INDEX questions_open ON questions (turn, id) WHERE answer IS NULL;
+CREATE INDEX questions_by_turn ON questions (turn);
 CREATE INDEX questions_by_request ON questions (run, request_id);
 CREATE UNIQUE INDEX questions_open_by_request ON questions (run, request_id) WHERE answer IS NULL;
 

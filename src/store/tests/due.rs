@@ -115,19 +115,21 @@ fn held_until(row: &OutRow, limits: &Limits) -> Millis {
 
 /// Whether only time can hold the row.
 fn in_line(row: &OutRow, rows: &[OutRow]) -> bool {
-    let same_chat =
-        |other: &&OutRow| !is_press(other) && other.target.chat_id == row.target.chat_id;
-    row.state == OutState::Pending
-        && (is_press(row)
-            || (!rows
-                .iter()
-                .filter(same_chat)
-                .any(|other| other.state == OutState::Sending)
-                && !(never_sent(row)
-                    && rows
-                        .iter()
-                        .filter(same_chat)
-                        .any(|other| open(other) && never_sent(other) && other.id < row.id))))
+    if row.state != OutState::Pending {
+        return false;
+    }
+    // The other messages of its chat that are not over.
+    let mut others = rows.iter().filter(|other| {
+        !is_press(row)
+            && !is_press(other)
+            && open(other)
+            && other.id != row.id
+            && other.target.chat_id == row.target.chat_id
+    });
+    others.all(|other| {
+        let overtakes = never_sent(row) && never_sent(other) && other.id < row.id;
+        other.state != OutState::Sending && !overtakes
+    })
 }
 
 /// The rules once more, row by row.
@@ -185,7 +187,7 @@ fn play(tx: &Tx<'_>, steps: &[Step]) -> Result<(), StoreError> {
                 last = last.max(tx.out_show(target, slot, urgency, &content, now)?.0);
             }
             Step::Retract { turn, from, below } => {
-                tx.out_retract(turns[turn].0, from, below, now)?
+                tx.out_retract(turns[turn].0, from, below, now)?;
             }
             Step::Press => last = last.max(tx.out_press("cb", "", now)?.0),
             Step::Send(n) => {

@@ -314,12 +314,16 @@ fn a_turn_goes_its_way() {
     assert_eq!(row.machine.as_deref(), Some("{\"m\":2}"));
     assert_eq!(row.submitted_at, Some(12));
 
-    db.tx(move |tx| tx.turn_requeued(id, uuid(3), 13));
+    db.tx(move |tx| {
+        tx.turn_attempted(id)?;
+        tx.turn_requeued(id, uuid(3), 13)
+    });
     let row = db.tx(move |tx| tx.turn(id)).unwrap();
     assert_eq!(
         (row.state, row.uuid, row.run, row.machine, row.submitted_at),
         (TurnState::Queued, Some(uuid(3)), None, None, None)
     );
+    assert_eq!(row.attempts, 1);
 
     db.tx(move |tx| {
         assert_eq!(tx.turn_last_over(conversation)?, None);
@@ -378,6 +382,7 @@ fn a_turn_that_is_over_stays_over() {
             db.try_tx(move |tx| tx.turn_requeued(id, uuid(9), 8))
                 .is_err()
         );
+        assert!(db.try_tx(move |tx| tx.turn_attempted(id)).is_err());
         assert!(
             db.try_tx(move |tx| tx.turn_part_add(id, &part(1, "")))
                 .is_err()
@@ -577,6 +582,12 @@ fn a_question_is_answered_once() {
     let open = db.tx(move |tx| tx.questions_open(turn));
     assert_eq!(open.len(), 1);
     assert_eq!(open[0].question.request_id, "r2");
+    let all = db.tx(move |tx| tx.questions_of(turn));
+    let requests: Vec<_> = all
+        .iter()
+        .map(|row| row.question.request_id.as_str())
+        .collect();
+    assert_eq!(requests, ["r1", "r2"]);
     let found = db
         .tx(|tx| tx.question_by_request(&run_id(1), "r1"))
         .unwrap();

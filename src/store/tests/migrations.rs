@@ -155,7 +155,7 @@ fn every_old_database_opens() {
             assert!(session.metadata.begun);
             let open = tx.turns_open(conversation)?;
             assert_eq!((open.len(), open[0].parts.len()), (1, 2));
-            assert_eq!(open[0].state, TurnState::Submitted);
+            assert_eq!((open[0].state, open[0].attempts), (TurnState::Submitted, 1));
             let last = tx.turn_last_over(conversation)?.unwrap();
             assert_eq!(
                 (last.id, last.cost_usd, last.duration_ms),

@@ -24,7 +24,7 @@ pub(crate) fn record(sql: &'static str) {
 const SMALL: [&str; 3] = ["poll_offsets", "settings", "rate_limits"];
 
 /// Indices over what is open, waiting, wrong or about to be cleared: small however large their table is.
-const SMALL_INDICES: [&str; 12] = [
+const SMALL_INDICES: [&str; 11] = [
     "inbox_waiting",
     "turns_open",
     "turns_open_by_state",
@@ -35,7 +35,6 @@ const SMALL_INDICES: [&str; 12] = [
     "outbox_sending",
     "outbox_ambiguous",
     "outbox_rejected",
-    "questions_open",
     "questions_open_by_request",
 ];
 
@@ -83,6 +82,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.run_add(&new_run(run_id(1), conversation, uuid(1)))?;
     tx.turn_submitted(turn, &run_id(1), uuid(2), "{}", 3)?;
     tx.turn_machine(turn, "{}")?;
+    tx.turn_attempted(turn)?;
     tx.turn_requeued(turn, uuid(3), 3)?;
     tx.turn_state(turn, TurnState::Asked, 4)?;
     tx.turn(turn)?;
@@ -107,6 +107,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     let id = tx.question_add(turn, &run_id(1), &question, 1)?;
     tx.question(id)?;
     tx.questions_open(turn)?;
+    tx.questions_of(turn)?;
     tx.question_by_request(&run_id(1), "r")?;
     tx.question_answered(id, "\"withdrawn\"", 2)?;
 
