@@ -78,6 +78,11 @@ impl Control {
         }
     }
 
+    /// Has the supervisor look at the input.
+    pub(crate) fn look(&self) {
+        self.ring(LOOK);
+    }
+
     /// Rings again for a termination that was not heard. To be called from time to time.
     pub(crate) fn ring_again(&self) {
         if self.unheard.swap(false, Ordering::SeqCst) {
@@ -117,7 +122,7 @@ impl RunControl for Control {
         fail_point!("runner-append-after", |_| Err(io::Error::other(
             "failpoint"
         )));
-        self.ring(LOOK);
+        self.look();
         Ok(())
     }
 

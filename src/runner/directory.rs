@@ -67,7 +67,7 @@ impl RunPaths {
     /// # Errors
     /// The system's, for anything else.
     pub(crate) fn open_bell(&self) -> io::Result<Option<File>> {
-        match open(OpenOptions::new().write(true), &self.bell()) {
+        match open_fifo(OpenOptions::new().write(true), &self.bell()) {
             Ok(file) => Ok(Some(file)),
             Err(e) if e.raw_os_error() == Some(libc::ENXIO) => Ok(None),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -135,8 +135,13 @@ pub(crate) enum Standing {
     Over,
 }
 
-/// Opens a file of a run: close-on-exec, no symlink, never blocking (a FIFO would).
+/// Opens a file of a run: close-on-exec, no symlink.
 fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    options.custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
+/// Opens a FIFO of a run without waiting for the other end.
+fn open_fifo(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     options
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(path)
@@ -336,7 +341,7 @@ impl RunDirs {
         let errors = append(&paths.errors())?;
         let record = append(&paths.record())?;
         // Closed again before the gate is left: else it would count as a living supervisor.
-        let bell = open(OpenOptions::new().read(true).write(true), &paths.bell())?;
+        let bell = open_fifo(OpenOptions::new().read(true).write(true), &paths.bell())?;
         let fds = [
             input.as_fd(),
             output.as_fd(),

@@ -25,6 +25,8 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 /// Most descriptors that one message may carry.
 const MOST: usize = 8;
+/// From `fcntl(2)`; the `libc` crate does not have it. The same on every architecture that Rust's std supports.
+const F_SETSIG: libc::c_int = 10;
 
 /// Receives bytes and the descriptors that came with them (close-on-exec). 0 bytes: the peer closed.
 ///
@@ -129,14 +131,17 @@ pub(crate) fn ignore_sigpipe() {
 /// Whether any process has the file open for writing. `None` where the file system cannot tell.
 /// The file must be open for reading only and be ours.
 pub(crate) fn has_writers(file: &File) -> Option<bool> {
-    let lease = |kind: libc::c_int| {
-        // SAFETY: both arguments are plain numbers and the descriptor is open as long as `file` is borrowed.
-        Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) })
+    let control = |command: libc::c_int, argument: libc::c_int| {
+        // SAFETY: the arguments are plain numbers and the descriptor is open as long as `file` is borrowed.
+        Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), command, argument) })
     };
+    // Should somebody open the file in the instant that we hold the lease, we are sent a signal. By default that
+    // is SIGIO, which kills; this one is ignored by whoever does not ask for it.
+    control(F_SETSIG, libc::SIGURG).ok()?;
     // The kernel grants a read lease only while nobody has the file open for writing.
-    match lease(libc::F_RDLCK) {
+    match control(libc::F_SETLEASE, libc::F_RDLCK) {
         Ok(_) => {
-            let _ = lease(libc::F_UNLCK);
+            let _ = control(libc::F_SETLEASE, libc::F_UNLCK);
             Some(false)
         }
         Err(Errno::EAGAIN) => Some(true),

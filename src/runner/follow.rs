@@ -82,6 +82,9 @@ impl Follower {
         }
         if self.launched {
             self.tell(Notice::Started).await?;
+        } else {
+            // An earlier daemon may have been killed between writing input and ringing.
+            self.control.look();
         }
         let trusted = self.lines_until_over().await?;
         let end = self.settle().await;
@@ -152,6 +155,7 @@ impl Follower {
     async fn lines_until_over(&mut self) -> Result<bool, Stopped> {
         let mut bell = Bell::open(&self.paths);
         let mut tampered = false;
+        let mut recheck = Instant::now() + RECHECK;
         loop {
             let mut idle = true;
             if !tampered {
@@ -165,7 +169,7 @@ impl Follower {
                     Ok(Step::Nothing) => {}
                     Ok(Step::Shorter { size }) => {
                         if self.is_over(&bell) {
-                            return Ok(!tampered);
+                            return Ok(false);
                         }
                         tampered = true;
                         let offset = self.output.taken();
@@ -176,8 +180,13 @@ impl Follower {
                     }
                 }
             }
-            if self.is_over(&bell) {
+            // A record is the last act of the supervisor, so while there is news the bell is enough.
+            if bell.is_gone() || (idle && self.is_over(&bell)) {
                 return Ok(!tampered);
+            }
+            if Instant::now() >= recheck {
+                recheck = Instant::now() + RECHECK;
+                self.control.ring_again();
             }
             if !idle {
                 tokio::task::yield_now().await;
@@ -186,7 +195,7 @@ impl Follower {
             tokio::select! {
                 () = self.wake.notified() => {}
                 () = bell.silent() => {}
-                () = tokio::time::sleep(RECHECK) => self.control.ring_again(),
+                () = tokio::time::sleep_until(recheck) => {}
             }
         }
     }

@@ -44,13 +44,35 @@ pub fn run_id(number: u8) -> RunId {
 
 /// A directory that ends every run in it when it goes.
 pub struct Rig {
-    pub base: TempDir,
+    pub base: Base,
+}
+
+/// A directory of our own, or one of another process.
+pub enum Base {
+    Own(TempDir),
+    Other(PathBuf),
+}
+
+impl Base {
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Own(dir) => dir.path(),
+            Self::Other(path) => path,
+        }
+    }
 }
 
 impl Rig {
     pub fn new() -> Self {
         Self {
-            base: tempfile::tempdir().unwrap(),
+            base: Base::Own(tempfile::tempdir().unwrap()),
+        }
+    }
+
+    /// The rig of another process. Its runs are not ours to end: never drop it.
+    pub fn at(path: &Path) -> Self {
+        Self {
+            base: Base::Other(path.to_owned()),
         }
     }
 
@@ -222,4 +244,16 @@ pub async fn pid_in(path: &Path) -> i32 {
     })
     .await;
     pid.unwrap()
+}
+
+/// Waits until none of our children is a zombie: each is reaped.
+pub async fn no_zombies() {
+    let zombie_of_ours = format!(" Z {} ", std::process::id());
+    wait_for("every child to be reaped", || {
+        !std::fs::read_dir("/proc").unwrap().any(|entry| {
+            let stat = std::fs::read_to_string(entry.unwrap().path().join("stat"));
+            stat.is_ok_and(|s| s.contains(&zombie_of_ours))
+        })
+    })
+    .await;
 }

@@ -1,6 +1,7 @@
 //! Signals and waiting.
 
 use std::{
+    cell::Cell,
     fs::File,
     io::Read,
     os::fd::{AsFd, BorrowedFd},
@@ -19,7 +20,11 @@ use nix::{
 use crate::runner::control::TERMINATE;
 
 /// Signals as something to poll for.
-pub(super) struct Signals(SignalFd);
+pub(super) struct Signals {
+    fd: SignalFd,
+    /// A signal to end that came during a [`Signals::pause`]: for the next [`Signals::wait`].
+    pending: Cell<bool>,
+}
 
 /// What has come since the last look.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,7 +54,17 @@ impl Signals {
             set.add(signal);
         }
         set.thread_block()?;
-        SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Self)
+        Ok(Self {
+            fd: SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?,
+            pending: Cell::new(false),
+        })
+    }
+
+    /// Waits until a child ends or the deadline passes. A signal to end is kept for later.
+    pub(super) fn pause(&self, deadline: Instant) {
+        let kept = self.pending.take();
+        let seen = self.wait(None, None, Some(deadline));
+        self.pending.set(kept || seen.stop);
     }
 
     /// Waits until a signal comes, the bell rings, the extra descriptor is ready, or the deadline passes.
@@ -59,7 +74,7 @@ impl Signals {
         extra: Option<(BorrowedFd<'_>, PollFlags)>,
         deadline: Option<Instant>,
     ) -> Seen {
-        let mut asked = vec![PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        let mut asked = vec![PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
         if let Some(bell) = bell {
             asked.push(PollFd::new(bell.as_fd(), PollFlags::POLLIN));
         }
@@ -67,6 +82,7 @@ impl Signals {
             asked.push(PollFd::new(fd, flags));
         }
         let timeout = match deadline {
+            _ if self.pending.get() => PollTimeout::ZERO,
             None => PollTimeout::NONE,
             Some(at) => {
                 // One millisecond more: rounding down would spin until the deadline.
@@ -82,7 +98,7 @@ impl Signals {
         if extra.is_some() {
             seen.extra = asked.last().and_then(PollFd::revents);
         }
-        seen.stop = self.drain();
+        seen.stop = self.drain() | self.pending.take();
         if let Some(bell) = bell {
             let (rang, stop) = listen(bell);
             seen.bell = rang;
@@ -95,7 +111,7 @@ impl Signals {
     fn drain(&self) -> bool {
         let mut stop = false;
         let child = u32::try_from(Signal::SIGCHLD as i32).unwrap_or(0);
-        while let Ok(Some(info)) = self.0.read_signal() {
+        while let Ok(Some(info)) = self.fd.read_signal() {
             stop |= info.ssi_signo != child;
         }
         stop

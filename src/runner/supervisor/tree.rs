@@ -70,7 +70,7 @@ pub(super) fn sweep(signals: &Signals, grace: Duration, limit: Duration) -> bool
             signal_all(Signal::SIGKILL);
         }
         // Wakes at once when a child ends.
-        signals.wait(None, None, Some(now + STEP));
+        signals.pause(now + STEP);
     }
 }
 
