@@ -131,6 +131,12 @@ impl Engine {
     }
 }
 
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 #[async_trait]
 impl Runner for Engine {
     async fn launch(&self, spec: &Spec) -> Result<Followed, RunnerError> {

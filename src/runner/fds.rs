@@ -16,6 +16,7 @@ use nix::{
     libc,
     sys::{
         prctl,
+        resource::{Resource, getrlimit, setrlimit},
         signal::{SigSet, Signal},
         socket::{ControlMessageOwned, MsgFlags, recvmsg},
     },
@@ -80,7 +81,7 @@ pub(crate) fn as_agent(command: &mut Command, parent: Pid, most_bytes: u64) {
             return Err(Errno::ESRCH.into());
         }
         if most_bytes > 0 {
-            limit(libc::RLIMIT_FSIZE, most_bytes)?;
+            limit(Resource::RLIMIT_FSIZE, most_bytes)?;
         }
         default_signals();
         SigSet::empty().thread_set_mask()?;
@@ -97,17 +98,14 @@ pub(crate) fn as_agent(command: &mut Command, parent: Pid, most_bytes: u64) {
 /// # Errors
 /// The system's.
 pub(crate) fn no_core_dumps() -> Result<(), Errno> {
-    limit(libc::RLIMIT_CORE, 0)
+    limit(Resource::RLIMIT_CORE, 0)
 }
 
-/// Sets the soft and the hard limit.
-fn limit(resource: libc::__rlimit_resource_t, most: u64) -> Result<(), Errno> {
-    let both = libc::rlimit {
-        rlim_cur: most,
-        rlim_max: most,
-    };
-    // SAFETY: the structure lives for the whole call, which only reads it.
-    Errno::result(unsafe { libc::setrlimit(resource, &raw const both) }).map(drop)
+/// Sets the soft and the hard limit; a lower hard limit that we got stays, as only root may raise it.
+fn limit(resource: Resource, most: u64) -> Result<(), Errno> {
+    let (_, hard) = getrlimit(resource)?;
+    let most = most.min(hard);
+    setrlimit(resource, most, most)
 }
 
 /// Sets every signal to its default, as some parents leave SIGCHLD or SIGHUP ignored for their children.

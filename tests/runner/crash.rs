@@ -5,8 +5,6 @@
 
 use std::{
     fs,
-    io::Write,
-    os::unix::process::ExitStatusExt,
     path::Path,
     process::{Child, Command, Stdio},
     time::Instant,
@@ -18,7 +16,7 @@ use telexd::{
     runner::DirectRunner,
 };
 
-use crate::rig::{PATIENCE, Rig, is_running, run_id};
+use crate::rig::{PATIENCE, Rig, is_running, run_id, supervisors_of, wait_for};
 
 /// Directory of the rig, for the daemon.
 const BASE: &str = "TELEXD_TEST_BASE";
@@ -169,6 +167,11 @@ async fn finish(rig: &Rig) {
     let runner = rig.runner();
     let exit = live(rig, &runner).await;
     assert_eq!(exit, Some(Exit::Code { code: 0 }));
+    // Those whose run was withdrawn before they came are sent away.
+    wait_for("every supervisor to end", || {
+        supervisors_of(rig.base.path()).is_empty()
+    })
+    .await;
     runner.shutdown().await;
 
     let seen = fs::read_to_string(rig.path("seen")).unwrap();
@@ -188,7 +191,8 @@ async fn finish(rig: &Rig) {
 async fn killed_at(point: &str) {
     let rig = Rig::new();
     let status = start_daemon(&rig, Some(point)).wait().unwrap();
-    assert_eq!(status.signal(), Some(9), "{point} was not reached");
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    assert_eq!(signal, Some(9), "{point} was not reached");
     finish(&rig).await;
 }
 
@@ -279,7 +283,7 @@ async fn full_disk() {
     reading.followed.control.terminate();
     reading.end().await;
     runner.shutdown().await;
-    std::io::stdout().write_all(b"all seen\n").unwrap();
+    println!("all seen");
 }
 
 /// In a process of its own, as a failpoint holds for the whole process.

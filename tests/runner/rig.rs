@@ -1,12 +1,15 @@
 //! A state directory, a runner, agents as shell scripts, and waiting with one deadline.
 
 use std::{
-    io::Write,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use telexd::{
     core::ids::RunId,
     gateway::ports::{Exit, Followed, Line, Notice, Runner, Spec, SupervisorCommand},
@@ -126,24 +129,35 @@ fn open_bell(path: &Path) -> Option<std::fs::File> {
         .ok()
 }
 
+/// Supervisors whose command line names this directory.
+pub fn supervisors_of(base: &Path) -> Vec<i32> {
+    let base = base.as_os_str().as_encoded_bytes();
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            // Empty for a zombie.
+            let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+            let program = line.split(|b| *b == 0).next()?;
+            (program.ends_with(b"/telexd-run") && line.windows(base.len()).any(|w| w == base))
+                .then_some(pid)
+        })
+        .collect()
+}
+
 impl Drop for Rig {
     fn drop(&mut self) {
-        let Ok(entries) = std::fs::read_dir(self.state().join("runs")) else {
-            return;
-        };
-        let bells: Vec<PathBuf> = entries
-            .filter_map(|e| Some(e.ok()?.path().join("bell")))
-            .filter(|p| p.exists())
-            .collect();
         let deadline = Instant::now() + PATIENCE;
-        for bell in bells {
-            while let Some(mut file) = open_bell(&bell) {
-                let _ = file.write_all(b"t");
-                if Instant::now() > deadline {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(10));
+        loop {
+            let left = supervisors_of(self.base.path());
+            if left.is_empty() || Instant::now() > deadline {
+                return;
             }
+            for pid in left {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
