@@ -1,1 +1,340 @@
-//! Puts the rooms together.
+//! Puts the rooms together: what is built in which order, and what stops in which.
+//!
+//! Start: store, runner, gateway (takes up what an earlier life left), delivery, intake. Nothing waits for the
+//! network. Stop: intake and gateway first, so that nothing new is taken; then what is due is sent, for a moment;
+//! then the store. Agents are never stopped: they go on and are taken up by the next start.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::{
+    agent::claude::{Claude, ClaudeConfig},
+    config::{Launcher, Settings},
+    core::{
+        Millis,
+        backoff::{Backoff, BackoffRule},
+        batching::WindowRule,
+        command,
+        ids::RunId,
+        policy::Role,
+    },
+    gateway::{
+        self, BotName, Deps,
+        handle::Gateway,
+        ports::{Clock, Dice, SupervisorCommand},
+        slots::Slots,
+    },
+    runner::DirectRunner,
+    store::Store,
+    systemd,
+    telegram::{
+        BotToken,
+        client::{Client, ClientOptions},
+        delivery::{self, Delivery, DeliveryConfig, pacing::PacingRule},
+        intake::{self, Intake, IntakeConfig, PollHealth},
+        menu, presence,
+        render::MarkdownRenderer,
+    },
+};
+
+/// How long a stop may take all in all; what is not sent by then waits in the outbox for the next start.
+const STOP_WITHIN: Duration = Duration::from_millis(4500);
+/// Between the agent's own interrupt and SIGTERM.
+const INTERRUPT_GRACE: Millis = 2000;
+/// Setting under which the bot's username is kept.
+const BOT_NAME: &str = "bot.username";
+
+/// The system's time.
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Millis {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+    }
+}
+
+/// The system's randomness.
+struct SystemDice;
+
+impl Dice for SystemDice {
+    fn run_id(&self) -> RunId {
+        let mut bytes = [0; RunId::LEN];
+        if let Err(cause) = getrandom::fill(&mut bytes) {
+            // An id that can be guessed is worse than no daemon. Linux refuses this only before its pool is first filled.
+            error!(%cause, "the system gives no randomness");
+            std::process::abort();
+        }
+        RunId::from_random(bytes)
+    }
+
+    fn uuid(&self) -> Uuid {
+        Uuid::new_v4()
+    }
+}
+
+/// Runs the daemon until SIGTERM or SIGINT. Blocks; makes its own runtime.
+///
+/// # Errors
+/// What keeps it from running at all, with file and remedy.
+pub fn run(settings: &Settings) -> Result<()> {
+    let (store, _thread) = Store::open(&settings.state_directory)?;
+    let supervisor = find_supervisor()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(4)
+        .thread_name("telexd")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let done = runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        stop_on_signals(shutdown.clone())?;
+        serve(settings, store, supervisor, shutdown).await
+    });
+    // Whatever still blocks is not waited for: the store is closed by now.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    done
+}
+
+/// Runs the daemon on this runtime until the token is cancelled.
+///
+/// # Errors
+/// As for [`run`].
+pub async fn serve(
+    settings: &Settings,
+    store: Store,
+    supervisor: SupervisorCommand,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if settings.agent.launcher == Launcher::Systemd {
+        bail!(
+            "agent.launcher = \"systemd\" is not possible in this version; set it to \"direct\" or \"auto\""
+        );
+    }
+    let token =
+        BotToken::new(settings.telegram.token.expose()).context("the bot token is not one")?;
+    let mut options = ClientOptions::new(settings.telegram.api_url.clone());
+    options.poll_timeout = settings.telegram.poll_timeout;
+    let client = Client::new(token, &options, Arc::clone(&clock)).context("cannot set up HTTP")?;
+    let bot_name = BotName::default();
+    let key = bot_name_key(&client);
+    if let Some(name) = store
+        .tx(move |tx| tx.setting(&key))
+        .await
+        .context("cannot read the settings")?
+    {
+        bot_name.set(&name);
+    }
+    let runner = Arc::new(DirectRunner::new(
+        settings.state_directory.clone(),
+        handoff_socket(&settings.state_directory),
+        supervisor,
+    )?);
+    let tasks = TaskTracker::new();
+    let dice: Arc<dyn Dice> = Arc::new(SystemDice);
+    let (presence, _presence_task) =
+        presence::spawn(client.clone(), Arc::clone(&clock), presence::EVERY);
+    let deps = Arc::new(Deps {
+        store: store.clone(),
+        runner: Arc::clone(&runner) as _,
+        backend: Arc::new(backend(settings)),
+        renderer: Arc::new(MarkdownRenderer),
+        presence: Arc::new(presence),
+        clock: Arc::clone(&clock),
+        dice: Arc::clone(&dice),
+        config: gateway_config(settings, bot_name.clone()),
+        slots: Slots::new(settings.agent.max_processes),
+        shutdown: shutdown.clone(),
+        tasks: tasks.clone(),
+        started_at: clock.now(),
+    });
+    let gateway = Gateway::start(deps)
+        .await
+        .context("cannot take up what an earlier life left")?;
+    // Told apart from the shutdown: it goes on sending while the others stop.
+    let flush = CancellationToken::new();
+    let delivery = Delivery {
+        client: client.clone(),
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        dice: Arc::clone(&dice),
+        config: DeliveryConfig {
+            pacing: pacing(settings),
+            ..DeliveryConfig::default()
+        },
+    };
+    let delivery = tokio::spawn(delivery::run(delivery, flush.clone()));
+    tasks.spawn(introduce(
+        client.clone(),
+        store.clone(),
+        bot_name,
+        shutdown.clone(),
+    ));
+    let intake = Intake {
+        client,
+        store: store.clone(),
+        reception: Arc::new(gateway),
+        clock,
+        dice,
+        config: IntakeConfig::default(),
+        health: watch::Sender::new(PollHealth::default()),
+    };
+    let intake = tokio::spawn(intake::run(intake, shutdown.clone()));
+    systemd::ready();
+    info!(version = env!("CARGO_PKG_VERSION"), state = %settings.state_directory.display(), "ready");
+
+    shutdown.cancelled().await;
+    systemd::stopping();
+    info!("stopping; agents that run go on");
+    let stopped = tokio::time::timeout(STOP_WITHIN, async {
+        let _ = intake.await;
+        tasks.close();
+        tasks.wait().await;
+        flush.cancel();
+        let _ = delivery.await;
+        runner.shutdown().await;
+        store.close().await;
+    })
+    .await;
+    if stopped.is_err() {
+        warn!("not everything stopped in time; what was not sent waits for the next start");
+    }
+    info!("stopped");
+    Ok(())
+}
+
+fn gateway_config(settings: &Settings, bot_name: BotName) -> gateway::Config {
+    gateway::Config {
+        access: settings.access.clone(),
+        approvers: settings.agent.approvers,
+        bot_name,
+        stale_after: millis(settings.stale_after),
+        batching: (settings.batching != WindowRule::OFF).then_some(settings.batching),
+        idle_timeout: millis(settings.agent.idle_timeout),
+        max_processes: settings.agent.max_processes,
+        approval_timeout: millis(settings.agent.approval_timeout),
+        interrupt_grace: INTERRUPT_GRACE,
+    }
+}
+
+fn backend(settings: &Settings) -> Claude {
+    let agent = &settings.agent;
+    Claude::new(ClaudeConfig {
+        command: agent.command.clone(),
+        directory: agent.directory.clone(),
+        environment_file: agent.environment_file.clone(),
+        trust_project: agent.trust_project,
+        model: agent.model.clone(),
+        permission_mode: Some(agent.permission_mode.as_str().to_owned()),
+        output_limit: agent.output_limit,
+    })
+}
+
+fn pacing(settings: &Settings) -> PacingRule {
+    PacingRule {
+        chat_interval_ms: u32::try_from(settings.delivery.chat_interval.as_millis())
+            .unwrap_or(u32::MAX),
+        group_per_minute: settings.delivery.group_per_minute,
+        overall_per_second: settings.delivery.overall_per_second,
+        ..PacingRule::default()
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}
+
+/// The socket on which supervisors take their hand-off: in the runtime directory that systemd made, else with the state.
+fn handoff_socket(state: &Path) -> PathBuf {
+    std::env::var_os("RUNTIME_DIRECTORY")
+        .map_or_else(|| state.to_owned(), PathBuf::from)
+        .join("handoff.sock")
+}
+
+/// `telexd-run` stands beside this program, or where the package puts it.
+fn find_supervisor() -> Result<SupervisorCommand> {
+    let own = std::env::current_exe().context("cannot tell where this program is")?;
+    let folder = own.parent().unwrap_or(Path::new("/"));
+    let places = [
+        folder.join("telexd-run"),
+        folder.join("../libexec/telexd/telexd-run"),
+    ];
+    match places.iter().find(|place| place.is_file()) {
+        Some(found) => Ok(SupervisorCommand {
+            program: found.into(),
+            args: Vec::new(),
+        }),
+        None => bail!(
+            "telexd-run is not there: neither {} nor {}; install the package again",
+            places[0].display(),
+            places[1].display()
+        ),
+    }
+}
+
+/// Every SIGTERM or SIGINT asks for the same thing; a second one while stopping changes nothing.
+fn stop_on_signals(shutdown: CancellationToken) -> Result<()> {
+    let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut int = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            shutdown.cancel();
+        }
+    });
+    Ok(())
+}
+
+fn bot_name_key(client: &Client) -> String {
+    format!("{BOT_NAME}.{}", client.bot_id())
+}
+
+/// Asks Telegram for the bot's name and tells it the commands, as soon as it can be reached.
+async fn introduce(client: Client, store: Store, name: BotName, shutdown: CancellationToken) {
+    let mut backoff = Backoff::new(BackoffRule::POLL);
+    loop {
+        match client.get_me().await {
+            Ok(me) => {
+                let username = me.username.unwrap_or_default();
+                info!(bot = client.bot_id(), username, "Telegram knows this bot");
+                name.set(&username);
+                let key = bot_name_key(&client);
+                let now = SystemClock.now();
+                if let Err(cause) = store
+                    .tx(move |tx| tx.setting_set(&key, &username, now))
+                    .await
+                {
+                    warn!(%cause, "cannot remember the bot's name");
+                }
+                if let Err(cause) = menu::tell(&client, command::commands_for(Role::User)).await {
+                    warn!(%cause, "cannot tell Telegram the commands");
+                }
+                return;
+            }
+            Err(cause) => warn!(%cause, "cannot ask Telegram for the bot's name"),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_millis(backoff.failed(0.5))) => {}
+        }
+    }
+}

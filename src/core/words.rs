@@ -223,7 +223,7 @@ pub fn status(facts: &Status) -> String {
     let mut lines = Vec::new();
     match &facts.running {
         Some((what, since)) if what.is_empty() => {
-            lines.push(format!("Working for {}.", span(*since)))
+            lines.push(format!("Working for {}.", span(*since)));
         }
         Some((what, since)) => lines.push(format!("Working for {}: {what}", span(*since))),
         None => lines.push("Ready.".to_owned()),

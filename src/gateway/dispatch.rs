@@ -225,18 +225,66 @@ impl Desk<'_> {
                 let text = self.status(conversation).await?;
                 self.answer(ack, "status", text).await
             }
-            // The lane answers these: in one transaction with what they change.
-            Command::Interrupt => {
-                self.lanes
-                    .send(conversation, LaneMsg::Interrupt { ack, turn: None })
-                    .await;
-                Ok(())
-            }
-            Command::Clear => {
-                self.lanes.send(conversation, LaneMsg::Clear(ack)).await;
-                Ok(())
-            }
+            Command::Interrupt => self.interrupt(conversation, ack).await,
+            Command::Clear => self.clear(conversation, ack).await,
         }
+    }
+
+    /// Which turn is meant is settled here, where updates are in order: one that a later message begins is not.
+    async fn interrupt(&self, conversation: ConversationId, ack: Ack) -> Result<(), StoreError> {
+        let (now, nothing) = (self.deps.clock.now(), ack.clone());
+        let running = self
+            .deps
+            .store
+            .tx(move |tx| {
+                let open = tx.turns_open(conversation)?;
+                let running = open
+                    .iter()
+                    .find(|t| t.state == TurnState::Submitted)
+                    .map(|t| t.id);
+                if running.is_none() {
+                    lane::acknowledge(tx, &nothing, "interrupt", "", words::NOTHING_RUNS, now)?;
+                }
+                Ok(running)
+            })
+            .await?;
+        if let Some(turn) = running {
+            self.lanes
+                .send(conversation, LaneMsg::Interrupt { ack, turn })
+                .await;
+        }
+        Ok(())
+    }
+
+    /// The session is forgotten here, before any later message is looked at. The lane, and after a crash the next
+    /// one, sees that its process holds another session than the current one and ends what it does.
+    async fn clear(&self, conversation: ConversationId, ack: Ack) -> Result<(), StoreError> {
+        let now = self.deps.clock.now();
+        self.deps
+            .store
+            .tx(move |tx| {
+                let running = tx
+                    .turns_open(conversation)?
+                    .iter()
+                    .any(|t| t.state == TurnState::Submitted);
+                tx.session_forget(conversation)?;
+                let text = if running {
+                    words::CLEARED_RUNNING
+                } else {
+                    words::CLEARED
+                };
+                lane::acknowledge(
+                    tx,
+                    &ack,
+                    "clear",
+                    &format!("conversation {conversation}"),
+                    text,
+                    now,
+                )
+            })
+            .await?;
+        self.lanes.send(conversation, LaneMsg::Woken).await;
+        Ok(())
     }
 
     async fn conversation(

@@ -141,13 +141,7 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
     match wish {
         Wish::Stop(turn) => {
             desk.lanes
-                .send(
-                    conversation,
-                    LaneMsg::Interrupt {
-                        ack,
-                        turn: Some(turn),
-                    },
-                )
+                .send(conversation, LaneMsg::Interrupt { ack, turn })
                 .await;
             return Ok(());
         }

@@ -17,23 +17,10 @@ const ROUND: Duration = Duration::from_secs(10 * 60);
 /// Wakes the lanes of everything that is not finished. Runs come before turns, so that no turn is thought lost
 /// whose process lives.
 pub(super) async fn run(deps: &Arc<Deps>, lanes: &Lanes) -> Result<(), StoreError> {
-    let now = deps.clock.now();
-    let (ambiguous, runs, work) = deps
+    let (runs, work) = deps
         .store
-        .tx(move |tx| {
-            Ok((
-                tx.out_recover(now)?,
-                tx.runs_live()?,
-                tx.conversations_with_work()?,
-            ))
-        })
+        .tx(move |tx| Ok((tx.runs_live()?, tx.conversations_with_work()?)))
         .await?;
-    if ambiguous > 0 {
-        warn!(
-            messages = ambiguous,
-            "messages were on the wire when the daemon ended; they are sent again with a mark"
-        );
-    }
     if !runs.is_empty() || !work.is_empty() {
         info!(
             runs = runs.len(),

@@ -44,7 +44,7 @@ pub fn over(
         Ending::Completed => {}
         Ending::Interrupted => add_line(&mut parts, italic(words::INTERRUPTED), true),
         Ending::Failed(trouble) => {
-            add_line(&mut parts, Formatted::plain(words::trouble(trouble)), true)
+            add_line(&mut parts, Formatted::plain(words::trouble(trouble)), true);
         }
     }
     messages(parts, Vec::new(), reply_to)

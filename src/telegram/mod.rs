@@ -7,6 +7,7 @@ pub mod client;
 pub mod delivery;
 pub mod inbound;
 pub mod intake;
+pub mod menu;
 pub mod presence;
 pub mod render;
 mod token;

@@ -1,4 +1,4 @@
-//! What people order while the agent works: interrupt, clear, answers to its questions.
+//! What people order while the agent works: interrupts, answers to its questions.
 
 use tokio::time::Instant;
 use tracing::info;
@@ -47,31 +47,24 @@ pub(crate) fn acknowledge(
 }
 
 impl Lane {
-    /// The running turn is to end. The intent is stored before it is carried out.
-    pub(super) async fn interrupt(&mut self, ack: Ack, only: Option<TurnId>) {
+    /// A turn is to end. The intent is stored before it is carried out.
+    pub(super) async fn interrupt(&mut self, ack: Ack, turn: TurnId) {
         let now = self.deps.clock.now();
         let active = self
             .run
             .as_mut()
             .and_then(|live| live.active.as_mut())
-            .filter(|a| only.is_none_or(|turn| turn == a.turn));
-        let Some(active) = active else {
-            let text = if only.is_some() {
-                words::OLD_BUTTON
-            } else {
-                words::NOTHING_RUNS
-            };
-            let on = self.conversation.id.to_string();
-            let done = self
-                .deps
-                .store
-                .tx(move |tx| acknowledge(tx, &ack, "interrupt", &on, text, now))
-                .await;
-            self.note_failure(done, "cannot answer an interrupt");
-            return;
+            .filter(|a| a.turn == turn);
+        let json = active.and_then(|active| {
+            active.machine.interrupt();
+            work::to_json(&active.machine)
+        });
+        let text = match (&json, &ack.reply) {
+            (Some(_), _) => words::STOPPING,
+            (None, Reply::Message { .. }) => words::NOTHING_RUNS,
+            (None, Reply::Press { .. }) => words::OLD_BUTTON,
         };
-        active.machine.interrupt();
-        let (turn, json) = (active.turn, work::to_json(&active.machine));
+        let running = json.is_some();
         let done = self
             .deps
             .store
@@ -79,18 +72,34 @@ impl Lane {
                 if let Some(json) = json {
                     tx.turn_machine(turn, &json)?;
                 }
-                acknowledge(
-                    tx,
-                    &ack,
-                    "interrupt",
-                    &format!("turn {turn}"),
-                    words::STOPPING,
-                    now,
-                )
+                acknowledge(tx, &ack, "interrupt", &format!("turn {turn}"), text, now)
             })
             .await;
         // A stop works even when the store does not.
         self.note_failure(done, "cannot record an interrupt");
+        if running {
+            self.press_on();
+        }
+    }
+
+    /// The conversation was cleared while this turn ran: it ends like one that was interrupted.
+    pub(super) async fn interrupt_cleared(&mut self) {
+        let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) else {
+            return;
+        };
+        if active.machine.interrupt_requested() {
+            return;
+        }
+        active.machine.interrupt();
+        if let Some(json) = work::to_json(&active.machine) {
+            let turn = active.turn;
+            let done = self
+                .deps
+                .store
+                .tx(move |tx| tx.turn_machine(turn, &json))
+                .await;
+            self.note_failure(done, "cannot record an interrupt");
+        }
         self.press_on();
     }
 
@@ -113,44 +122,6 @@ impl Lane {
             {
                 active.escalate = Some(Instant::now() + grace);
             }
-        }
-    }
-
-    /// The next prompt begins a new session; what runs is ended.
-    pub(super) async fn clear(&mut self, ack: Ack) {
-        let (id, now) = (self.conversation.id, self.deps.clock.now());
-        let active = self.run.as_mut().and_then(|live| live.active.as_mut());
-        let turn = active.map(|active| {
-            active.machine.interrupt();
-            (active.turn, work::to_json(&active.machine))
-        });
-        let text = if turn.is_some() {
-            words::CLEARED_RUNNING
-        } else {
-            words::CLEARED
-        };
-        let running = turn.is_some();
-        let done = self
-            .deps
-            .store
-            .tx(move |tx| {
-                tx.session_forget(id)?;
-                if let Some((turn, Some(json))) = &turn {
-                    tx.turn_machine(*turn, json)?;
-                }
-                acknowledge(tx, &ack, "clear", &format!("conversation {id}"), text, now)
-            })
-            .await;
-        if self
-            .note_failure(done, "cannot clear a conversation")
-            .is_none()
-        {
-            return;
-        }
-        if running {
-            self.press_on();
-        } else if self.run.is_some() {
-            self.end_run();
         }
     }
 

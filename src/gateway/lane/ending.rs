@@ -116,13 +116,13 @@ impl Lane {
         let asked_for = live.ending.is_some();
         match &exit {
             Some(Exit::NotStarted { why }) => {
-                tracing::error!(conversation = self.conversation.id.0, run = %live.id, ?why, "the agent could not be started")
+                tracing::error!(conversation = self.conversation.id.0, run = %live.id, ?why, "the agent could not be started");
             }
             Some(exit) => {
-                info!(conversation = self.conversation.id.0, run = %live.id, ?exit, "agent ended")
+                info!(conversation = self.conversation.id.0, run = %live.id, ?exit, "agent ended");
             }
             None => {
-                warn!(conversation = self.conversation.id.0, run = %live.id, "the agent's supervisor is gone and left no record")
+                warn!(conversation = self.conversation.id.0, run = %live.id, "the agent's supervisor is gone and left no record");
             }
         }
         self.cold = self.window.is_some() && live.active.is_none();

@@ -6,7 +6,7 @@
 //! | `work.rs` | windows, queue, places, launching, giving a prompt to the agent |
 //! | `output.rs` | lines of the agent -> state machine -> one transaction |
 //! | `ending.rs` | the end of a run and what becomes of its turn |
-//! | `control.rs` | interrupt, clear, answers to questions |
+//! | `control.rs` | interrupts, answers to questions |
 //!
 //! The rule throughout: first the transaction, then the effect that it allows; and whatever a kill leaves
 //! between the two is found and done again by [`Lane::take_up`] in the next life.
@@ -101,15 +101,13 @@ pub enum LaneMsg {
     CloseWindow,
     /// A run of an earlier daemon is this conversation's.
     TakeUp(Box<RunRow>),
-    /// The running turn is to end; with a turn, only if that is the one.
+    /// A turn is to end, if it still runs.
     Interrupt {
         /// Answer.
         ack: Ack,
         /// Which.
-        turn: Option<TurnId>,
+        turn: TurnId,
     },
-    /// The next prompt begins a new session.
-    Clear(Ack),
     /// A question is decided.
     Decide {
         /// Its row.
@@ -270,7 +268,6 @@ impl Lane {
                 self.advance().await;
             }
             LaneMsg::Interrupt { ack, turn } => self.interrupt(ack, turn).await,
-            LaneMsg::Clear(ack) => self.clear(ack).await,
             LaneMsg::Decide {
                 question,
                 decision,

@@ -87,7 +87,7 @@ impl Lane {
                         model: Some(name), ..
                     } => model = Some(name.clone()),
                     AgentEvent::Malformed(why) => {
-                        warn!(run = %run, why, "a line of the agent is not readable")
+                        warn!(run = %run, why, "a line of the agent is not readable");
                     }
                     AgentEvent::Reply {
                         request_id,

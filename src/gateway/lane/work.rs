@@ -67,12 +67,17 @@ impl Lane {
             .into_iter()
             .find(|turn| turn.state == TurnState::Queued);
         let current = session.as_ref().map(|s| s.session_id);
-        match &mut self.run {
-            Some(live) if live.active.is_some() || live.ending.is_some() => false,
+        match &self.run {
+            // The conversation was cleared: this process knows what the next prompt must not.
             Some(live) if Some(live.session) != current => {
-                self.end_run();
+                if live.active.is_some() {
+                    self.interrupt_cleared().await;
+                } else {
+                    self.end_run();
+                }
                 false
             }
+            Some(live) if live.active.is_some() || live.ending.is_some() => false,
             Some(_) => match next {
                 Some(turn) => self.submit(turn).await,
                 None => {

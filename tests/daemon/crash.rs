@@ -1,0 +1,352 @@
+//! The daemon is killed at every named point and at random moments, under a stream of messages; then it is counted.
+//!
+//! What may not happen: a message without its answer, a prompt given twice, an answer shown twice without a mark, a
+//! process left behind, two live processes on one session. What may happen and is counted: a message that was on its
+//! way to Telegram when the daemon died is sent again with a mark, because nobody can know whether it arrived.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use telexd::failpoints::POINTS;
+use telexd_botapi::{Config, ShownMessage};
+
+use crate::support::{ADMIN, DEADLINE, Daemon, FAST, USER, World, breathe, wait_until};
+
+const MARK: &str = "(may be a repeat)";
+
+/// What one stream of messages came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    kills: usize,
+    messages: usize,
+    prompts_lost: usize,
+    prompts_doubled: usize,
+    answers_lost: usize,
+    answers_doubled: usize,
+    out_of_order: usize,
+    marked: usize,
+    placeholders_left: usize,
+    sessions_shared: usize,
+    processes_left: usize,
+}
+
+impl Tally {
+    fn header() -> &'static str {
+        "| where killed | kills | messages | prompts lost | doubled | answers lost | doubled | out of order | marked as possible repeats | sessions shared | processes left |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    }
+
+    fn row(&self, name: &str) -> String {
+        format!(
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            self.kills,
+            self.messages,
+            self.prompts_lost,
+            self.prompts_doubled,
+            self.answers_lost,
+            self.answers_doubled,
+            self.out_of_order,
+            self.marked,
+            self.sessions_shared,
+            self.processes_left
+        )
+    }
+
+    /// Everything that the design does not name as ambiguous is zero.
+    fn clean(&self) -> bool {
+        let zero = [
+            self.prompts_lost,
+            self.prompts_doubled,
+            self.answers_lost,
+            self.answers_doubled,
+            self.out_of_order,
+            self.sessions_shared,
+            self.processes_left,
+        ];
+        zero.iter().all(|n| *n == 0) && self.placeholders_left <= self.marked
+    }
+}
+
+/// A prompt that makes the agent ask for permission; its answer is its first line and `: allowed`.
+fn question(n: usize, chat: i64) -> String {
+    let name = format!("question {n} of {chat}");
+    format!(
+        "{name}\n@fake [{{\"tool\":\"Bash\",\"input\":{{\"command\":\"touch {n}\"}}}},{{\"text\":\"{name}: {{outcome}}\"}}]"
+    )
+}
+
+/// Messages sent and buttons pressed so far.
+struct Stream {
+    world: World,
+    sent: Vec<(i64, String)>,
+    pressed: BTreeSet<(i64, i64)>,
+}
+
+impl Stream {
+    async fn new() -> Self {
+        let world = World::with(Config::default(), FAST).await;
+        world.write_config(&telexd_scripted_agent::binary(), "idle_timeout_s = 1\n");
+        Self {
+            world,
+            sent: Vec::new(),
+            pressed: BTreeSet::new(),
+        }
+    }
+
+    fn send(&mut self, chat: i64, directive: impl FnOnce(usize) -> String) {
+        let text = directive(self.sent.len());
+        self.world.api.user(chat, "Person").send_text(chat, &text);
+        self.sent.push((chat, text));
+    }
+
+    /// Allows whatever is asked, once per question, as a person would.
+    fn press_questions(&mut self) {
+        for chat in [USER, ADMIN] {
+            for message in self.world.api.view(|v| v.bot_messages(chat)) {
+                let asks = message.text.starts_with("May the agent use")
+                    || message.text.contains("\nMay the agent use");
+                if asks
+                    && !message.buttons.is_empty()
+                    && self.pressed.insert((chat, message.message_id))
+                {
+                    let data = message.buttons[0][0].data.clone().unwrap();
+                    self.world.api.user(chat, "Person").press_stale(
+                        chat,
+                        message.message_id,
+                        &data,
+                    );
+                }
+            }
+        }
+    }
+
+    /// What the agent answers to a directive of this stream.
+    fn expected(text: &str) -> String {
+        match text.strip_prefix("say ") {
+            Some(words) => words.to_owned(),
+            None => format!("{}: allowed", text.lines().next().unwrap()),
+        }
+    }
+
+    fn answers_of(messages: &[ShownMessage], expected: &str) -> Vec<ShownMessage> {
+        messages
+            .iter()
+            .filter(|m| !m.deleted && m.buttons.is_empty())
+            .filter(|m| {
+                m.text
+                    .strip_prefix(MARK)
+                    .map_or(m.text.as_str(), str::trim_start)
+                    .ends_with(expected)
+            })
+            .cloned()
+            .collect()
+    }
+
+    fn all_answered(&self) -> bool {
+        let mut wanted: BTreeMap<(i64, String), usize> = BTreeMap::new();
+        for (chat, text) in &self.sent {
+            *wanted.entry((*chat, Self::expected(text))).or_default() += 1;
+        }
+        let shown: BTreeMap<i64, Vec<ShownMessage>> = [USER, ADMIN]
+            .into_iter()
+            .map(|chat| (chat, self.world.api.view(|v| v.bot_messages(chat))))
+            .collect();
+        wanted
+            .iter()
+            .all(|((chat, text), n)| Self::answers_of(&shown[chat], text).len() >= *n)
+    }
+
+    /// Waits until the daemon has died or everything is answered.
+    async fn until_dead_or_done(&mut self, daemon: &mut Daemon) -> bool {
+        let until = std::time::Instant::now() + DEADLINE;
+        loop {
+            if daemon.ended().is_some() {
+                return true;
+            }
+            if self.all_answered() {
+                return false;
+            }
+            self.press_questions();
+            assert!(
+                std::time::Instant::now() < until,
+                "neither dead nor done; {:#?}; the daemon says:\n{}",
+                crate::support::texts(&self.world.api.messages(USER)),
+                self.world.log()
+            );
+            breathe().await;
+        }
+    }
+
+    /// Lets a daemon that is not killed any more finish, and counts.
+    async fn finish(mut self, kills: usize) -> Tally {
+        let mut daemon = self.world.start();
+        let dead = self.until_dead_or_done(&mut daemon).await;
+        assert!(!dead, "the daemon died by itself:\n{}", self.world.log());
+        let pid = daemon.pid();
+        // Idle agents are ended by the daemon; whatever is left then is a leftover.
+        wait_until(
+            "agents that have nothing to do are gone",
+            || self.world.processes().iter().all(|(p, _)| *p == pid),
+            || format!("{:#?}\n{}", self.world.processes(), self.world.log()),
+        )
+        .await;
+        daemon.stop().await;
+        let tally = self.count(kills);
+        assert!(
+            tally.clean(),
+            "{tally:#?}\nreached: {:#?}\nUSER {:#?}\nADMIN {:#?}\nthe daemon says:\n{}",
+            self.world.evidence().reached(),
+            crate::support::texts(&self.world.api.view(|v| v.bot_messages(USER))),
+            crate::support::texts(&self.world.api.view(|v| v.bot_messages(ADMIN))),
+            self.world.log()
+        );
+        tally
+    }
+
+    fn count(&self, kills: usize) -> Tally {
+        let evidence = self.world.evidence();
+        let mut tally = Tally {
+            kills,
+            messages: self.sent.len(),
+            ..Tally::default()
+        };
+        let mut given: BTreeMap<String, usize> = BTreeMap::new();
+        for reached in evidence.reached() {
+            *given.entry(reached.text).or_default() += usize::try_from(reached.times).unwrap();
+        }
+        let mut sent: BTreeMap<String, usize> = BTreeMap::new();
+        for (_, text) in &self.sent {
+            *sent.entry(text.clone()).or_default() += 1;
+        }
+        for (text, n) in &sent {
+            let got = given.get(text).copied().unwrap_or(0);
+            tally.prompts_lost += n.saturating_sub(got);
+            tally.prompts_doubled += got.saturating_sub(*n);
+        }
+        for chat in [USER, ADMIN] {
+            let messages = self.world.api.view(|v| v.bot_messages(chat));
+            tally.marked += messages.iter().filter(|m| m.text.contains(MARK)).count();
+            tally.placeholders_left += messages
+                .iter()
+                .filter(|m| !m.deleted && (m.text == "…" || m.text.starts_with("In line")))
+                .count();
+            let mut last = 0;
+            let mut seen = BTreeMap::new();
+            for (_, text) in self.sent.iter().filter(|(c, _)| *c == chat) {
+                let expected = Self::expected(text);
+                let answers = Self::answers_of(&messages, &expected);
+                let due = sent[text];
+                let unmarked = answers.iter().filter(|m| !m.text.contains(MARK)).count();
+                if answers.len() < due {
+                    tally.answers_lost += 1;
+                }
+                tally.answers_doubled += unmarked.saturating_sub(due);
+                // Answers stand in the order of the questions; equal texts are told apart by their number.
+                let nth: &mut usize = seen.entry(expected).or_default();
+                if let Some(answer) = answers.get(*nth).filter(|m| !m.text.contains(MARK)) {
+                    if answer.message_id < last {
+                        tally.out_of_order += 1;
+                    }
+                    last = answer.message_id;
+                }
+                *nth += 1;
+            }
+        }
+        tally.sessions_shared = evidence.violations();
+        tally.processes_left = self.world.processes().len();
+        tally
+    }
+}
+
+/// Each named point, the first and the third time that the daemon comes by.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_named_point() {
+    let mut rows = Vec::new();
+    for point in POINTS {
+        let mut total = Tally::default();
+        for nth in [1, 3] {
+            let mut stream = Stream::new().await;
+            for chat in [USER, ADMIN] {
+                stream.send(chat, |n| format!("say first {n} of {chat}"));
+                stream.send(chat, |n| question(n, chat));
+                stream.send(chat, |n| format!("say third {n} of {chat}"));
+            }
+            let mut daemon = stream
+                .world
+                .start_with(&[("TELEXD_KILL_AT", &format!("{point}:{nth}"))]);
+            let mut rounds = 0;
+            while !stream.until_dead_or_done(&mut daemon).await {
+                rounds += 1;
+                assert!(rounds < 10, "{point} was not reached {nth} times");
+                // A new session needs a new process, so that launching is come by again as well.
+                stream
+                    .world
+                    .api
+                    .user(USER, "Person")
+                    .send_text(USER, "/clear");
+                stream.send(USER, |n| question(n, USER));
+            }
+            drop(daemon);
+            let tally = stream.finish(1).await;
+            total.kills += tally.kills;
+            total.messages += tally.messages;
+            total.marked += tally.marked;
+        }
+        rows.push(total.row(&format!("`{point}`")));
+    }
+    println!("{}\n{}", Tally::header(), rows.join("\n"));
+}
+
+/// Two hundred kills at random moments of a life, from before the first instruction to well into the work.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_moments() {
+    let seed = std::env::var("TELEXD_CRASH_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    println!("TELEXD_CRASH_SEED={seed}");
+    let mut dice = Dice(seed | 1);
+    let mut stream = Stream::new().await;
+    let mut kills = 0;
+    while kills < 200 {
+        for chat in [USER, ADMIN] {
+            match dice.below(6) {
+                0 => stream.send(chat, |n| format!("say number {n} of {chat}")),
+                1 => stream.send(chat, |n| question(n, chat)),
+                _ => {}
+            }
+        }
+        let mut daemon = stream.world.start();
+        // The moment of the kill is what is random here; nothing is waited for by it.
+        let moment = tokio::time::Instant::now() + Duration::from_micros(dice.below(350_000));
+        while tokio::time::Instant::now() < moment && daemon.ended().is_none() {
+            stream.press_questions();
+            tokio::time::sleep_until(
+                moment.min(tokio::time::Instant::now() + Duration::from_millis(10)),
+            )
+            .await;
+        }
+        assert!(
+            daemon.ended().is_none(),
+            "the daemon died by itself:\n{}",
+            stream.world.log()
+        );
+        daemon.kill();
+        kills += 1;
+    }
+    let tally = stream.finish(kills).await;
+    println!("{}\n{}", Tally::header(), tally.row("at random moments"));
+}
+
+/// xorshift64*: a test that failed is repeated with its seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % n
+    }
+}

@@ -1,0 +1,15 @@
+//! The daemon as people and administrators meet it: the real program, a real database, real processes,
+//! against the loopback Bot API.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test says what it found and fails"
+)]
+
+mod support;
+
+mod crash;
+mod talk;
