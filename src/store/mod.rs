@@ -14,6 +14,7 @@ mod limits;
 mod open;
 mod outbox;
 mod outbox_due;
+mod outbox_rows;
 mod questions;
 pub mod rows;
 mod runs;

@@ -11,7 +11,7 @@ use rusqlite::params;
 use super::{
     columns::at_most,
     error::StoreError,
-    outbox::{out_columns, stored},
+    outbox_rows::{out_columns, stored},
     rows::OutRow,
     tx::Tx,
 };

@@ -7,8 +7,10 @@ mod methods;
 mod migrations;
 mod open;
 mod outbox;
+mod outbox_moves;
 pub(super) mod plans;
 mod thread;
+mod turns;
 
 use std::path::Path;
 

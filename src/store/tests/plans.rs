@@ -259,6 +259,7 @@ fn every_method_is_looked_at() {
         include_str!("../limits.rs"),
         include_str!("../outbox.rs"),
         include_str!("../outbox_due.rs"),
+        include_str!("../outbox_rows.rs"),
         include_str!("../questions.rs"),
         include_str!("../runs.rs"),
         include_str!("../sessions.rs"),

@@ -1,0 +1,286 @@
+//! Turns and runs.
+
+use super::*;
+use crate::store::rows::TurnEnd;
+
+#[test]
+fn a_turn_goes_its_way() {
+    let db = Db::new();
+    let (conversation, id) = db.tx(|tx| {
+        let conversation = tx.conversation_open(&key(1), 1)?.id;
+        let new = NewTurn {
+            uuid: Some(uuid(1)),
+            parts: vec![part(1, "one"), part(2, "two")],
+            ..new_turn(conversation)
+        };
+        Ok((conversation, tx.turn_add(&new, 10)?))
+    });
+    db.tx(move |tx| {
+        tx.turn_part_add(id, &part(3, "three"))?;
+        assert!(tx.turn_part_replace(conversation, 20, "TWO")?);
+        assert!(!tx.turn_part_replace(conversation, 99, "?")?);
+        assert!(!tx.turn_part_replace(ConversationId(99), 20, "?")?);
+        assert_eq!((tx.turns_waiting()?, tx.turns_running()?), (1, 0));
+        Ok(())
+    });
+    let row = db.tx(move |tx| tx.turn(id)).unwrap();
+    assert_eq!(row.uuid, Some(uuid(1)));
+    assert_eq!(row.state, TurnState::Collecting);
+    assert_eq!(row.created_at, 10);
+    let texts: Vec<_> = row.parts.iter().map(|part| part.text.as_str()).collect();
+    assert_eq!(texts, ["one", "TWO", "three"]);
+    assert_eq!(row.parts[2], part(3, "three"));
+
+    db.tx(move |tx| {
+        tx.turn_state(id, TurnState::Queued, 11)?;
+        // Its window is closed: an edit comes too late, a part that was cut off does not.
+        assert!(!tx.turn_part_replace(conversation, 20, "late")?);
+        tx.turn_part_add(id, &part(4, "four"))?;
+        tx.run_add(&new_run(run_id(1), conversation, uuid(50)))?;
+        tx.turn_submitted(id, &run_id(1), uuid(2), "{\"m\":1}", 12)?;
+        assert_eq!((tx.turns_waiting()?, tx.turns_running()?), (0, 1));
+        tx.turn_machine(id, "{\"m\":2}")
+    });
+    // The prompt is with the agent: a part would be lost.
+    assert!(
+        db.try_tx(move |tx| tx.turn_part_add(id, &part(5, "five")))
+            .is_err()
+    );
+    let row = db.tx(move |tx| tx.turn(id)).unwrap();
+    assert_eq!(row.state, TurnState::Submitted);
+    assert_eq!(row.uuid, Some(uuid(2)));
+    assert_eq!(row.run, Some(run_id(1)));
+    assert_eq!(row.machine.as_deref(), Some("{\"m\":2}"));
+    assert_eq!(row.submitted_at, Some(12));
+
+    db.tx(move |tx| {
+        tx.turn_attempted(id)?;
+        tx.turn_requeued(id, uuid(3), 13)
+    });
+    let row = db.tx(move |tx| tx.turn(id)).unwrap();
+    assert_eq!(
+        (row.state, row.uuid, row.run, row.machine, row.submitted_at),
+        (TurnState::Queued, Some(uuid(3)), None, None, None)
+    );
+    assert_eq!(row.attempts, 1);
+
+    db.tx(move |tx| {
+        assert_eq!(tx.turn_last_over(conversation)?, None);
+        tx.turn_submitted(id, &run_id(1), uuid(4), "{\"m\":3}", 14)?;
+        let end = TurnEnd {
+            state: TurnState::Completed,
+            machine: None,
+            cost_usd: Some(0.25),
+            duration_ms: Some(1500),
+        };
+        tx.turn_ended(id, &end, 20)
+    });
+    let row = db.tx(move |tx| tx.turn_last_over(conversation)).unwrap();
+    assert_eq!(row.id, id);
+    assert_eq!(row.state, TurnState::Completed);
+    assert_eq!(row.machine.as_deref(), Some("{\"m\":3}"));
+    assert_eq!(
+        (row.ended_at, row.cost_usd, row.duration_ms),
+        (Some(20), Some(0.25), Some(1500))
+    );
+    assert_eq!(row.parts.len(), 4);
+    assert_eq!(db.tx(move |tx| tx.turns_open(conversation)), []);
+    assert_eq!(
+        db.tx(|tx| Ok((tx.turns_waiting()?, tx.turns_running()?))),
+        (0, 0)
+    );
+}
+
+#[test]
+fn a_turn_that_is_over_stays_over() {
+    for over in [
+        TurnState::Completed,
+        TurnState::Failed,
+        TurnState::Interrupted,
+        TurnState::Discarded,
+    ] {
+        let db = Db::new();
+        let id = db.tx(move |tx| {
+            let (conversation, id) = turn_of(tx, 1)?;
+            tx.run_add(&new_run(run_id(1), conversation, uuid(50)))?;
+            tx.turn_state(id, over, 7)?;
+            Ok(id)
+        });
+        let end = TurnEnd {
+            state: TurnState::Completed,
+            machine: None,
+            cost_usd: None,
+            duration_ms: None,
+        };
+        assert!(
+            db.try_tx(move |tx| tx.turn_state(id, TurnState::Queued, 8))
+                .is_err()
+        );
+        assert!(db.try_tx(move |tx| tx.turn_ended(id, &end, 8)).is_err());
+        assert!(
+            db.try_tx(move |tx| tx.turn_requeued(id, uuid(9), 8))
+                .is_err()
+        );
+        assert!(db.try_tx(move |tx| tx.turn_attempted(id)).is_err());
+        assert!(
+            db.try_tx(move |tx| tx.turn_part_add(id, &part(1, "")))
+                .is_err()
+        );
+        assert!(
+            db.try_tx(move |tx| tx.turn_submitted(id, &run_id(1), uuid(9), "{}", 8))
+                .is_err()
+        );
+        let row = db.tx(move |tx| tx.turn(id)).unwrap();
+        assert_eq!((row.state, row.ended_at), (over, Some(7)));
+    }
+}
+
+#[test]
+fn a_turn_is_not_ended_by_a_state_that_is_no_end() {
+    let db = Db::new();
+    let (_, id) = db.tx(|tx| turn_of(tx, 1));
+    let end = TurnEnd {
+        state: TurnState::Asked,
+        machine: None,
+        cost_usd: None,
+        duration_ms: None,
+    };
+    assert!(db.try_tx(move |tx| tx.turn_ended(id, &end, 8)).is_err());
+    assert!(
+        db.try_tx(|tx| tx.turn_state(TurnId(99), TurnState::Queued, 8))
+            .is_err()
+    );
+    assert!(db.try_tx(|tx| tx.turn_machine(TurnId(99), "{}")).is_err());
+    assert_eq!(db.tx(|tx| tx.turn(TurnId(99))), None);
+}
+
+#[test]
+fn two_turns_never_share_a_uuid() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let (conversation, _) = turn_of(tx, 1)?;
+        let new = NewTurn {
+            uuid: Some(uuid(1)),
+            ..new_turn(conversation)
+        };
+        tx.turn_add(&new, 1)
+    });
+    let again = db.try_tx(|tx| {
+        let new = NewTurn {
+            uuid: Some(uuid(1)),
+            ..new_turn(ConversationId(1))
+        };
+        tx.turn_add(&new, 1)
+    });
+    assert!(matches!(again, Err(StoreError::Other(_))));
+}
+
+#[test]
+fn a_turn_refers_to_a_run_that_is_there() {
+    let db = Db::new();
+    let (_, id) = db.tx(|tx| turn_of(tx, 1));
+    assert!(
+        db.try_tx(move |tx| tx.turn_submitted(id, &run_id(9), uuid(9), "{}", 8))
+            .is_err()
+    );
+}
+
+#[test]
+fn turns_of_a_conversation_come_in_order() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let (conversation, first) = turn_of(tx, 1)?;
+        let (_, second) = turn_of(tx, 1)?;
+        let (_, other) = turn_of(tx, 2)?;
+        let open: Vec<_> = tx.turns_open(conversation)?.iter().map(|t| t.id).collect();
+        assert_eq!(open, [first, second]);
+        tx.turn_state(second, TurnState::Discarded, 5)?;
+        tx.turn_state(first, TurnState::Failed, 6)?;
+        tx.turn_state(other, TurnState::Failed, 7)?;
+        assert_eq!(tx.turn_last_over(conversation)?.unwrap().id, first);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_session_has_one_live_run() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let conversation = tx.conversation_open(&key(1), 1)?.id;
+        tx.run_add(&new_run(run_id(1), conversation, uuid(1)))
+    });
+    let second = || new_run(run_id(2), ConversationId(1), uuid(1));
+    let live = StoreError::LiveRun { session: uuid(1) };
+    assert_eq!(
+        db.try_tx(move |tx| tx.run_add(&second())),
+        Err(live.clone())
+    );
+    db.tx(|tx| tx.run_running(&run_id(1)));
+    assert_eq!(db.try_tx(move |tx| tx.run_add(&second())), Err(live));
+    db.tx(|tx| tx.run_ended(&run_id(1), RunStatus::Killed, Some("{}"), 9));
+    db.tx(move |tx| tx.run_add(&second()));
+    let live = db.tx(|tx| tx.runs_live());
+    assert_eq!(live, [second()]);
+}
+
+#[test]
+fn a_run_goes_its_way() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let conversation = tx.conversation_open(&key(1), 1)?.id;
+        let run = new_run(run_id(1), conversation, uuid(1));
+        tx.run_add(&run)?;
+        assert_eq!(tx.run(&run_id(1))?, Some(run));
+        assert_eq!(tx.run(&run_id(2))?, None);
+        tx.run_running(&run_id(1))?;
+        tx.run_offset(&run_id(1), 100)?;
+        tx.run_offset(&run_id(1), 100)
+    });
+    // Lines are not taken twice.
+    assert!(db.try_tx(|tx| tx.run_offset(&run_id(1), 99)).is_err());
+    assert!(db.try_tx(|tx| tx.run_offset(&run_id(1), u64::MAX)).is_err());
+    assert!(db.try_tx(|tx| tx.run_offset(&run_id(2), 1)).is_err());
+    assert!(
+        db.try_tx(|tx| tx.run_ended(&run_id(1), RunStatus::Running, None, 5))
+            .is_err()
+    );
+    assert!(
+        db.try_tx(|tx| tx.run_ended(&run_id(2), RunStatus::Lost, None, 5))
+            .is_err()
+    );
+    db.tx(|tx| {
+        tx.run_ended(&run_id(1), RunStatus::Failed, Some("{\"code\":1}"), 50)?;
+        // What comes late changes nothing.
+        tx.run_running(&run_id(1))?;
+        tx.run_ended(&run_id(1), RunStatus::Lost, None, 60)
+    });
+    let row = db.tx(|tx| tx.run(&run_id(1))).unwrap();
+    assert_eq!(row.status, RunStatus::Failed);
+    assert_eq!(row.exit.as_deref(), Some("{\"code\":1}"));
+    assert_eq!((row.ended_at, row.offset), (Some(50), 100));
+}
+
+#[test]
+fn a_run_directory_may_go_when_no_open_turn_needs_it() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let (conversation, open) = turn_of(tx, 1)?;
+        for n in 1..=4 {
+            tx.run_add(&new_run(run_id(n), conversation, uuid(u128::from(n))))?;
+        }
+        tx.turn_submitted(open, &run_id(1), uuid(100), "{}", 5)?;
+        tx.run_ended(&run_id(1), RunStatus::Lost, None, 10)?;
+        tx.run_ended(&run_id(2), RunStatus::Completed, None, 11)?;
+        tx.run_ended(&run_id(3), RunStatus::Completed, None, 30)?;
+        assert_eq!(tx.runs_over_before(30)?, [run_id(2)]);
+        tx.turn_state(open, TurnState::Failed, 12)?;
+        assert_eq!(tx.runs_over_before(30)?, [run_id(1), run_id(2)]);
+        tx.run_cleared(&run_id(1))?;
+        // A live one is not marked.
+        tx.run_cleared(&run_id(4))?;
+        assert_eq!(tx.runs_over_before(31)?, [run_id(2), run_id(3)]);
+        tx.run_ended(&run_id(4), RunStatus::Completed, None, 30)?;
+        assert_eq!(tx.runs_over_before(31)?.len(), 3);
+        Ok(())
+    });
+}
