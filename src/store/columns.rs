@@ -1,9 +1,10 @@
 //! How values stand in columns.
 
 use rusqlite::{
-    ToSql,
-    types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
+    Row, ToSql,
+    types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, Type, ValueRef},
 };
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::rows::{OutState, OutboxId, RunStatus, TurnState, Urgency, Verdict};
@@ -133,4 +134,17 @@ impl FromSql for Natural {
 /// A limit for `LIMIT`.
 pub(super) fn at_most(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// Reads a column of JSON. The error tells where it is wrong, never what stands there.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| {
+        let place = format!(
+            "not the JSON that is expected (line {}, column {})",
+            error.line(),
+            error.column()
+        );
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, place.into())
+    })
 }

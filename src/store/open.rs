@@ -86,6 +86,11 @@ pub(super) fn open(directory: &Path, stamp: &str, create: bool) -> Result<Opened
             version,
         }),
         Ok(Health::Foreign) => Err(OpenError::Foreign { path }),
+        Ok(Health::NoLog) => Err(OpenError::Other {
+            path,
+            cause: "its file system (a network one?) has no write-ahead log: use a local disk"
+                .to_owned(),
+        }),
         Ok(Health::Damaged(detail)) => {
             drop(connection);
             Err(aside(directory, &path, stamp, detail))
@@ -105,6 +110,8 @@ enum Health {
     Good(u32),
     Foreign,
     Damaged(String),
+    /// The file system has no shared memory for a write-ahead log.
+    NoLog,
 }
 
 /// Looks at the file before anything is written to it, then sets the connection up.
@@ -139,7 +146,11 @@ fn prepare(connection: &Connection, check: bool) -> rusqlite::Result<Health> {
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    let journal: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if journal != "wal" {
+        return Ok(Health::NoLog);
+    }
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // After a burst the log shrinks to this many bytes again.

@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::{
-    columns::Natural,
+    columns::{Natural, json},
     error::StoreError,
     rows::{OutCounts, OutRow, OutboxId, Slot, Target, Wanted},
     tx::Tx,
@@ -39,16 +39,7 @@ pub(super) struct Stored {
 pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let kind: String = row.get(1)?;
     let wanted = match kind.as_str() {
-        "show" => {
-            let body: String = row.get(8)?;
-            Wanted::Show(serde_json::from_str(&body).map_err(|error| {
-                rusqlite::Error::FromSqlConversionFailure(
-                    8,
-                    rusqlite::types::Type::Text,
-                    Box::new(error),
-                )
-            })?)
-        }
+        "show" => Wanted::Show(json(row, 8)?),
         "press" => Wanted::PressAnswer {
             callback_id: row.get(4)?,
             text: row.get(8)?,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::{error::StoreError, rows::QuestionRow, tx::Tx};
+use super::{columns::json, error::StoreError, rows::QuestionRow, tx::Tx};
 use crate::core::{
     Millis,
     event::Question,
@@ -10,18 +10,11 @@ use crate::core::{
 };
 
 fn question(row: &Row<'_>) -> rusqlite::Result<QuestionRow> {
-    let json: String = row.get(3)?;
     Ok(QuestionRow {
         id: row.get(0)?,
         turn: row.get(1)?,
         run: row.get(2)?,
-        question: serde_json::from_str(&json).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(
-                3,
-                rusqlite::types::Type::Text,
-                Box::new(error),
-            )
-        })?,
+        question: json(row, 3)?,
         asked_at: row.get(4)?,
         answer: row.get(5)?,
     })
@@ -48,11 +41,11 @@ impl Tx<'_> {
         if let Some(id) = open {
             return Ok(id);
         }
-        let json = serde_json::to_string(question)
+        let text = serde_json::to_string(question)
             .map_err(|error| StoreError::Other(format!("question: {error}")))?;
         self.insert(
             "INSERT INTO questions (turn, run, request_id, question, asked_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![turn, run, question.request_id, json, now],
+            params![turn, run, question.request_id, text, now],
         )
     }
 

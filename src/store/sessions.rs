@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 use uuid::Uuid;
 
 use super::{
-    columns::UuidText,
+    columns::{UuidText, json},
     error::StoreError,
     rows::{Session, SessionMetadata},
     tx::{Tx, one},
@@ -12,19 +12,12 @@ use super::{
 use crate::core::{Millis, ids::ConversationId};
 
 fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
-    let metadata: String = row.get(4)?;
     Ok(Session {
         session_id: row.get::<_, UuidText>(0)?.0,
         conversation: row.get(1)?,
         created_at: row.get(2)?,
         last_used: row.get(3)?,
-        metadata: serde_json::from_str(&metadata).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(
-                4,
-                rusqlite::types::Type::Text,
-                Box::new(error),
-            )
-        })?,
+        metadata: json(row, 4)?,
     })
 }
 
@@ -57,7 +50,7 @@ impl Tx<'_> {
         now: Millis,
     ) -> Result<Session, StoreError> {
         self.session_forget(conversation)?;
-        let metadata = json(&SessionMetadata::default())?;
+        let metadata = to_json(&SessionMetadata::default())?;
         self.first(
             "INSERT INTO sessions (session_id, conversation, created_at, last_used, metadata, current)
              VALUES (?1, ?2, ?3, ?3, ?4, 1)
@@ -95,7 +88,7 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let changed = self.change(
             "UPDATE sessions SET metadata = ?2 WHERE session_id = ?1",
-            params![UuidText(session_id), json(metadata)?],
+            params![UuidText(session_id), to_json(metadata)?],
         )?;
         one(changed, || format!("there is no session {session_id}"))
     }
@@ -114,7 +107,7 @@ impl Tx<'_> {
 }
 
 /// JSON knows no NaN and no infinity: serde writes `null`, which would not read back.
-fn json(metadata: &SessionMetadata) -> Result<String, StoreError> {
+fn to_json(metadata: &SessionMetadata) -> Result<String, StoreError> {
     let mut metadata = metadata.clone();
     if !metadata.total_cost_usd.is_finite() {
         metadata.total_cost_usd = 0.0;

@@ -246,6 +246,23 @@ fn one_session_of_a_conversation_is_current() {
 }
 
 #[test]
+fn a_row_that_cannot_be_read_is_told_without_its_content() {
+    let db = Db::new();
+    let error = db.try_tx(|tx| {
+        let one = tx.conversation_open(&key(1), 1)?.id;
+        tx.session_start(one, uuid(1), 5)?;
+        tx.change(
+            "UPDATE sessions SET metadata = '{\"begun\": \"private words\"}' WHERE conversation = 1 AND current = 1",
+            [],
+        )?;
+        tx.session_current(one)
+    });
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("line 1"), "{text}");
+    assert!(!text.contains("private"), "{text}");
+}
+
+#[test]
 fn a_cost_that_is_not_a_number_does_not_spoil_a_session() {
     let db = Db::new();
     let facts = db.tx(|tx| {
