@@ -1,0 +1,255 @@
+//! Measurements of the daemon as it is shipped, with the scripted agent on the loopback Bot API. They print, they do
+//! not judge: `cargo bench --bench daemon`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    dead_code,
+    missing_docs,
+    reason = "a measurement stops where it cannot go on; the world is shared with the tests"
+)]
+
+#[path = "../tests/daemon/support.rs"]
+mod support;
+
+use std::{
+    fs,
+    os::unix::net::UnixDatagram,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use support::{Daemon, USER, World};
+use telexd_botapi::Config;
+
+/// Prompts whose way is timed.
+const PROMPTS: usize = 1000;
+/// Conversations with history.
+const CONVERSATIONS: i64 = 1000;
+/// Starts that are timed.
+const STARTS: usize = 20;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    println!("| what | measured | bar |\n|---|--:|--:|");
+    binary();
+    runtime.block_on(async {
+        starts().await;
+        latency().await;
+        memory().await;
+    });
+}
+
+fn row(what: &str, measured: &str, bar: &str) {
+    println!("| {what} | {measured} | {bar} |");
+}
+
+fn binary() {
+    for (name, path) in [
+        ("telexd", env!("CARGO_BIN_EXE_telexd")),
+        ("telexd-run", env!("CARGO_BIN_EXE_telexd-run")),
+    ] {
+        let bytes = fs::metadata(path).unwrap().len();
+        row(
+            &format!("size of `{name}`"),
+            &format!("{:.1} MB", mb(bytes)),
+            if name == "telexd" { "15 MB" } else { "" },
+        );
+    }
+}
+
+async fn starts() {
+    let world = World::with(Config::default(), QUIET).await;
+    let socket = world.path("notify");
+    let listener = UnixDatagram::bind(&socket).unwrap();
+    listener.set_read_timeout(Some(support::DEADLINE)).unwrap();
+    let mut times = Vec::new();
+    for _ in 0..STARTS {
+        let begun = Instant::now();
+        let daemon = world.start_with(&[("NOTIFY_SOCKET", socket.to_str().unwrap())]);
+        let mut buffer = [0; 512];
+        loop {
+            let n = listener.recv(&mut buffer).unwrap();
+            if buffer[..n].starts_with(b"READY=1") {
+                break;
+            }
+        }
+        times.push(begun.elapsed());
+        daemon.stop().await;
+    }
+    row(
+        "start to ready, median",
+        &ms(percentile(&mut times, 50)),
+        "100 ms",
+    );
+    row(
+        "start to ready, longest",
+        &ms(percentile(&mut times, 100)),
+        "",
+    );
+}
+
+/// From the moment at which an update is there for the poll to the whole line in the agent's input.
+async fn latency() {
+    let world = World::with(Config::default(), QUIET).await;
+    let daemon = world.start();
+    let user = world.api.user(USER, "Uma");
+    user.send_text(USER, "say warm");
+    world
+        .wait_chat(USER, "the agent is warm", |m| {
+            m.iter().any(|m| m.text == "warm")
+        })
+        .await;
+    let input = only_run(&world).join("input.jsonl");
+    let mut times = Vec::new();
+    for n in 0..PROMPTS {
+        let before = fs::metadata(&input).unwrap().len();
+        let begun = Instant::now();
+        user.send_text(USER, &format!("say number {n}"));
+        while fs::metadata(&input).unwrap().len() == before {
+            assert!(begun.elapsed() < support::DEADLINE, "prompt {n} never came");
+            tokio::task::yield_now().await;
+        }
+        times.push(begun.elapsed());
+        let answer = format!("number {n}");
+        world
+            .wait_chat(USER, &answer, |m| {
+                m.last()
+                    .is_some_and(|m| m.text == answer && m.buttons.is_empty())
+            })
+            .await;
+    }
+    for (p, bar) in [(50, ""), (90, ""), (99, "5 ms"), (100, "")] {
+        row(
+            &format!("update to agent's input, p{p} of {PROMPTS}"),
+            &ms(percentile(&mut times, p)),
+            bar,
+        );
+    }
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+async fn memory() {
+    let world = World::with(Config::default(), QUIET).await;
+    world.write_config(
+        &telexd_scripted_agent::binary(),
+        "max_processes = 8\nidle_timeout_s = 1\n",
+    );
+    let people: Vec<i64> = (0..CONVERSATIONS).map(|n| 10_000 + n).collect();
+    let list = people
+        .iter()
+        .map(i64::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let config = fs::read_to_string(world.path("telexd.toml")).unwrap();
+    fs::write(
+        world.path("telexd.toml"),
+        config.replace(&format!("users = [{USER}]"), &format!("users = [{list}]")),
+    )
+    .unwrap();
+    let daemon = world.start();
+    world
+        .api
+        .wait_for(support::DEADLINE, |v| v.is_polled())
+        .await
+        .unwrap();
+    row("resident memory, just started", &resident(&daemon), "15 MB");
+    let begun = Instant::now();
+    for person in &people {
+        world.api.user(*person, "Person").send_text(
+            *person,
+            "say hello from the past, with some words so that there is history",
+        );
+    }
+    let answered = |v: &telexd_botapi::View| {
+        people.iter().all(|p| {
+            v.bot_messages(*p)
+                .iter()
+                .any(|m| m.text.starts_with("hello") && m.buttons.is_empty())
+        })
+    };
+    world
+        .api
+        .wait_for(Duration::from_secs(600), answered)
+        .await
+        .unwrap();
+    row(
+        &format!("{CONVERSATIONS} conversations answered, 8 agents at once"),
+        &format!("{:.0} s", begun.elapsed().as_secs_f64()),
+        "",
+    );
+    row(
+        &format!("resident memory, {CONVERSATIONS} conversations just answered"),
+        &resident(&daemon),
+        "40 MB",
+    );
+    let pid = daemon.pid();
+    support::wait_until(
+        "agents that have nothing to do are gone",
+        || world.processes().iter().all(|(p, _)| *p == pid),
+        String::new,
+    )
+    .await;
+    row(
+        &format!("resident memory, {CONVERSATIONS} conversations at rest"),
+        &resident(&daemon),
+        "40 MB",
+    );
+    daemon.stop().await;
+    let daemon = world.start();
+    world
+        .api
+        .wait_for(support::DEADLINE, |v| v.is_polled())
+        .await
+        .unwrap();
+    row(
+        &format!("resident memory, started with {CONVERSATIONS} conversations"),
+        &resident(&daemon),
+        "40 MB",
+    );
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+/// Like the tests' fast settings, but with the log as shipped.
+const QUIET: &str = "[features]\nbatching = false\n\n[delivery]\nchat_interval_ms = 5\ngroup_per_minute = 1000\noverall_per_second = 1000\n";
+
+fn only_run(world: &World) -> PathBuf {
+    let mut runs = fs::read_dir(world.path("state/runs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let run = runs.next().unwrap();
+    assert!(runs.next().is_none(), "more than one run");
+    run
+}
+
+fn resident(daemon: &Daemon) -> String {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    format!("{:.1} MB", mb(kib * 1024))
+}
+
+/// `percent` of the times are at most this; 100: the longest.
+fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort();
+    times[(times.len() * percent).div_ceil(100).saturating_sub(1)]
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "sizes for people")]
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1_000_000.0
+}
