@@ -15,17 +15,30 @@
 #[path = "telegram/rig.rs"]
 mod rig;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use fail::FailScenario;
-use rig::{DEADLINE, Gateway, Rig, shown};
+use rig::{DEADLINE, Gateway, Rig, eventually, shown};
 use telexd::store::rows::{OutState, Urgency};
 
 const MARK: &str = "(may be a repeat)\n";
 
-/// Dies at the point, once.
-fn die_at(point: &str) {
-    fail::cfg(point, "1*panic(killed)->off").unwrap();
+/// Dies at the point, once. Tells whether it has.
+fn die_at(point: &str) -> Arc<AtomicBool> {
+    let dead = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&dead);
+    fail::cfg_callback(point, move || {
+        assert!(flag.swap(true, Ordering::SeqCst), "killed here");
+    })
+    .unwrap();
+    dead
+}
+
+async fn when(dead: &AtomicBool) {
+    eventually(|| async { dead.load(Ordering::SeqCst).then_some(()) }).await;
 }
 
 #[tokio::test]
@@ -45,20 +58,18 @@ async fn a_first_send() {
         let scenario = FailScenario::setup();
         let rig = Rig::new().await;
         rig.acquainted(1001);
-        die_at(point);
+        let dead = die_at(point);
         let one = rig.say(1001, "one").await;
         let first = rig.deliver();
+        when(&dead).await;
         let state = if point == "outbox-recorded" {
             OutState::Done
         } else {
             OutState::Sending
         };
-        rig.row_when(one, |row| row.state == state).await;
+        assert_eq!(rig.row(one).await.state, state, "{point}");
         let sent = usize::from(point != "outbox-claimed");
-        rig.api
-            .wait_for(DEADLINE, |v| v.count_of("sendMessage") == sent)
-            .await
-            .unwrap();
+        assert_eq!(rig.api.view(|v| v.count_of("sendMessage")), sent, "{point}");
         first.kill().await;
 
         let two = rig.say(1001, "two").await;
@@ -82,13 +93,10 @@ async fn an_edit_shows_once_wherever_it_dies() {
             .show(1001, Some(slot), Urgency::Message, shown("one"))
             .await;
         rig.done(row).await;
-        die_at(point);
+        let dead = die_at(point);
         rig.show(1001, Some(slot), Urgency::Message, shown("two"))
             .await;
-        rig.api
-            .wait_for(DEADLINE, |v| v.count_of("editMessageText") >= 1)
-            .await
-            .unwrap();
+        when(&dead).await;
         first.kill().await;
         let second = rig.deliver();
         let row = rig.row_when(row, |row| row.sent_revision == 2).await;

@@ -51,6 +51,13 @@ impl ClientOptions {
     }
 }
 
+/// How long a file may bring nothing new; how long it takes as a whole is not limited.
+const FILE_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long an unused connection is kept. Routers forget quiet connections without a word, and a message that is
+/// written into one of those may or may not have arrived: rather a new handshake.
+const IDLE_CONNECTION: Duration = Duration::from_secs(30);
+
 /// How much longer than the poll itself the whole call may take.
 const POLL_SLACK: Duration = Duration::from_secs(10);
 
@@ -86,9 +93,12 @@ struct Inner {
     token: BotToken,
     /// `https://host/bot<token>`: secret.
     base: String,
+    /// The same for the contents of files: secret.
+    file_base: String,
     poll_timeout: Duration,
     polls: reqwest::Client,
     calls: reqwest::Client,
+    files: reqwest::Client,
     clock: Arc<dyn Clock>,
 }
 
@@ -114,6 +124,7 @@ impl Client {
                 .http1_only()
                 .user_agent(concat!("telexd/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(options.connect_timeout)
+                .pool_idle_timeout(IDLE_CONNECTION)
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false);
             // A server on this machine is never behind the proxy that the environment names.
@@ -127,17 +138,17 @@ impl Client {
         let build = |builder: reqwest::ClientBuilder| {
             builder.build().map_err(|error| ClientError(causes(&error)))
         };
-        let base = format!(
-            "{}/bot{}",
-            options.api_url.as_str().trim_end_matches('/'),
-            token.secret()
-        );
+        let server = options.api_url.as_str().trim_end_matches('/');
+        let base = format!("{server}/bot{}", token.secret());
+        let file_base = format!("{server}/file/bot{}", token.secret());
         Ok(Self(Arc::new(Inner {
             token,
             base,
+            file_base,
             poll_timeout: options.poll_timeout,
             polls: build(builder().timeout(options.poll_timeout + POLL_SLACK))?,
             calls: build(builder().timeout(options.call_timeout))?,
+            files: build(builder().read_timeout(FILE_READ_TIMEOUT))?,
             clock,
         })))
     }
@@ -287,66 +298,93 @@ impl Client {
         self.send(&self.0.calls, method, payload).await
     }
 
+    /// The answer to a request for the content of a file at this path, or why there is none.
+    pub(super) async fn open_file(&self, path: &str) -> Result<reqwest::Response, CallError> {
+        const METHOD: &str = "file";
+        /// Nothing reads as this, so an answer that claims success is an error as well.
+        #[derive(Deserialize)]
+        enum Never {}
+        let response = self
+            .0
+            .files
+            .get(format!("{}/{path}", self.0.file_base))
+            .send()
+            .await
+            .map_err(|error| self.broken(METHOD, error, None))?;
+        let status = response.status().as_u16();
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (retry_after_s, body) = self.body(METHOD, response).await?;
+        match self.read::<Never>(METHOD, status, retry_after_s, &body) {
+            Ok(never) => match never {},
+            Err(error) => Err(error),
+        }
+    }
+
     async fn send<P: Serialize + Sync, R: DeserializeOwned>(
         &self,
         http: &reqwest::Client,
         method: &'static str,
         payload: &P,
     ) -> Result<R, CallError> {
-        let failed = |transport: Transport, http: Option<u16>, cause: String| {
-            self.error(
-                method,
-                &Evidence {
-                    transport: Some(transport),
-                    http,
-                    ..Evidence::default()
-                },
-                Some(cause),
-            )
-        };
-        let mut response = http
+        let response = http
             .post(format!("{}/{method}", self.0.base))
             .json(payload)
             .send()
             .await
-            .map_err(|error| failed(transport(&error), None, causes(&error.without_url())))?;
-
+            .map_err(|error| self.broken(method, error, None))?;
         let status = response.status().as_u16();
+        let (retry_after_s, body) = self.body(method, response).await?;
+        self.read(method, status, retry_after_s, &body)
+    }
+
+    /// The body of an answer, and the wait that its header asks for, in seconds.
+    async fn body(
+        &self,
+        method: &'static str,
+        mut response: reqwest::Response,
+    ) -> Result<(Option<u64>, Vec<u8>), CallError> {
+        let status = Some(response.status().as_u16());
         let retry_after_s = response
             .headers()
             .get(reqwest::header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES => {
-                    body.extend_from_slice(&chunk);
-                }
-                Ok(Some(_)) => {
-                    let evidence = Evidence {
-                        http: Some(status),
-                        retry_after_s,
-                        ..Evidence::default()
-                    };
-                    return Err(self.error(
-                        method,
-                        &evidence,
-                        Some(format!("answer of more than {ANSWER_BYTES} bytes")),
-                    ));
-                }
-                Ok(None) => break,
-                // The head was there, the body broke off. The status is known, what was done is not.
-                Err(error) => {
-                    let kind = if error.is_timeout() {
-                        Transport::Timeout
-                    } else {
-                        Transport::Broken
-                    };
-                    return Err(failed(kind, Some(status), causes(&error.without_url())));
-                }
+        // The head was there; where the body breaks off the status is known, but not what was done.
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.broken(method, error, status))?
+        {
+            if body.len() + chunk.len() > ANSWER_BYTES {
+                let evidence = Evidence {
+                    http: status,
+                    retry_after_s,
+                    ..Evidence::default()
+                };
+                let cause = format!("answer of more than {ANSWER_BYTES} bytes");
+                return Err(self.error(method, &evidence, Some(cause)));
             }
+            body.extend_from_slice(&chunk);
         }
-        self.read(method, status, retry_after_s, &body)
+        Ok((retry_after_s, body))
+    }
+
+    /// A call that broke on the way. `http`: the status, where the head of an answer came.
+    pub(super) fn broken(
+        &self,
+        method: &'static str,
+        error: reqwest::Error,
+        http: Option<u16>,
+    ) -> CallError {
+        let evidence = Evidence {
+            transport: Some(transport(&error)),
+            http,
+            ..Evidence::default()
+        };
+        // The URL holds the token.
+        self.error(method, &evidence, Some(causes(&error.without_url())))
     }
 
     fn read<R: DeserializeOwned>(
@@ -458,7 +496,7 @@ impl From<serde::de::IgnoredAny> for Anything {
     }
 }
 
-/// Where a request broke that got no head of an answer.
+/// Where a request broke.
 fn transport(error: &reqwest::Error) -> Transport {
     if error.is_connect() || error.is_builder() {
         Transport::NotSent

@@ -5,6 +5,7 @@ mod chance;
 pub mod classify;
 pub mod client;
 pub mod delivery;
+pub mod files;
 pub mod inbound;
 pub mod intake;
 pub mod menu;

@@ -5,9 +5,10 @@ use telexd::{
     telegram::{
         classify::Reason,
         client::{CallError, Client},
+        files::{self, FileError},
     },
 };
-use telexd_botapi::{Config, Fault, FaultKind, Network};
+use telexd_botapi::{Config, Fault, FaultKind, Network, Outgoing};
 use teloxide_core::{
     payloads::SendMessage,
     types::{ChatId, Recipient},
@@ -191,4 +192,65 @@ async fn another_bots_token() {
         (error.class, error.reason),
         (CallClass::Unauthorized, Reason::Other)
     );
+}
+
+/// File id of the newest message of a person.
+fn sent_file(rig: &Rig) -> String {
+    let message = rig.api.messages(1001).pop().unwrap();
+    message.file.unwrap().file_id
+}
+
+#[tokio::test]
+async fn a_file_is_fetched_whole_or_told_why_not() {
+    let rig = Rig::new().await;
+    let ann = rig.api.user(1001, "Ann");
+    let bytes: Vec<u8> = (0..300_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    ann.send(
+        1001,
+        Outgoing::document("a.bin", "application/octet-stream", bytes.clone()),
+    );
+    let id = sent_file(&rig);
+    let mut got = Vec::new();
+    assert_eq!(
+        files::fetch(&rig.client, &id, 1 << 20, &mut got)
+            .await
+            .unwrap(),
+        300_000
+    );
+    assert_eq!(got, bytes);
+
+    let small = files::fetch(&rig.client, &id, 299_999, &mut Vec::new()).await;
+    assert!(
+        matches!(small, Err(FileError::TooLarge { limit: 299_999 })),
+        "{small:?}"
+    );
+
+    for (kind, class) in [
+        (FaultKind::Html(502), CallClass::Ambiguous),
+        (FaultKind::TruncatedBody, CallClass::Ambiguous),
+        (FaultKind::ResetBefore, CallClass::Ambiguous),
+    ] {
+        rig.api.fault(Fault::once("file", kind.clone()));
+        match files::fetch(&rig.client, &id, 1 << 20, &mut Vec::new()).await {
+            Err(FileError::Call(error)) => {
+                assert_eq!(error.class, class, "{kind:?}");
+                assert!(!format!("{error} {error:?}").contains("AAF-"), "{error}");
+            }
+            other => panic!("{kind:?}: {other:?}"),
+        }
+    }
+    // More than was announced.
+    rig.api
+        .fault(Fault::once("file", FaultKind::OversizedBody(2 << 20)));
+    let grown = files::fetch(&rig.client, &id, 1 << 20, &mut Vec::new()).await;
+    assert!(
+        matches!(grown, Err(FileError::TooLarge { .. })),
+        "{grown:?}"
+    );
+
+    ann.send(1001, Outgoing::claimed_document("b.iso", "x/y", 21_000_000));
+    match files::fetch(&rig.client, &sent_file(&rig), u64::MAX, &mut Vec::new()).await {
+        Err(FileError::Call(error)) => assert_eq!(error.reason, Reason::FileGone, "{error}"),
+        other => panic!("{other:?}"),
+    }
 }

@@ -7,6 +7,7 @@
 
 mod calls;
 mod delivery;
+mod delivery_order;
 mod delivery_refusals;
 mod intake;
 mod presence;

@@ -285,6 +285,7 @@ pub fn quick() -> DeliveryConfig {
             overall_per_second: 0,
         },
         retry: waits,
+        ambiguous: waits,
         outage: waits,
         refused: Duration::from_millis(50),
         ..DeliveryConfig::default()

@@ -13,7 +13,7 @@ use super::{
     outcome::{After, Step, Times, after, first_dress, step},
 };
 use crate::{
-    core::{Millis, trouble::CallClass},
+    core::{Millis, backoff::BackoffRule, trouble::CallClass},
     gateway::ports::{Clock, Dice},
     store::{
         Store, StoreError,
@@ -90,7 +90,8 @@ pub(super) async fn attempt(tools: &Tools, row: OutRow) -> Result<Way, StoreErro
                 let way = way(&error);
                 let times = Times {
                     now,
-                    retry_ms: retry_ms(tools, &row),
+                    retry_ms: wait_ms(tools, tools.config.retry, row.attempts),
+                    ambiguous_ms: wait_ms(tools, tools.config.ambiguous, row.ambiguous),
                     press_life_ms: tools.config.press_life_ms,
                 };
                 let after = after(&row, step, dress, &error, times);
@@ -187,12 +188,10 @@ fn way(error: &CallError) -> Way {
     }
 }
 
-fn retry_ms(tools: &Tools, row: &OutRow) -> u64 {
-    let failures = u32::try_from(row.attempts.saturating_add(1)).unwrap_or(u32::MAX);
-    tools
-        .config
-        .retry
-        .delay_ms(failures, chance::share(&*tools.dice))
+/// Wait before the next try, after so many failures and one more.
+fn wait_ms(tools: &Tools, rule: BackoffRule, failures: i64) -> u64 {
+    let failures = u32::try_from(failures.saturating_add(1)).unwrap_or(u32::MAX);
+    rule.delay_ms(failures, chance::share(&*tools.dice))
 }
 
 /// What came of an attempt.
@@ -265,6 +264,14 @@ fn log(row: &OutRow, error: &CallError, after: &After) {
     let (row, chat) = (row.id.0, row.target.chat_id);
     match after {
         After::Done => tracing::debug!(row, chat, %error, "already so"),
+        After::Rejected
+            if matches!(
+                error.reason,
+                Reason::Blocked | Reason::Kicked | Reason::ChatGone
+            ) =>
+        {
+            tracing::warn!(row, chat, %error, "a message has nowhere to go any more");
+        }
         After::Rejected => {
             tracing::error!(row, chat, %error, "Telegram refused a message for good");
         }

@@ -32,6 +32,8 @@ pub struct DeliveryConfig {
     pub pacing: PacingRule,
     /// Waits after failures of one row.
     pub retry: BackoffRule,
+    /// Waits after sends of one row that may have been done: each repeat may be one too many.
+    pub ambiguous: BackoffRule,
     /// Waits of the whole delivery while Telegram cannot be reached.
     pub outage: BackoffRule,
     /// Wait of the whole delivery after the token was refused.
@@ -53,6 +55,13 @@ impl Default for DeliveryConfig {
                 base_ms: 1_000,
                 factor: 2.0,
                 cap_ms: 60_000,
+                jitter: 0.2,
+                stable_ms: 60_000,
+            },
+            ambiguous: BackoffRule {
+                base_ms: 2_000,
+                factor: 3.0,
+                cap_ms: 900_000,
                 jitter: 0.2,
                 stable_ms: 60_000,
             },

@@ -74,6 +74,8 @@ pub struct Times {
     pub now: Millis,
     /// Wait before the next try, in milliseconds.
     pub retry_ms: u64,
+    /// The same after a send that may have been done, in milliseconds.
+    pub ambiguous_ms: u64,
     /// Age from which an answer to a press is worthless, in milliseconds.
     pub press_life_ms: Millis,
 }
@@ -86,7 +88,7 @@ pub fn after(row: &OutRow, step: Step, dress: Dress, error: &CallError, times: T
     }
     match &error.class {
         CallClass::WaitUntil(until) => After::WaitUntil(*until),
-        CallClass::Ambiguous if step == Step::Send => After::Ambiguous(times.retry_ms),
+        CallClass::Ambiguous if step == Step::Send => After::Ambiguous(times.ambiguous_ms),
         // Not done, or harmless to do twice. A conflict concerns polling only and should not come here.
         CallClass::Ambiguous | CallClass::Safe | CallClass::Conflict | CallClass::Unauthorized => {
             After::Later(times.retry_ms)
@@ -200,6 +202,7 @@ mod tests {
     const TIMES: Times = Times {
         now: 2000,
         retry_ms: 700,
+        ambiguous_ms: 900,
         press_life_ms: 60_000,
     };
 
@@ -232,7 +235,7 @@ mod tests {
         let dress = Dress::default();
         assert_eq!(
             decide(&send, dress, CallClass::Ambiguous, Reason::Other),
-            After::Ambiguous(700)
+            After::Ambiguous(900)
         );
         assert_eq!(
             decide(&edit, dress, CallClass::Ambiguous, Reason::Other),

@@ -1,0 +1,109 @@
+//! Files that people send.
+
+use serde::Deserialize;
+use teloxide_core::{payloads::GetFile, types::FileId};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::client::{CallError, Client};
+
+/// A file could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// Telegram or the way there.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// It is larger than was asked for.
+    #[error("the file has more than {limit} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The server names a place that is none of its own files.
+    #[error("Telegram gives no path of a file that could be fetched")]
+    NoPath,
+    /// Where it should be written to.
+    #[error("the file cannot be written: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+/// Fetches a file of at most `limit` bytes into `sink`; returns its size. Telegram's own servers give out at most
+/// 20 MB. What was written before an error is not complete.
+///
+/// # Errors
+/// See [`FileError`].
+pub async fn fetch<W: AsyncWrite + Unpin + Send>(
+    client: &Client,
+    file_id: &str,
+    limit: u64,
+    sink: &mut W,
+) -> Result<u64, FileError> {
+    #[derive(Deserialize)]
+    struct File {
+        file_path: Option<String>,
+        file_size: Option<u64>,
+    }
+    let file: File = client
+        .call("getFile", &GetFile::new(FileId(file_id.to_owned())))
+        .await?;
+    if file.file_size.is_some_and(|size| size > limit) {
+        return Err(FileError::TooLarge { limit });
+    }
+    let path = file
+        .file_path
+        .filter(|path| is_plain(path))
+        .ok_or(FileError::NoPath)?;
+    let mut answer = client.open_file(&path).await?;
+    let mut size = 0;
+    while let Some(chunk) = answer
+        .chunk()
+        .await
+        .map_err(|error| client.broken("file", error, None))?
+    {
+        // The size that was told before is not to be relied on.
+        size += chunk.len() as u64;
+        if size > limit {
+            return Err(FileError::TooLarge { limit });
+        }
+        sink.write_all(&chunk).await?;
+    }
+    sink.flush().await?;
+    Ok(size)
+}
+
+/// Whether a path can stand in a URL as it is and leads nowhere else.
+fn is_plain(path: &str) -> bool {
+    !path.is_empty()
+        && path
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
+        && path
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn only_plain_paths_are_followed() {
+        for good in ["documents/file_1.txt", "photos/file_0.jpg", "a"] {
+            assert!(is_plain(good), "{good}");
+        }
+        for bad in [
+            "",
+            "/var/lib/x",
+            "../x",
+            "a/../b",
+            "a//b",
+            "a?b",
+            "a#b",
+            "http://x/y",
+            "a%2e",
+            "a b",
+            "./a",
+        ] {
+            assert!(!is_plain(bad), "{bad}");
+        }
+    }
+}
