@@ -3,7 +3,7 @@
 //! One task takes the updates in order. Whatever an update brings about is committed in one transaction with
 //! the mark that its row is done, so that a crash repeats it whole or not at all.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
@@ -33,6 +33,12 @@ use crate::{
 /// Files beyond this are not given to bots by Telegram's own servers, in bytes.
 const LARGEST_FILE: u64 = 20 * 1024 * 1024;
 
+/// Waits before an update is tried again.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How often the store may refuse one update for another reason than want of space.
+const MOST_REFUSALS: u32 = 5;
+
 /// An update on its way to the dispatcher.
 pub(super) struct Arrival {
     pub(super) id: InboxId,
@@ -55,15 +61,8 @@ pub(super) async fn run(deps: Arc<Deps>, lanes: Lanes, mut arrivals: mpsc::Recei
             id: arrival.id,
             bot_id: arrival.bot_id,
         };
-        let mut wait = std::time::Duration::from_millis(200);
-        // An update is never passed over: later ones wait until the store takes this one.
-        while let Err(cause) = desk.take(&arrival.inbound).await {
-            error!(update = arrival.id.0, %cause, "cannot act on an update; it is tried again");
-            tokio::select! {
-                () = deps.shutdown.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
-            }
-            wait = (wait * 2).min(std::time::Duration::from_secs(5));
+        if desk.insist(&arrival.inbound).await.is_break() {
+            return;
         }
     }
 }
@@ -77,6 +76,33 @@ pub(super) struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// Takes an update, whatever the disk does: later ones wait until the store has taken this one. Only what the
+    /// store refuses for a reason that waiting does not mend is passed over, until the next start. Breaks when the
+    /// daemon stops.
+    async fn insist(&self, inbound: &Inbound) -> ControlFlow<()> {
+        let mut wait = FIRST_WAIT;
+        let mut refused = 0;
+        while let Err(cause) = self.take(inbound).await {
+            if matches!(cause, StoreError::Closed) {
+                return ControlFlow::Break(());
+            }
+            if !matches!(cause, StoreError::Full) {
+                refused += 1;
+            }
+            if refused == MOST_REFUSALS {
+                error!(update = self.id.0, %cause, "cannot act on an update; it stays in the inbox until the next start");
+                return ControlFlow::Continue(());
+            }
+            error!(update = self.id.0, %cause, "cannot act on an update; it is tried again");
+            tokio::select! {
+                () = self.deps.shutdown.cancelled() => return ControlFlow::Break(()),
+                () = tokio::time::sleep(wait) => {}
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+        ControlFlow::Continue(())
+    }
+
     async fn take(&self, inbound: &Inbound) -> Result<(), StoreError> {
         match inbound {
             Inbound::Message(message) => self.message(message).await,

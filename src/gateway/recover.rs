@@ -63,9 +63,9 @@ async fn round(deps: &Deps) -> Result<(), StoreError> {
             tx.runs_over_before(now - KEEP_RUNS)
         })
         .await?;
-    let there = deps.runner.list().await;
-    for run in over.iter().filter(|run| there.contains(run)) {
-        deps.runner.remove(run).await;
+    for run in over {
+        deps.runner.remove(&run).await;
+        deps.store.tx(move |tx| tx.run_cleared(&run)).await?;
     }
     Ok(())
 }

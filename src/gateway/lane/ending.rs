@@ -1,21 +1,28 @@
 //! The end of a run, and what becomes of the turn that it had.
 
-use tokio::time::Instant;
-use tracing::{info, warn};
+use std::sync::Arc;
 
-use super::{Active, Lane, Live, Open, output, work};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::{Active, Lane, Live, output, take_up::read_machine, work};
 use crate::{
     core::{
+        Millis,
         ids::RunId,
+        text::Shown,
         trouble::{Category, Trouble},
         turn::{Ending, Outcome, Turn},
         words,
     },
     gateway::{
-        ports::{Answer, Exit, NotStarted, Remains},
+        ports::{Exit, NotStarted, Renderer},
         show,
     },
-    store::rows::{RunRow, RunStatus, TurnEnd, TurnRow, TurnState, Urgency},
+    store::{
+        StoreError, Tx,
+        rows::{RunStatus, Target, TurnEnd, TurnRow, TurnState, Urgency},
+    },
 };
 
 /// How often a turn is given to an agent whose process is then lost without a record.
@@ -35,9 +42,17 @@ pub(super) enum Fate {
 /// Decides about the turn of a process that is gone.
 ///
 /// A process that ended by itself, by a signal or by the administrator's hand left a record, and its turn is over.
-/// One without a record was lost together with its supervisor (power loss, reboot).
-pub(super) fn fate(machine: &mut Turn, exit: Option<&Exit>, attempts: i64) -> Fate {
+/// One without a record was lost together with its supervisor (power loss, reboot). `fresh`: the process was to make
+/// its session, not to resume it.
+pub(super) fn fate(machine: &mut Turn, exit: Option<&Exit>, attempts: i64, fresh: bool) -> Fate {
     let trouble = match exit {
+        // The agent refuses an id that it has on disk already, with no word on its output: an earlier process was
+        // lost after it had begun its history. The next one resumes it.
+        Some(Exit::Code { code: 1 })
+            if fresh && attempts == 0 && !machine.begun() && !machine.interrupt_requested() =>
+        {
+            return Fate::Again;
+        }
         Some(exit) => exit_trouble(exit),
         None if attempts + 1 >= MOST_ATTEMPTS => agent_trouble(words::RESTARTED_TOO_OFTEN),
         None if machine.interrupt_requested() => agent_trouble(words::AGENT_STOPPED),
@@ -102,10 +117,21 @@ fn exit_trouble(exit: &Exit) -> Trouble {
 fn status_of(exit: Option<&Exit>) -> RunStatus {
     match exit {
         Some(Exit::Code { code: 0 }) => RunStatus::Completed,
-        Some(Exit::Signal { .. }) => RunStatus::Killed,
+        // 128 + signal: the agent caught it and ended because of it.
+        Some(Exit::Signal { .. } | Exit::Code { code: 129.. }) => RunStatus::Killed,
         Some(_) => RunStatus::Failed,
         None => RunStatus::Lost,
     }
+}
+
+/// How a process was started.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Start {
+    /// It could not be: a turn that was only waiting for it fails with it, so that a broken installation is told
+    /// instead of tried for ever.
+    pub(super) failed: bool,
+    /// It was to make its session, not to resume it.
+    pub(super) fresh: bool,
 }
 
 impl Lane {
@@ -132,7 +158,10 @@ impl Lane {
                 &live.id,
                 live.active.as_ref(),
                 exit.as_ref(),
-                failed_start && !asked_for,
+                Start {
+                    failed: failed_start && !asked_for,
+                    fresh: !live.resumed,
+                },
             )
             .await
         {
@@ -150,22 +179,18 @@ impl Lane {
     }
 
     /// One transaction: the run's record, the fate of its turn, what the person sees.
-    /// With `fail_next`, a turn that was only waiting for this process fails with it, so that a broken installation
-    /// is told instead of tried for ever.
-    async fn settle(
+    pub(super) async fn settle(
         &mut self,
         run: &RunId,
         active: Option<&Active>,
         exit: Option<&Exit>,
-        fail_next: bool,
+        start: Start,
     ) -> bool {
         let (run, status, now) = (run.clone(), status_of(exit), self.deps.clock.now());
         // It always can be written as JSON: numbers and strings.
         let exit_json = exit.and_then(|exit| serde_json::to_string(exit).ok());
-        let (conversation, target, fresh) =
-            (self.conversation.id, self.target(), self.deps.dice.uuid());
-        let private = self.conversation.key.chat_id == self.conversation.key.user_id;
-        let renderer = std::sync::Arc::clone(&self.deps.renderer);
+        let conversation = self.conversation.id;
+        let stage = self.stage(now);
         let active = active.cloned();
         let exit = exit.cloned();
         let done = self
@@ -175,7 +200,7 @@ impl Lane {
                 tx.run_ended(&run, status, exit_json.as_deref(), now)?;
                 let (turn, mut machine) = match active {
                     Some(active) => (tx.turn(active.turn)?, active.machine),
-                    None if fail_next => (
+                    None if start.failed => (
                         tx.turns_open(conversation)?
                             .into_iter()
                             .find(|t| t.state == TurnState::Queued),
@@ -186,25 +211,9 @@ impl Lane {
                 let Some(turn) = turn.filter(|turn| !turn.state.over()) else {
                     return Ok(());
                 };
-                let reply_to = turn
-                    .parts
-                    .first()
-                    .map(|part| part.message_id)
-                    .filter(|_| !private);
-                let fate = fate(&mut machine, exit.as_ref(), turn.attempts);
-                output::close_questions(tx, target, turn.id, words::WITHDRAWN, now)?;
-                settle_turn(
-                    tx,
-                    renderer.as_ref(),
-                    target,
-                    &turn,
-                    &machine,
-                    &fate,
-                    reply_to,
-                    fresh,
-                    now,
-                )?;
-                output::renumber(tx, target, conversation, now)
+                let fate = fate(&mut machine, exit.as_ref(), turn.attempts, start.fresh);
+                stage.settle(tx, &turn, &machine, &fate)?;
+                output::renumber(tx, stage.target, conversation, now)
             })
             .await;
         self.note_failure(done, "cannot record the end of a run")
@@ -226,228 +235,197 @@ impl Lane {
             "a turn is without its run"
         );
         let mut machine = read_machine(&turn);
-        let (target, now, fresh) = (self.target(), self.deps.clock.now(), self.deps.dice.uuid());
-        let reply_to = self.reply_to(turn.parts.first().map(|part| part.message_id));
-        let renderer = std::sync::Arc::clone(&self.deps.renderer);
+        let stage = self.stage(self.deps.clock.now());
         let done = self
             .deps
             .store
             .tx(move |tx| {
-                let fate = fate(&mut machine, None, turn.attempts);
-                output::close_questions(tx, target, turn.id, words::WITHDRAWN, now)?;
-                settle_turn(
-                    tx,
-                    renderer.as_ref(),
-                    target,
-                    &turn,
-                    &machine,
-                    &fate,
-                    reply_to,
-                    fresh,
-                    now,
-                )
+                let fate = fate(&mut machine, None, turn.attempts, false);
+                stage.settle(tx, &turn, &machine, &fate)
             })
             .await;
         self.note_failure(done, "cannot settle a turn without its run")
             .is_some()
     }
 
-    /// Takes up a run of an earlier daemon.
-    pub(super) async fn take_up(&mut self, row: RunRow) {
-        if self.run.is_some() {
-            warn!(conversation = self.conversation.id.0, run = %row.id, "a second run of one conversation is ended");
-            if let Ok(other) = self.deps.runner.attach(&row.id, row.offset).await {
-                other.control.terminate();
-            }
-            return;
+    fn stage(&self, now: Millis) -> Stage {
+        let key = &self.conversation.key;
+        Stage {
+            renderer: Arc::clone(&self.deps.renderer),
+            target: self.target(),
+            private: key.chat_id == key.user_id,
+            uuid: self.deps.dice.uuid(),
+            now,
         }
-        let remains = self.deps.runner.inspect(&row.id).await;
-        info!(conversation = self.conversation.id.0, run = %row.id, ?remains, "a run of an earlier life");
-        let id = self.conversation.id;
-        let read =
-            self.deps
-                .store
-                .tx(move |tx| {
-                    let turn = tx.turns_open(id)?.into_iter().find(|t| {
-                        t.state == TurnState::Submitted && t.run.as_ref() == Some(&row.id)
-                    });
-                    let questions = turn
-                        .as_ref()
-                        .map(|t| tx.questions_of(t.id))
-                        .transpose()?
-                        .unwrap_or_default();
-                    Ok((row, turn, questions))
-                })
-                .await;
-        let Some((row, turn, questions)) = self.note_failure(read, "cannot read the turn of a run")
-        else {
-            return;
-        };
-        let active = turn.as_ref().map(|turn| Active {
-            turn: turn.id,
-            machine: read_machine(turn),
-            reply_to: self.reply_to(turn.parts.first().map(|part| part.message_id)),
-            questions: questions
-                .iter()
-                .filter(|q| q.answer.is_none())
-                .map(|q| Open {
-                    row: q.id,
-                    asked_at: q.asked_at,
-                })
-                .collect(),
-            escalate: None,
-        });
-        let followed = match remains {
-            Remains::Alive | Remains::Over => self.deps.runner.attach(&row.id, row.offset).await,
-            Remains::NeverStarted | Remains::Missing => {
-                self.settle(&row.id, active.as_ref(), None, false).await;
-                return;
-            }
-        };
-        let followed = match followed {
-            Ok(followed) => followed,
-            Err(cause) => {
-                tracing::error!(conversation = self.conversation.id.0, run = %row.id, %cause, "cannot take up a run");
-                self.settle(&row.id, active.as_ref(), None, false).await;
-                return;
-            }
-        };
-        let live = Live {
-            id: row.id,
-            session: row.session_id,
-            resumed: true,
-            followed,
-            active,
-            stuck: None,
-            ending: None,
-            idle_since: Instant::now(),
-            _place: self.deps.slots.take_for_running(),
-        };
-        if remains == Remains::Alive {
-            self.catch_up(&live, turn.as_ref(), &questions);
-        }
-        let interrupted = live
-            .active
-            .as_ref()
-            .is_some_and(|a| a.machine.interrupt_requested());
-        self.run = Some(live);
-        if interrupted {
-            self.press_on();
-        }
-        self.type_on();
     }
+}
 
-    /// Writes what an earlier daemon had committed but, killed, had not written: the prompt, answers to questions.
-    fn catch_up(
+/// Where and when the end of a turn is settled.
+pub(super) struct Stage {
+    pub(super) renderer: Arc<dyn Renderer>,
+    pub(super) target: Target,
+    pub(super) private: bool,
+    pub(super) uuid: Uuid,
+    pub(super) now: Millis,
+}
+
+impl Stage {
+    /// Brings the turn to its fate, and what the person sees with it.
+    pub(super) fn settle(
         &self,
-        live: &Live,
-        turn: Option<&TurnRow>,
-        questions: &[crate::store::rows::QuestionRow],
-    ) {
-        let backend = &self.deps.backend;
-        let contains = |predicate: &dyn Fn(&[u8]) -> bool| {
-            live.followed
-                .control
-                .input_contains(predicate)
-                .unwrap_or_else(|cause| {
-                    // Better not to write than to write twice.
-                    tracing::error!(run = %live.id, %cause, "cannot read the agent's input");
-                    true
-                })
-        };
-        if let Some((turn, uuid)) = turn.and_then(|turn| Some((turn, turn.uuid?)))
-            && !contains(&|line| backend.is_prompt(line, uuid))
-        {
-            info!(run = %live.id, turn = turn.id.0, "a prompt that was about to be given is given now");
-            self.append(live, &backend.prompt(uuid, &work::prompt_text(turn)));
-        }
-        for row in questions {
-            let Some(Ok(answer)) = row.answer.as_deref().map(serde_json::from_str::<Answer>) else {
-                continue;
-            };
-            let line = self.answer_line(&row.question, &answer);
-            let bare = line.strip_suffix(b"\n").unwrap_or(&line);
-            if !contains(&|written| written == bare) {
-                self.append(live, &line);
+        tx: &Tx<'_>,
+        turn: &TurnRow,
+        machine: &Turn,
+        fate: &Fate,
+    ) -> Result<(), StoreError> {
+        output::close_questions(tx, self.target, turn.id, words::WITHDRAWN, self.now)?;
+        match fate {
+            Fate::Over(ending) => self.over(tx, turn, machine, ending),
+            // Nobody asked for it, so nobody misses it: there is no prompt to run again.
+            Fate::Again if turn.parts.is_empty() => {
+                self.over(tx, turn, machine, &Ending::Interrupted)
+            }
+            Fate::Again => {
+                tx.turn_attempted(turn.id)?;
+                tx.turn_requeued(turn.id, self.uuid, self.now)?;
+                if machine.begun() {
+                    let shown = show::note(words::RUN_AGAIN, Vec::new(), self.reply_to(turn));
+                    self.put(tx, turn, &[shown])?;
+                }
+                Ok(())
+            }
+            Fate::Ask(tools) => {
+                if let Some(json) = work::to_json(machine) {
+                    tx.turn_machine(turn.id, &json)?;
+                }
+                tx.turn_state(turn.id, TurnState::Asked, self.now)?;
+                let buttons = vec![vec![
+                    words::button(words::CONTINUE, format!("c:{}", turn.id)),
+                    words::button(words::LEAVE_IT, format!("l:{}", turn.id)),
+                ]];
+                let shown = show::closing(
+                    self.renderer.as_ref(),
+                    &machine.view(),
+                    &words::continue_after(*tools),
+                    buttons,
+                    self.reply_to(turn),
+                );
+                self.put(tx, turn, &shown)
             }
         }
     }
+
+    fn over(
+        &self,
+        tx: &Tx<'_>,
+        turn: &TurnRow,
+        machine: &Turn,
+        ending: &Ending,
+    ) -> Result<(), StoreError> {
+        let end = TurnEnd {
+            state: state_of(ending),
+            machine: work::to_json(machine),
+            cost_usd: None,
+            duration_ms: None,
+        };
+        tx.turn_ended(turn.id, &end, self.now)?;
+        let view = machine.view();
+        if turn.parts.is_empty() && view.answer.is_empty() {
+            return Ok(());
+        }
+        let shown = show::over(self.renderer.as_ref(), &view, ending, self.reply_to(turn));
+        self.put(tx, turn, &shown)
+    }
+
+    fn put(&self, tx: &Tx<'_>, turn: &TurnRow, shown: &[Shown]) -> Result<(), StoreError> {
+        work::put(tx, self.target, turn.id, shown, Urgency::Message, self.now)
+    }
+
+    fn reply_to(&self, turn: &TurnRow) -> Option<i64> {
+        let first = turn.parts.first().map(|part| part.message_id);
+        first.filter(|_| !self.private)
+    }
 }
 
-fn read_machine(turn: &TurnRow) -> Turn {
-    turn.machine
-        .as_deref()
-        .and_then(|json| serde_json::from_str(json).inspect_err(|cause| warn!(turn = turn.id.0, %cause, "the stored state of a turn is not readable")).ok())
-        .unwrap_or_else(|| Turn::new(turn.uuid))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::event::{AgentEvent, Block, PromptState};
 
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one call site's worth of facts, all needed in one transaction"
-)]
-fn settle_turn(
-    tx: &crate::store::Tx<'_>,
-    renderer: &dyn crate::gateway::ports::Renderer,
-    target: crate::store::rows::Target,
-    turn: &TurnRow,
-    machine: &Turn,
-    fate: &Fate,
-    reply_to: Option<i64>,
-    fresh: uuid::Uuid,
-    now: crate::core::Millis,
-) -> Result<(), crate::store::StoreError> {
-    match fate {
-        Fate::Over(ending) => {
-            let end = TurnEnd {
-                state: state_of(ending),
-                machine: work::to_json(machine),
-                cost_usd: None,
-                duration_ms: None,
+    fn machine(tools: u32) -> Turn {
+        let uuid = Uuid::from_u128(7);
+        let mut machine = Turn::new(Some(uuid));
+        machine.on(&AgentEvent::Prompt {
+            uuid,
+            state: PromptState::Started,
+        });
+        for index in 0..tools {
+            machine.on(&AgentEvent::MessageStart {
+                message_id: format!("m{index}"),
+            });
+            let block = Block::Tool {
+                id: format!("t{index}"),
+                name: "Bash".into(),
             };
-            tx.turn_ended(turn.id, &end, now)?;
-            work::put(
-                tx,
-                target,
-                turn.id,
-                &show::over(renderer, &machine.view(), ending, reply_to),
-                Urgency::Message,
-                now,
-            )
+            machine.on(&AgentEvent::BlockStart { index: 0, block });
         }
-        // Nobody asked for it and nothing was done: there is nothing to run again.
-        Fate::Again if turn.parts.is_empty() => {
-            let end = TurnEnd {
-                state: TurnState::Discarded,
-                machine: None,
-                cost_usd: None,
-                duration_ms: None,
-            };
-            tx.turn_ended(turn.id, &end, now)
+        machine
+    }
+
+    #[test]
+    fn a_lost_process_is_run_again_only_before_tools() {
+        assert_eq!(fate(&mut machine(0), None, 0, false), Fate::Again);
+        assert_eq!(fate(&mut machine(3), None, 0, false), Fate::Ask(3));
+    }
+
+    #[test]
+    fn a_prompt_that_ends_every_machine_is_not_tried_for_ever() {
+        assert_eq!(fate(&mut machine(0), None, 1, false), Fate::Again);
+        assert!(matches!(
+            fate(&mut machine(0), None, 2, false),
+            Fate::Over(Ending::Failed(_))
+        ));
+    }
+
+    #[test]
+    fn an_interrupted_turn_stays_interrupted_however_its_process_ends() {
+        let exits = [
+            None,
+            Some(Exit::Signal { signal: 9 }),
+            Some(Exit::Code { code: 1 }),
+        ];
+        for exit in exits {
+            let mut machine = machine(2);
+            machine.interrupt();
+            let fate = fate(&mut machine, exit.as_ref(), 0, true);
+            assert_eq!(fate, Fate::Over(Ending::Interrupted), "{exit:?}");
         }
-        Fate::Again => {
-            tx.turn_attempted(turn.id)?;
-            tx.turn_requeued(turn.id, fresh, now)?;
-            if machine.begun() {
-                let shown = show::note(words::RUN_AGAIN, Vec::new(), reply_to);
-                work::put(tx, target, turn.id, &[shown], Urgency::Message, now)?;
-            }
-            Ok(())
-        }
-        Fate::Ask(tools) => {
-            tx.turn_machine(turn.id, &work::to_json(machine).unwrap_or_default())?;
-            tx.turn_state(turn.id, TurnState::Asked, now)?;
-            let buttons = vec![vec![
-                words::button(words::CONTINUE, format!("c:{}", turn.id)),
-                words::button(words::LEAVE_IT, format!("l:{}", turn.id)),
-            ]];
-            let shown = show::closing(
-                renderer,
-                &machine.view(),
-                &words::continue_after(*tools),
-                buttons,
-                reply_to,
-            );
-            work::put(tx, target, turn.id, &shown, Urgency::Message, now)
+    }
+
+    #[test]
+    fn a_process_that_died_alone_is_told_as_what_it_is() {
+        let Fate::Over(Ending::Failed(trouble)) =
+            fate(&mut machine(1), Some(&Exit::Signal { signal: 9 }), 0, false)
+        else {
+            panic!("it is over");
+        };
+        assert!(
+            trouble.sentence().contains("signal 9"),
+            "{}",
+            trouble.sentence()
+        );
+    }
+
+    #[test]
+    fn a_session_that_is_on_disk_already_is_resumed_once() {
+        let refused = Exit::Code { code: 1 };
+        let silent = || Turn::new(Some(Uuid::from_u128(7)));
+        assert_eq!(fate(&mut silent(), Some(&refused), 0, true), Fate::Again);
+        for (attempts, fresh) in [(1, true), (0, false)] {
+            assert!(matches!(
+                fate(&mut silent(), Some(&refused), attempts, fresh),
+                Fate::Over(Ending::Failed(_))
+            ));
         }
     }
 }

@@ -6,14 +6,16 @@
 //! | `work.rs` | windows, queue, places, launching, giving a prompt to the agent |
 //! | `output.rs` | lines of the agent -> state machine -> one transaction |
 //! | `ending.rs` | the end of a run and what becomes of its turn |
+//! | `take_up.rs` | runs of an earlier daemon |
 //! | `control.rs` | interrupts, answers to questions |
 //!
 //! The rule throughout: first the transaction, then the effect that it allows; and whatever a kill leaves
-//! between the two is found and done again by [`Lane::take_up`] in the next life.
+//! between the two is found and done again by `Lane::take_up` in the next life.
 
 mod control;
 mod ending;
 mod output;
+mod take_up;
 mod work;
 
 pub(super) use control::acknowledge;
@@ -160,7 +162,7 @@ struct Lane {
     conversation: Conversation,
     run: Option<Live>,
     place: Option<Place>,
-    line_up: Option<Pin<Box<dyn Future<Output = Place> + Send>>>,
+    line_up: Option<Pin<Box<dyn Future<Output = Place> + Send + Sync>>>,
     window: Option<Millis>,
     force_window: bool,
     // A process that was started ahead for this window did not last: none is started until it closes.
@@ -439,7 +441,9 @@ fn millis(ms: Millis) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
-async fn wait_place(line_up: &mut Option<Pin<Box<dyn Future<Output = Place> + Send>>>) -> Place {
+async fn wait_place(
+    line_up: &mut Option<Pin<Box<dyn Future<Output = Place> + Send + Sync>>>,
+) -> Place {
     match line_up {
         Some(future) => future.await,
         None => std::future::pending().await,
