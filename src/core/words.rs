@@ -135,10 +135,14 @@ pub fn unknown_command(name: &str, nearest: Option<&str>) -> String {
     }
 }
 
-/// Placeholder of a turn that has others before it.
+/// Placeholder of a turn that has so many others before it.
 #[must_use]
-pub fn in_line(place: usize) -> String {
-    format!("In line: number {place}.")
+pub fn waiting(before: usize) -> String {
+    if before == 0 {
+        WORKING.to_owned()
+    } else {
+        format!("In line: number {}.", before + 1)
+    }
 }
 
 /// Placeholder of a turn that waits for an agent process.

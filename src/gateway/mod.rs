@@ -9,7 +9,6 @@ pub mod handle;
 pub mod lane;
 pub mod lanes;
 pub mod ports;
-pub mod press;
 pub mod recover;
 pub mod show;
 pub mod slots;

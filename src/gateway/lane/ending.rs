@@ -350,7 +350,7 @@ impl Stage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::{AgentEvent, Block, PromptState};
+    use crate::core::event::{AgentEvent, PromptState};
 
     fn machine(tools: u32) -> Turn {
         let uuid = Uuid::from_u128(7);
@@ -360,14 +360,12 @@ mod tests {
             state: PromptState::Started,
         });
         for index in 0..tools {
-            machine.on(&AgentEvent::MessageStart {
-                message_id: format!("m{index}"),
-            });
-            let block = Block::Tool {
+            machine.on(&AgentEvent::Tool {
+                message_id: "m".into(),
                 id: format!("t{index}"),
                 name: "Bash".into(),
-            };
-            machine.on(&AgentEvent::BlockStart { index: 0, block });
+                input: serde_json::json!({"command": "true"}),
+            });
         }
         machine
     }

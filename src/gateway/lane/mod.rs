@@ -19,7 +19,7 @@ mod take_up;
 mod work;
 
 pub(super) use control::acknowledge;
-pub(super) use work::placeholder;
+pub(super) use work::{placeholder, put};
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 

@@ -400,11 +400,7 @@ pub(super) fn renumber(
         if let Some(row) = tx.out_slot(slot)?
             && let crate::store::rows::Wanted::Show(shown) = row.wanted
         {
-            let text = if before == 0 {
-                words::WORKING.to_owned()
-            } else {
-                words::in_line(before + 1)
-            };
+            let text = words::waiting(before);
             tx.out_show(
                 target,
                 Some(slot),

@@ -113,23 +113,18 @@ impl Lane {
         self.window = None;
         self.force_window = false;
         self.cold = false;
-        let before = open
-            .iter()
-            .filter(|t| matches!(t.state, TurnState::Queued | TurnState::Submitted))
-            .count();
         let message = open
             .iter()
             .find(|t| t.id == turn)
-            .and_then(|t| t.parts.first())
-            .map(|part| part.message_id);
-        let (target, reply_to, now) =
-            (self.target(), self.reply_to(message), self.deps.clock.now());
+            .and_then(|t| t.parts.first());
+        let reply_to = self.reply_to(message.map(|part| part.message_id));
+        let (target, id, now) = (self.target(), self.conversation.id, self.deps.clock.now());
         let done = self
             .deps
             .store
             .tx(move |tx| {
                 tx.turn_state(turn, TurnState::Queued, now)?;
-                placeholder(tx, target, turn, before, reply_to, now)
+                placeholder(tx, target, turn, &tx.turns_open(id)?, reply_to, now)
             })
             .await;
         self.note_failure(done, "cannot close a batching window")
@@ -456,28 +451,21 @@ pub(super) fn prompt_text(turn: &TurnRow) -> String {
     batching::join(&parts)
 }
 
-/// First message of a turn that waits.
+/// First message of a turn that waits behind those of `open`, the open turns of its conversation.
 pub(crate) fn placeholder(
     tx: &Tx<'_>,
     target: Target,
     turn: TurnId,
-    before: usize,
+    open: &[TurnRow],
     reply_to: Option<i64>,
     now: Millis,
 ) -> Result<(), StoreError> {
-    let text = if before == 0 {
-        words::WORKING.to_owned()
-    } else {
-        words::in_line(before + 1)
-    };
-    put(
-        tx,
-        target,
-        turn,
-        &[show::note(text, Vec::new(), reply_to)],
-        Urgency::Message,
-        now,
-    )
+    let before = open
+        .iter()
+        .filter(|t| t.id < turn && matches!(t.state, TurnState::Queued | TurnState::Submitted))
+        .count();
+    let shown = show::note(words::waiting(before), Vec::new(), reply_to);
+    put(tx, target, turn, &[shown], Urgency::Message, now)
 }
 
 /// Brings the messages of a turn to these, and no more than these.

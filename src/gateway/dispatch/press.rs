@@ -1,20 +1,21 @@
 //! Presses of buttons. What a button carries comes from outside: it is checked against the store, each time.
 
 use tracing::{info, warn};
+use uuid::Uuid;
 
-use super::{
-    dispatch::Desk,
-    lane::{self, Ack, Decision, LaneMsg, Reply},
-    show,
-};
+use super::Desk;
 use crate::{
     core::{
         Millis,
-        ids::TurnId,
+        ids::{InboxId, TurnId},
         inbound::Press,
         policy::{self, Denied},
-        text::Shown,
+        text::{Formatted, Shown, units},
         words,
+    },
+    gateway::{
+        lane::{self, Ack, Decision, LaneMsg, Reply},
+        show,
     },
     store::{
         StoreError, Tx,
@@ -180,14 +181,15 @@ async fn answer(
         .await
 }
 
+/// What a change may need that is new.
+struct New {
+    uuid: Uuid,
+    inbox: InboxId,
+    now: Millis,
+}
+
 /// What a button changes; false if it is not of use any more.
-type Changing = fn(
-    &Tx<'_>,
-    &Subject,
-    uuid::Uuid,
-    crate::core::ids::InboxId,
-    Millis,
-) -> Result<bool, StoreError>;
+type Changing = fn(&Tx<'_>, &Subject, &New) -> Result<bool, StoreError>;
 
 async fn change(
     desk: &Desk<'_>,
@@ -197,140 +199,100 @@ async fn change(
     text: &'static str,
     f: Changing,
 ) -> Result<(), StoreError> {
-    let (now, uuid) = (desk.deps.clock.now(), desk.deps.dice.uuid());
+    let new = New {
+        uuid: desk.deps.dice.uuid(),
+        inbox: ack.inbox,
+        now: desk.deps.clock.now(),
+    };
     desk.deps
         .store
         .tx(move |tx| {
-            let inbox = ack.inbox;
-            let done = f(tx, &subject, uuid, inbox, now)?;
+            let done = f(tx, &subject, &new)?;
             let on = format!("turn {}", subject.turn.id);
-            lane::acknowledge(
-                tx,
-                &ack,
-                action,
-                &on,
-                if done { text } else { words::OLD_BUTTON },
-                now,
-            )
+            let text = if done { text } else { words::OLD_BUTTON };
+            lane::acknowledge(tx, &ack, action, &on, text, new.now)
         })
         .await
 }
 
-fn run_held(
-    tx: &Tx<'_>,
-    subject: &Subject,
-    _: uuid::Uuid,
-    _: crate::core::ids::InboxId,
-    now: Millis,
-) -> Result<bool, StoreError> {
-    let turn = &subject.turn;
-    if tx.turn(turn.id)?.is_none_or(|t| t.state != TurnState::Held) {
+/// Whether the turn of a button is still in the state that the button is for.
+fn still(tx: &Tx<'_>, subject: &Subject, state: TurnState) -> Result<bool, StoreError> {
+    Ok(tx.turn(subject.turn.id)?.is_some_and(|t| t.state == state))
+}
+
+fn run_held(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
+    if !still(tx, subject, TurnState::Held)? {
         return Ok(false);
     }
-    let before = tx
-        .turns_open(turn.conversation)?
-        .iter()
-        .filter(|t| matches!(t.state, TurnState::Queued | TurnState::Submitted))
-        .count();
-    tx.turn_state(turn.id, TurnState::Queued, now)?;
-    lane::placeholder(tx, target(subject), turn.id, before, reply_to(subject), now)?;
+    let turn = &subject.turn;
+    tx.turn_state(turn.id, TurnState::Queued, new.now)?;
+    let open = tx.turns_open(turn.conversation)?;
+    let reply_to = reply_to(subject);
+    lane::placeholder(tx, target(subject), turn.id, &open, reply_to, new.now)?;
     Ok(true)
 }
 
-fn discard(
-    tx: &Tx<'_>,
-    subject: &Subject,
-    _: uuid::Uuid,
-    _: crate::core::ids::InboxId,
-    now: Millis,
-) -> Result<bool, StoreError> {
-    let turn = &subject.turn;
-    if tx.turn(turn.id)?.is_none_or(|t| t.state != TurnState::Held) {
+fn discard(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
+    if !still(tx, subject, TurnState::Held)? {
         return Ok(false);
     }
-    end(tx, turn.id, TurnState::Discarded, now)?;
-    tx.out_show(
+    let turn = subject.turn.id;
+    end(tx, turn, TurnState::Discarded, new.now)?;
+    let shown = show::note(words::DISCARDED, Vec::new(), reply_to(subject));
+    lane::put(
+        tx,
         target(subject),
-        Some(Slot {
-            turn: turn.id,
-            number: 0,
-        }),
+        turn,
+        &[shown],
         Urgency::Message,
-        &show::note(words::DISCARDED, Vec::new(), reply_to(subject)),
-        now,
+        new.now,
     )?;
     Ok(true)
 }
 
-fn go_on(
-    tx: &Tx<'_>,
-    subject: &Subject,
-    uuid: uuid::Uuid,
-    inbox: crate::core::ids::InboxId,
-    now: Millis,
-) -> Result<bool, StoreError> {
-    let turn = &subject.turn;
-    if tx
-        .turn(turn.id)?
-        .is_none_or(|t| t.state != TurnState::Asked)
-    {
+fn go_on(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
+    if !still(tx, subject, TurnState::Asked)? {
         return Ok(false);
     }
-    end(tx, turn.id, TurnState::Interrupted, now)?;
-    close_asked(tx, subject, words::CONTINUED, now)?;
-    let message_id = turn.parts.first().map_or(0, |part| part.message_id);
+    let turn = &subject.turn;
+    end(tx, turn.id, TurnState::Interrupted, new.now)?;
+    close_asked(tx, subject, words::CONTINUED, new.now)?;
     let part = TurnPart {
-        inbox,
-        message_id,
+        inbox: new.inbox,
+        message_id: turn.parts.first().map_or(0, |part| part.message_id),
         text: words::CONTINUE_PROMPT.to_owned(),
-        received_at: now,
+        received_at: new.now,
     };
-    let new = NewTurn {
+    let next = NewTurn {
         conversation: turn.conversation,
-        uuid: Some(uuid),
+        uuid: Some(new.uuid),
         state: TurnState::Queued,
         parts: vec![part],
         run: None,
     };
-    let before = tx
-        .turns_open(turn.conversation)?
-        .iter()
-        .filter(|t| matches!(t.state, TurnState::Queued | TurnState::Submitted))
-        .count();
-    let next = tx.turn_add(&new, now)?;
-    lane::placeholder(tx, target(subject), next, before, reply_to(subject), now)?;
+    let next = tx.turn_add(&next, new.now)?;
+    let open = tx.turns_open(turn.conversation)?;
+    lane::placeholder(tx, target(subject), next, &open, reply_to(subject), new.now)?;
     Ok(true)
 }
 
-fn leave(
-    tx: &Tx<'_>,
-    subject: &Subject,
-    _: uuid::Uuid,
-    _: crate::core::ids::InboxId,
-    now: Millis,
-) -> Result<bool, StoreError> {
-    if tx
-        .turn(subject.turn.id)?
-        .is_none_or(|t| t.state != TurnState::Asked)
-    {
+fn leave(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
+    if !still(tx, subject, TurnState::Asked)? {
         return Ok(false);
     }
-    end(tx, subject.turn.id, TurnState::Interrupted, now)?;
-    close_asked(tx, subject, words::LEFT, now)?;
+    end(tx, subject.turn.id, TurnState::Interrupted, new.now)?;
+    close_asked(tx, subject, words::LEFT, new.now)?;
     Ok(true)
 }
 
 fn end(tx: &Tx<'_>, turn: TurnId, state: TurnState, now: Millis) -> Result<(), StoreError> {
-    tx.turn_ended(
-        turn,
-        &TurnEnd {
-            state,
-            machine: None,
-            cost_usd: None,
-            duration_ms: None,
-        },
-        now,
-    )
+    let end = TurnEnd {
+        state,
+        machine: None,
+        cost_usd: None,
+        duration_ms: None,
+    };
+    tx.turn_ended(turn, &end, now)
 }
 
 /// The last message of the interrupted answer loses its buttons; its question becomes a statement.
@@ -348,12 +310,12 @@ fn close_asked(tx: &Tx<'_>, subject: &Subject, line: &str, now: Millis) -> Resul
         let mut body = shown.body;
         // The question is the last line; what stands before it, looks included, stays as it is.
         if let Some(at) = body.text.rfind("\n\n") {
-            let kept = crate::core::text::units(&body.text[..at]);
+            let kept = units(&body.text[..at]);
             body.text.truncate(at);
             body.spans.retain(|s| s.offset + s.length <= kept);
             body.text.push_str("\n\n");
         } else {
-            body = crate::core::text::Formatted::default();
+            body = Formatted::default();
         }
         body.text.push_str(line);
         tx.out_show(

@@ -1,0 +1,180 @@
+//! Slash commands: answered at once, past any lane.
+
+use super::Desk;
+use crate::{
+    core::{
+        command::{self, Command},
+        ids::ConversationId,
+        inbound::{Message, Person},
+        policy::{self, Role},
+        turn::Turn,
+        words,
+    },
+    gateway::lane::{self, Ack, LaneMsg, Reply},
+    store::{StoreError, rows::TurnState},
+};
+
+impl Desk<'_> {
+    pub(super) async fn command(
+        &self,
+        message: &Message,
+        person: &Person,
+        role: Role,
+        command: &Command,
+    ) -> Result<(), StoreError> {
+        let ack = Ack {
+            inbox: self.id,
+            reply: Reply::Message {
+                target: Self::target(message),
+                reply_to: Self::reply_to(message),
+            },
+            who: person.id,
+        };
+        let conversation = self.conversation(message, person).await?;
+        // A command never waits in the window, and what was collected so far goes its way.
+        self.lanes.nudge(conversation, LaneMsg::CloseWindow);
+        if policy::may_run(role, command).is_err() {
+            return self
+                .answer(ack, command.name(), words::NOT_YOURS.to_owned())
+                .await;
+        }
+        match command {
+            Command::Start => self.answer(ack, "start", words::GREETING.to_owned()).await,
+            Command::Help => {
+                self.answer(ack, "help", words::help(command::commands_for(role)))
+                    .await
+            }
+            Command::Unknown(name) => {
+                let text = words::unknown_command(name, command::nearest(name, role));
+                self.answer(ack, "unknown", text).await
+            }
+            Command::Status => {
+                let text = self.status(conversation).await?;
+                self.answer(ack, "status", text).await
+            }
+            Command::Interrupt => self.interrupt(conversation, ack).await,
+            Command::Clear => self.clear(conversation, ack).await,
+        }
+    }
+
+    /// Which turn is meant is settled here, where updates are in order: one that a later message begins is not.
+    async fn interrupt(&self, conversation: ConversationId, ack: Ack) -> Result<(), StoreError> {
+        let (now, nothing) = (self.deps.clock.now(), ack.clone());
+        let running = self
+            .deps
+            .store
+            .tx(move |tx| {
+                let open = tx.turns_open(conversation)?;
+                let running = open
+                    .iter()
+                    .find(|t| t.state == TurnState::Submitted)
+                    .map(|t| t.id);
+                if running.is_none() {
+                    lane::acknowledge(tx, &nothing, "interrupt", "", words::NOTHING_RUNS, now)?;
+                }
+                Ok(running)
+            })
+            .await?;
+        if let Some(turn) = running {
+            self.lanes
+                .send(conversation, LaneMsg::Interrupt { ack, turn })
+                .await;
+        }
+        Ok(())
+    }
+
+    /// The session is forgotten here, before any later message is looked at. The lane, and after a crash the next
+    /// one, sees that its process holds another session than the current one and ends what it does.
+    async fn clear(&self, conversation: ConversationId, ack: Ack) -> Result<(), StoreError> {
+        let now = self.deps.clock.now();
+        self.deps
+            .store
+            .tx(move |tx| {
+                let running = tx
+                    .turns_open(conversation)?
+                    .iter()
+                    .any(|t| t.state == TurnState::Submitted);
+                tx.session_forget(conversation)?;
+                let text = if running {
+                    words::CLEARED_RUNNING
+                } else {
+                    words::CLEARED
+                };
+                lane::acknowledge(
+                    tx,
+                    &ack,
+                    "clear",
+                    &format!("conversation {conversation}"),
+                    text,
+                    now,
+                )
+            })
+            .await?;
+        self.lanes.send(conversation, LaneMsg::Woken).await;
+        Ok(())
+    }
+
+    async fn conversation(
+        &self,
+        message: &Message,
+        person: &Person,
+    ) -> Result<ConversationId, StoreError> {
+        let (key, now, person) = (
+            self.key(message, person),
+            self.deps.clock.now(),
+            person.clone(),
+        );
+        self.deps
+            .store
+            .tx(move |tx| {
+                tx.person_seen(person.id, &person.name, now)?;
+                Ok(tx.conversation_open(&key, now)?.id)
+            })
+            .await
+    }
+
+    async fn answer(&self, ack: Ack, action: &str, text: String) -> Result<(), StoreError> {
+        let (now, action) = (self.deps.clock.now(), action.to_owned());
+        self.deps
+            .store
+            .tx(move |tx| lane::acknowledge(tx, &ack, &action, "", &text, now))
+            .await
+    }
+
+    async fn status(&self, conversation: ConversationId) -> Result<String, StoreError> {
+        let now = self.deps.clock.now();
+        let up = now.saturating_sub(self.deps.started_at);
+        self.deps
+            .store
+            .tx(move |tx| {
+                let open = tx.turns_open(conversation)?;
+                let running = open.iter().find(|t| t.state == TurnState::Submitted);
+                Ok(words::status(&words::Status {
+                    running: running.map(|turn| {
+                        let machine: Option<Turn> = turn
+                            .machine
+                            .as_deref()
+                            .and_then(|json| serde_json::from_str(json).ok());
+                        let what = machine.and_then(|m| m.view().status).unwrap_or_default();
+                        (what, now.saturating_sub(turn.submitted_at.unwrap_or(now)))
+                    }),
+                    waiting: open
+                        .iter()
+                        .filter(|t| matches!(t.state, TurnState::Queued | TurnState::Collecting))
+                        .count(),
+                    last: tx
+                        .turn_last_over(conversation)?
+                        .map(|turn| (turn.duration_ms, turn.cost_usd)),
+                    session: tx.session_current(conversation)?.map(|s| {
+                        (
+                            s.session_id.to_string().chars().take(8).collect(),
+                            s.metadata.total_cost_usd,
+                            s.metadata.model,
+                        )
+                    }),
+                    up,
+                }))
+            })
+            .await
+    }
+}

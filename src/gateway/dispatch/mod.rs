@@ -1,0 +1,223 @@
+//! From an update in the inbox to what it asks for: policy, commands, prompts.
+//!
+//! One task takes the updates in order. Whatever an update brings about is committed in one transaction with
+//! the mark that its row is done, so that a crash repeats it whole or not at all.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `mod.rs` | the order of updates, who may, what an update is |
+//! | `command.rs` | slash commands |
+//! | `prompt.rs` | prompts become turns |
+//! | `press.rs` | presses of buttons |
+
+mod command;
+mod press;
+mod prompt;
+
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+use tracing::{debug, error, info, warn};
+
+use super::{Deps, lanes::Lanes};
+use crate::{
+    core::{
+        command::{Command, Reading, read},
+        ids::{ConversationKey, InboxId},
+        inbound::{ChatKind, Inbound, Message, Person},
+        policy,
+    },
+    store::{
+        StoreError,
+        rows::{Target, Verdict},
+    },
+};
+
+/// Waits before an update is tried again.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How often the store may refuse one update for another reason than want of space.
+const MOST_REFUSALS: u32 = 5;
+
+/// An update on its way to the dispatcher.
+pub(super) struct Arrival {
+    pub(super) id: InboxId,
+    pub(super) bot_id: i64,
+    pub(super) inbound: Inbound,
+}
+
+/// Takes updates until the daemon stops. What is still queued then is in the inbox and comes again.
+pub(super) async fn run(deps: Arc<Deps>, lanes: Lanes, mut arrivals: mpsc::Receiver<Arrival>) {
+    loop {
+        let arrival = tokio::select! {
+            biased;
+            () = deps.shutdown.cancelled() => return,
+            arrival = arrivals.recv() => arrival,
+        };
+        let Some(arrival) = arrival else { return };
+        let desk = Desk {
+            deps: &deps,
+            lanes: &lanes,
+            id: arrival.id,
+            bot_id: arrival.bot_id,
+        };
+        if desk.insist(&arrival.inbound).await.is_break() {
+            return;
+        }
+    }
+}
+
+/// One update at the desk.
+struct Desk<'a> {
+    deps: &'a Arc<Deps>,
+    lanes: &'a Lanes,
+    id: InboxId,
+    bot_id: i64,
+}
+
+impl Desk<'_> {
+    /// Takes an update, whatever the disk does: later ones wait until the store has taken this one. Only what the
+    /// store refuses for a reason that waiting does not mend is passed over, until the next start. Breaks when the
+    /// daemon stops.
+    async fn insist(&self, inbound: &Inbound) -> ControlFlow<()> {
+        let mut wait = FIRST_WAIT;
+        let mut refused = 0;
+        while let Err(cause) = self.take(inbound).await {
+            if matches!(cause, StoreError::Closed) {
+                return ControlFlow::Break(());
+            }
+            if !matches!(cause, StoreError::Full) {
+                refused += 1;
+            }
+            if refused == MOST_REFUSALS {
+                error!(update = self.id.0, %cause, "cannot act on an update; it stays in the inbox until the next start");
+                return ControlFlow::Continue(());
+            }
+            error!(update = self.id.0, %cause, "cannot act on an update; it is tried again");
+            tokio::select! {
+                () = self.deps.shutdown.cancelled() => return ControlFlow::Break(()),
+                () = tokio::time::sleep(wait) => {}
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn take(&self, inbound: &Inbound) -> Result<(), StoreError> {
+        match inbound {
+            Inbound::Message(message) => self.message(message).await,
+            Inbound::Press(press) => press::take(self, press).await,
+            Inbound::Migrated { from, to } => {
+                let (id, now, from, to) = (self.id, self.deps.clock.now(), *from, *to);
+                info!(from, to, "a group has moved to another chat id");
+                self.deps
+                    .store
+                    .tx(move |tx| {
+                        tx.chat_migrated(from, to)?;
+                        tx.inbox_done(id, Verdict::Command, now)
+                    })
+                    .await
+            }
+            Inbound::Other(kind) => {
+                debug!(
+                    update = self.id.0,
+                    kind, "an update that asks nothing of us"
+                );
+                self.done(Verdict::Ignored).await
+            }
+            Inbound::Unreadable(why) => {
+                warn!(
+                    update = self.id.0,
+                    why, "an update could not be read; it is kept in the inbox"
+                );
+                self.done(Verdict::Unreadable).await
+            }
+        }
+    }
+
+    async fn done(&self, verdict: Verdict) -> Result<(), StoreError> {
+        let (id, now) = (self.id, self.deps.clock.now());
+        self.deps
+            .store
+            .tx(move |tx| tx.inbox_done(id, verdict, now))
+            .await
+    }
+
+    async fn message(&self, message: &Message) -> Result<(), StoreError> {
+        let access = &self.deps.config.access;
+        let role = access.role_of_message(message);
+        let Some(person) = message
+            .from
+            .as_ref()
+            .filter(|_| policy::may_prompt(role).is_ok())
+        else {
+            // Nothing is run, nothing is revealed: not even that somebody is here.
+            info!(
+                update = self.id.0,
+                person = message.from.as_ref().map(|p| p.id),
+                chat = message.place.chat_id,
+                "refused: not a known person"
+            );
+            return self.done(Verdict::Refused).await;
+        };
+        if message.edited {
+            return self.edited(message, person).await;
+        }
+        match read(&message.text, &self.deps.config.bot_name.get()) {
+            Reading::NotOurs => self.done(Verdict::Ignored).await,
+            Reading::Command {
+                command: Command::Unknown(_),
+                addressed: false,
+                ..
+            } if message.place.kind != ChatKind::Private => {
+                // Another bot's, most likely.
+                self.done(Verdict::Ignored).await
+            }
+            Reading::Command { command, .. } => self.command(message, person, role, &command).await,
+            Reading::Prompt => self.prompt(message, person).await,
+        }
+    }
+
+    fn key(&self, message: &Message, person: &Person) -> ConversationKey {
+        ConversationKey {
+            bot_id: self.bot_id,
+            chat_id: message.place.chat_id,
+            thread_id: message.place.thread_id,
+            user_id: person.id,
+        }
+    }
+
+    async fn edited(&self, message: &Message, person: &Person) -> Result<(), StoreError> {
+        let (key, id, now) = (self.key(message, person), self.id, self.deps.clock.now());
+        let (message_id, text) = (message.message_id, message.text.clone());
+        self.deps
+            .store
+            .tx(move |tx| {
+                let conversation = tx.conversation_open(&key, now)?;
+                // Only what has not been given to the agent can still be changed.
+                let replaced = tx.turn_part_replace(conversation.id, message_id, &text)?;
+                tx.inbox_done(
+                    id,
+                    if replaced {
+                        Verdict::Prompt
+                    } else {
+                        Verdict::Ignored
+                    },
+                    now,
+                )
+            })
+            .await
+    }
+
+    /// A message of a bot in a group refers to its cause; alone with a person that would be noise.
+    fn reply_to(message: &Message) -> Option<i64> {
+        (message.place.kind != ChatKind::Private).then_some(message.message_id)
+    }
+
+    fn target(message: &Message) -> Target {
+        Target {
+            chat_id: message.place.chat_id,
+            thread_id: message.place.thread_id,
+        }
+    }
+}

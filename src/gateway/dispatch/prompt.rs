@@ -1,0 +1,172 @@
+//! Prompts: a message becomes a turn, or part of one.
+
+use super::Desk;
+use crate::{
+    core::{
+        Millis,
+        ids::{ConversationId, ConversationKey, TurnId},
+        inbound::{ChatKind, Message, Person},
+        words,
+    },
+    gateway::{
+        lane::{self, LaneMsg},
+        show,
+    },
+    store::{
+        StoreError, Tx,
+        rows::{NewTurn, Slot, Target, TurnPart, TurnState, Urgency, Verdict},
+    },
+};
+
+/// Files beyond this are not given to bots by Telegram's own servers, in bytes.
+const LARGEST_FILE: u64 = 20 * 1024 * 1024;
+
+impl Desk<'_> {
+    pub(super) async fn prompt(
+        &self,
+        message: &Message,
+        person: &Person,
+    ) -> Result<(), StoreError> {
+        let now = self.deps.clock.now();
+        let private = message.place.kind == ChatKind::Private;
+        let (target, reply_to) = (Self::target(message), Self::reply_to(message));
+        let id = self.id;
+        let notice = notice_about_files(message);
+        if message.text.trim().is_empty() {
+            let text = notice.or(private.then_some(words::NOTHING_TO_PASS_ON));
+            return self
+                .deps
+                .store
+                .tx(move |tx| {
+                    if let Some(text) = text {
+                        tx.out_show(
+                            target,
+                            None,
+                            Urgency::Message,
+                            &show::note(text, Vec::new(), reply_to),
+                            now,
+                        )?;
+                    }
+                    tx.inbox_done(id, Verdict::Ignored, now)
+                })
+                .await;
+        }
+        let arriving = Arriving {
+            key: self.key(message, person),
+            person: person.clone(),
+            part: TurnPart {
+                inbox: id,
+                message_id: message.message_id,
+                text: message.text.clone(),
+                received_at: now,
+            },
+            target,
+            reply_to,
+            notice,
+            // The age by two clocks: a server whose clock is wrong must not hold everything, so the future counts as now.
+            age: now.saturating_sub(message.date.saturating_mul(1000)).max(0),
+            stale_after: self.deps.config.stale_after,
+            batching: self.deps.config.batching.is_some(),
+            uuid: self.deps.dice.uuid(),
+            now,
+        };
+        fail::fail_point!("dispatch-before-commit");
+        let conversation = self.deps.store.tx(move |tx| arriving.enter(tx)).await?;
+        fail::fail_point!("dispatch-after-commit");
+        self.lanes.send(conversation, LaneMsg::Woken).await;
+        Ok(())
+    }
+}
+
+/// A prompt about to become (part of) a turn.
+struct Arriving {
+    key: ConversationKey,
+    person: Person,
+    part: TurnPart,
+    target: Target,
+    reply_to: Option<i64>,
+    notice: Option<&'static str>,
+    age: Millis,
+    stale_after: Millis,
+    batching: bool,
+    uuid: uuid::Uuid,
+    now: Millis,
+}
+
+impl Arriving {
+    fn enter(self, tx: &Tx<'_>) -> Result<ConversationId, StoreError> {
+        let now = self.now;
+        tx.person_seen(self.person.id, &self.person.name, now)?;
+        let conversation = tx.conversation_open(&self.key, now)?.id;
+        if let Some(notice) = self.notice {
+            tx.out_show(
+                self.target,
+                None,
+                Urgency::Message,
+                &show::note(notice, Vec::new(), self.reply_to),
+                now,
+            )?;
+        }
+        let open = tx.turns_open(conversation)?;
+        let inbox = self.part.inbox;
+        if self.age > self.stale_after {
+            let text = words::late(self.age, &self.part.text);
+            let turn = self.add(tx, conversation, TurnState::Held)?;
+            let buttons = vec![vec![
+                words::button(words::RUN, format!("r:{turn}")),
+                words::button(words::DISCARD, format!("d:{turn}")),
+            ]];
+            let shown = show::note(text, buttons, self.reply_to);
+            tx.out_show(
+                self.target,
+                Some(Slot { turn, number: 0 }),
+                Urgency::Message,
+                &shown,
+                now,
+            )?;
+        } else if !self.batching {
+            let turn = self.add(tx, conversation, TurnState::Queued)?;
+            lane::placeholder(tx, self.target, turn, &open, self.reply_to, now)?;
+        } else if let Some(collecting) = open.iter().find(|t| t.state == TurnState::Collecting) {
+            tx.turn_part_add(collecting.id, &self.part)?;
+        } else {
+            self.add(tx, conversation, TurnState::Collecting)?;
+        }
+        tx.inbox_done(inbox, Verdict::Prompt, now)?;
+        Ok(conversation)
+    }
+
+    fn add(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        state: TurnState,
+    ) -> Result<TurnId, StoreError> {
+        let new = NewTurn {
+            conversation,
+            uuid: Some(self.uuid),
+            state,
+            parts: vec![self.part.clone()],
+            run: None,
+        };
+        tx.turn_add(&new, self.now)
+    }
+}
+
+fn notice_about_files(message: &Message) -> Option<&'static str> {
+    if message.attachments.is_empty() {
+        return None;
+    }
+    if message
+        .attachments
+        .iter()
+        .any(|a| a.size.is_some_and(|size| size > LARGEST_FILE))
+    {
+        return Some(words::FILE_TOO_LARGE);
+    }
+    Some(if message.text.trim().is_empty() {
+        words::NO_FILES_YET
+    } else {
+        words::TEXT_ONLY
+    })
+}
