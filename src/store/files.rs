@@ -6,7 +6,7 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use nix::{
@@ -24,6 +24,10 @@ const LOCK: &str = "telexd.lock";
 
 /// How many backups are kept.
 const BACKUPS: usize = 5;
+
+/// How long a lock that is held is tried. A child that a killed daemon had just forked holds its descriptors until it
+/// has started its program, and systemd may start the next daemon sooner.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The right to work on a state directory. Ends with the value, or with the process.
 pub(super) struct Lock(
@@ -53,13 +57,23 @@ impl Lock {
                 }
             }
         })?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(held) => Ok(Self(held)),
-            Err((_, Errno::EWOULDBLOCK)) => Err(OpenError::Locked { path }),
-            Err((_, errno)) => Err(OpenError::NotWritable {
-                path,
-                cause: errno.into(),
-            }),
+        let mut file = file;
+        let until = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(held) => return Ok(Self(held)),
+                Err((back, Errno::EWOULDBLOCK)) if Instant::now() < until => {
+                    file = back;
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Err((_, Errno::EWOULDBLOCK)) => return Err(OpenError::Locked { path }),
+                Err((_, errno)) => {
+                    return Err(OpenError::NotWritable {
+                        path,
+                        cause: errno.into(),
+                    });
+                }
+            }
         }
     }
 }
