@@ -12,4 +12,5 @@
 mod support;
 
 mod crash;
+mod real;
 mod talk;

@@ -28,6 +28,8 @@ pub const USER: i64 = 1002;
 pub struct World {
     pub api: BotApi,
     pub dir: TempDir,
+    /// How long is waited for whatever is to be seen in a chat.
+    pub patience: Duration,
     extra: String,
 }
 
@@ -50,6 +52,7 @@ impl World {
         let world = Self {
             api,
             dir,
+            patience: DEADLINE,
             extra: extra.to_owned(),
         };
         fs::write(world.path("token"), format!("{}\n", world.api.token())).unwrap();
@@ -147,7 +150,7 @@ impl World {
     ) -> Vec<ShownMessage> {
         let met = self
             .api
-            .wait_for(DEADLINE, |view| condition(&view.bot_messages(chat)))
+            .wait_for(self.patience, |view| condition(&view.bot_messages(chat)))
             .await;
         let messages: Vec<ShownMessage> = self.api.view(|view| view.bot_messages(chat));
         assert!(
@@ -278,10 +281,20 @@ impl Drop for Daemon {
 /// Waits for a condition that nothing announces, with the one deadline.
 pub async fn wait_until(
     what: &str,
+    condition: impl FnMut() -> bool,
+    otherwise: impl Fn() -> String,
+) {
+    wait_within(DEADLINE, what, condition, otherwise).await;
+}
+
+/// Waits for a condition that nothing announces, with a deadline of one's own.
+pub async fn wait_within(
+    patience: Duration,
+    what: &str,
     mut condition: impl FnMut() -> bool,
     otherwise: impl Fn() -> String,
 ) {
-    let until = Instant::now() + DEADLINE;
+    let until = Instant::now() + patience;
     while !condition() {
         assert!(
             Instant::now() < until,

@@ -326,6 +326,8 @@ fn streamed(
     let body = Stream {
         events,
         pause: None,
+        // What was sent is to be read before the connection breaks.
+        break_ms: answer.delay_ms.max(50),
         cut,
         socket: socket.clone(),
     };
@@ -347,6 +349,8 @@ fn streamed(
 struct Stream {
     events: VecDeque<Event>,
     pause: Option<Pin<Box<Sleep>>>,
+    /// Pause before the connection breaks, in milliseconds.
+    break_ms: u64,
     cut: Option<Cut>,
     socket: Arc<OwnedFd>,
 }
@@ -364,8 +368,7 @@ impl Body for Stream {
             (None, None | Some(Cut::SseError(_))) => return Poll::Ready(None),
             // Nothing will wake it but the end of the connection.
             (None, Some(Cut::Hang)) => return Poll::Pending,
-            // What was sent is to be read before the connection breaks.
-            (None, Some(Cut::Reset | Cut::Eof | Cut::Die { .. })) => 50,
+            (None, Some(Cut::Reset | Cut::Eof | Cut::Die { .. })) => self.break_ms,
         };
         if pause_ms > 0 {
             let pause = self.pause.get_or_insert_with(|| {

@@ -1,0 +1,147 @@
+//! Kills and restarts; sessions that are resumed, and those that are not.
+
+use telexd_botapi::ShownMessage;
+
+use super::{Real, SHORT, pieces, tools::WAITS};
+use crate::support::{USER, texts};
+
+#[tokio::test]
+async fn a_killed_daemon_takes_the_same_agent_up_in_mid_answer() {
+    let real = Real::new(SHORT).await;
+    let daemon = real.world.start();
+    real.send("slow 100 x60");
+    real.message("the answer has begun", |m| pieces(&m.text) > 2)
+        .await;
+    let agents = real.agents();
+    assert_eq!(agents.len(), 1);
+    daemon.kill();
+    let daemon = real.world.start();
+    let before = pieces(&real.world.api.view(|v| v.bot_texts(USER)).concat());
+    real.message("the answer goes on", |m| pieces(&m.text) > before)
+        .await;
+    assert_eq!(real.agents(), agents);
+    let answer = real
+        .message("the whole answer is there", |m| {
+            m.buttons.is_empty() && pieces(&m.text) == 60
+        })
+        .await;
+    let whole: String = (1..=60).map(|n| format!("piece {n:05} ")).collect();
+    assert_eq!(answer.text, whole.trim_end());
+    assert_eq!(
+        texts(&real.world.api.view(|v| v.bot_messages(USER))).len(),
+        1
+    );
+    assert_eq!(real.model.requests().len(), 1);
+    assert_eq!(real.model.prompts_seen(), [("slow 100 x60".to_owned(), 1)]);
+    real.end(daemon).await;
+}
+
+#[tokio::test]
+async fn a_question_is_still_answered_after_the_daemon_was_killed() {
+    let real = Real::new(SHORT).await;
+    let daemon = real.world.start();
+    let asks = |m: &ShownMessage| m.text.starts_with("May the agent use") && !m.buttons.is_empty();
+    real.send("ask");
+    let question = real.message("the agent asks", asks).await;
+    daemon.kill();
+    // Pressed while nobody is there.
+    real.press(&question, "Allow once");
+    let daemon = real.world.start();
+    real.message("the answer is there", |m| {
+        m.text == "I should like to make a file.\n\nallowed"
+    })
+    .await;
+    assert!(real.world.path("project/asked.txt").exists());
+    assert_eq!(real.model.requests().len(), 2);
+    real.end(daemon).await;
+}
+
+#[tokio::test]
+async fn a_turn_that_was_lost_after_a_tool_is_asked_about() {
+    let real = Real::new(SHORT).await;
+    let daemon = real.world.start();
+    real.send(WAITS);
+    let question = real
+        .message("the agent asks", |m| {
+            m.text.starts_with("May the agent use") && !m.buttons.is_empty()
+        })
+        .await;
+    real.press(&question, "Allow once");
+    real.until("the tool runs", || !real.pids("until [ -e go ]").is_empty())
+        .await;
+    real.kept("\"tool_use\"").await;
+    real.lose_power(daemon).await;
+    let daemon = real.world.start();
+    let lost = real
+        .message("the person is asked", |m| {
+            m.text
+                == "I look after it.\n\nThis was interrupted by a restart of the server, after 1 tool call. Continue?"
+        })
+        .await;
+    let labels: Vec<&str> = lost
+        .buttons
+        .iter()
+        .flatten()
+        .map(|b| b.text.as_str())
+        .collect();
+    assert_eq!(labels, ["Continue", "Leave it"]);
+    assert_eq!(real.model.requests().len(), 1, "nothing runs by itself");
+    real.only(&daemon).await;
+
+    real.press(&lost, "Continue");
+    let go_on = "You were interrupted by a restart of the server. Please check what took effect and continue where you stopped.";
+    let answer = real
+        .message("it goes on", |m| m.text == format!("echo: {go_on}"))
+        .await;
+    assert!(answer.message_id > lost.message_id);
+    real.message("the question is closed", |m| {
+        m.message_id == lost.message_id
+            && m.buttons.is_empty()
+            && m.text
+                == "I look after it.\n\n— Interrupted by a restart of the server; continued below."
+    })
+    .await;
+    let requests = real.model.requests();
+    let asks = real.asks();
+    assert_eq!(asks.len(), 2);
+    assert_eq!(asks[0].session, asks[1].session);
+    assert_eq!(asks[1].prompts, [WAITS, go_on]);
+    let history = requests[1].body["messages"].to_string();
+    assert!(history.contains("outcome is unknown"), "{history}");
+    real.end(daemon).await;
+}
+
+#[tokio::test]
+async fn an_idle_agent_ends_and_its_session_goes_on_until_it_is_cleared() {
+    let real = Real::new(SHORT).await;
+    let daemon = real.world.start();
+    real.expect("say one", "one").await;
+    let first = real.agents();
+    assert_eq!(first.len(), 1);
+    real.only(&daemon).await;
+    real.expect("say two", "two").await;
+    assert_ne!(real.agents(), first);
+    let asks = real.asks();
+    assert_eq!(asks.len(), 2);
+    assert_eq!(asks[0].session, asks[1].session);
+    assert_eq!(asks[1].prompts, ["say one", "say two"]);
+    assert_eq!(
+        real.model.requests()[1].body["messages"]
+            .to_string()
+            .matches("\"one\"")
+            .count(),
+        1
+    );
+
+    real.send("/clear");
+    real.message("it is cleared", |m| {
+        m.text == "Done: the next message begins a new conversation with the agent."
+    })
+    .await;
+    real.expect("say three", "three").await;
+    let asks = real.asks();
+    assert_eq!(asks.len(), 3);
+    assert_ne!(asks[1].session, asks[2].session);
+    assert_eq!(asks[2].prompts, ["say three"]);
+    real.end(daemon).await;
+}

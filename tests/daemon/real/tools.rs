@@ -1,0 +1,58 @@
+//! Tools, and the questions that the agent asks before it uses them.
+
+use super::{Real, SHORT};
+
+/// A tool call that lasts until the test makes a file, and then leaves one.
+pub(super) const WAITS: &str = r#"@fake [{"text":"I look after it.","tool":"Bash","input":{"command":"until [ -e go ]; do sleep 0.05; done; touch made.txt","description":"Wait for a file"}},{"text":"It was {outcome}."}]"#;
+
+fn asks(message: &telexd_botapi::ShownMessage) -> bool {
+    message.text.starts_with("May the agent use Bash?") && !message.buttons.is_empty()
+}
+
+#[tokio::test]
+async fn a_denied_tool_does_not_run_and_one_may_be_allowed_for_the_session() {
+    let real = Real::new(SHORT).await;
+    let daemon = real.world.start();
+    let file = real.world.path("project/asked.txt");
+    let told = "I should like to make a file.\n\n";
+    real.send("ask");
+    let question = real.message("the agent asks", asks).await;
+    let waiting = real
+        .message("the answer says what it waits for", |m| {
+            m.text == format!("{told}Waiting for your approval")
+        })
+        .await;
+    real.press(&question, "Deny");
+    let answer = real
+        .message("the answer is there", |m| m.text == format!("{told}denied"))
+        .await;
+    assert_eq!(answer.message_id, waiting.message_id);
+    assert!(!file.exists());
+    let history = real.model.requests().pop().unwrap().body["messages"].to_string();
+    assert!(
+        history.contains("The user did not allow this."),
+        "{history}"
+    );
+    real.message("the question is closed", |m| {
+        m.message_id == question.message_id && m.text.ends_with("\n✗ Denied")
+    })
+    .await;
+
+    real.send("ask");
+    let question = real.message("the agent asks again", asks).await;
+    real.press(&question, "Allow for this session");
+    real.message("the answer is there", |m| {
+        m.text == format!("{told}allowed")
+    })
+    .await;
+    assert!(file.exists());
+    std::fs::remove_file(&file).unwrap();
+    // Not asked a third time, and nothing was written down for other sessions.
+    real.expect("ask", &format!("{told}allowed")).await;
+    assert!(file.exists());
+    assert!(!real.world.path("project/.claude").exists());
+    let questions = real.world.api.view(|v| v.bot_texts(crate::support::USER));
+    let questions = questions.iter().filter(|t| t.starts_with("May the agent"));
+    assert_eq!(questions.count(), 2);
+    real.end(daemon).await;
+}
