@@ -220,8 +220,37 @@ impl Lane {
         }
         if let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) {
             active.questions.retain(|q| q.row != row);
-            // The status line follows with the agent's next word.
-            active.machine.answered(&question.question.request_id);
+            // The agent says nothing while its tool runs, and that may be long.
+            if !active
+                .machine
+                .answered(&question.question.request_id)
+                .is_empty()
+            {
+                self.show_again().await;
+            }
         }
+    }
+
+    /// Shows the running turn as it is by what we know, without a word of the agent.
+    async fn show_again(&mut self) {
+        let Some(active) = self.run.as_ref().and_then(|live| live.active.as_ref()) else {
+            return;
+        };
+        let Some(json) = work::to_json(&active.machine) else {
+            return;
+        };
+        let view = active.machine.view();
+        let renderer = self.deps.renderer.as_ref();
+        let shown = show::running(renderer, &view, active.turn, active.reply_to);
+        let (turn, target, now) = (active.turn, self.target(), self.deps.clock.now());
+        let done = self
+            .deps
+            .store
+            .tx(move |tx| {
+                tx.turn_machine(turn, &json)?;
+                work::put(tx, target, turn, &shown, Urgency::Progress, now)
+            })
+            .await;
+        self.note_failure(done, "cannot show what the agent does");
     }
 }

@@ -10,6 +10,42 @@ fn asks(message: &telexd_botapi::ShownMessage) -> bool {
 }
 
 #[tokio::test]
+async fn an_allowed_tool_runs_and_is_told_of_while_it_does() {
+    let real = Real::new(SHORT).await;
+    let daemon = real.world.start();
+    real.send(WAITS);
+    let question = real.message("the agent asks", asks).await;
+    assert!(question.text.contains("Wait for a file") && question.text.contains("until [ -e go ]"));
+    let answer = real
+        .message("the answer says what it waits for", |m| {
+            m.text == "I look after it.\n\nWaiting for your approval"
+        })
+        .await;
+    real.press(&question, "Allow once");
+    real.message("the answer says what runs", |m| {
+        m.message_id == answer.message_id
+            && m.text
+                .starts_with("I look after it.\n\nRunning: until [ -e go ]")
+    })
+    .await;
+    std::fs::write(real.world.path("project/go"), "").unwrap();
+    let answer = real
+        .message("the answer is whole", |m| {
+            m.text == "I look after it.\n\nIt was allowed."
+        })
+        .await;
+    assert!(answer.buttons.is_empty());
+    assert!(real.world.path("project/made.txt").exists());
+    let question = real
+        .message("the question is closed", |m| {
+            m.message_id == question.message_id && m.text.ends_with("\n✓ Allowed")
+        })
+        .await;
+    assert!(question.buttons.is_empty());
+    real.end(daemon).await;
+}
+
+#[tokio::test]
 async fn a_denied_tool_does_not_run_and_one_may_be_allowed_for_the_session() {
     let real = Real::new(SHORT).await;
     let daemon = real.world.start();
