@@ -212,8 +212,7 @@ impl Lane {
                     return Ok(());
                 };
                 let fate = fate(&mut machine, exit.as_ref(), turn.attempts, start.fresh);
-                stage.settle(tx, &turn, &machine, &fate)?;
-                output::renumber(tx, stage.target, conversation, now)
+                stage.settle(tx, &turn, &machine, &fate)
             })
             .await;
         self.note_failure(done, "cannot record the end of a run")
@@ -279,20 +278,19 @@ impl Stage {
         fate: &Fate,
     ) -> Result<(), StoreError> {
         output::close_questions(tx, self.target, turn.id, words::WITHDRAWN, self.now)?;
-        match fate {
-            Fate::Over(ending) => self.over(tx, turn, machine, ending),
+        let shown = match fate {
+            Fate::Over(ending) => self.over(tx, turn, machine, ending)?,
             // Nobody asked for it, so nobody misses it: there is no prompt to run again.
             Fate::Again if turn.parts.is_empty() => {
-                self.over(tx, turn, machine, &Ending::Interrupted)
+                self.over(tx, turn, machine, &Ending::Interrupted)?
             }
             Fate::Again => {
                 tx.turn_attempted(turn.id)?;
                 tx.turn_requeued(turn.id, self.uuid, self.now)?;
-                if machine.begun() {
-                    let shown = show::note(words::RUN_AGAIN, Vec::new(), self.reply_to(turn));
-                    self.put(tx, turn, &[shown])?;
-                }
-                Ok(())
+                let begun = machine.begun();
+                let told =
+                    begun.then(|| show::note(words::RUN_AGAIN, Vec::new(), self.reply_to(turn)));
+                told.into_iter().collect()
             }
             Fate::Ask(tools) => {
                 if let Some(json) = work::to_json(machine) {
@@ -303,25 +301,31 @@ impl Stage {
                     words::button(words::CONTINUE, format!("c:{}", turn.id)),
                     words::button(words::LEAVE_IT, format!("l:{}", turn.id)),
                 ]];
-                let shown = show::closing(
+                show::closing(
                     self.renderer.as_ref(),
                     &machine.view(),
                     &words::continue_after(*tools),
                     buttons,
                     self.reply_to(turn),
-                );
-                self.put(tx, turn, &shown)
+                )
             }
+        };
+        // Before what is told of this turn: where it is in the queue again it is not one that merely waits.
+        output::renumber(tx, self.target, turn.conversation, self.now)?;
+        if shown.is_empty() {
+            return Ok(());
         }
+        work::put(tx, self.target, turn.id, &shown, Urgency::Message, self.now)
     }
 
+    /// Ends the turn. Returns what the person sees of it, nothing where there is nothing to tell.
     fn over(
         &self,
         tx: &Tx<'_>,
         turn: &TurnRow,
         machine: &Turn,
         ending: &Ending,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<Shown>, StoreError> {
         let end = TurnEnd {
             state: state_of(ending),
             machine: work::to_json(machine),
@@ -331,14 +335,14 @@ impl Stage {
         tx.turn_ended(turn.id, &end, self.now)?;
         let view = machine.view();
         if turn.parts.is_empty() && view.answer.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let shown = show::over(self.renderer.as_ref(), &view, ending, self.reply_to(turn));
-        self.put(tx, turn, &shown)
-    }
-
-    fn put(&self, tx: &Tx<'_>, turn: &TurnRow, shown: &[Shown]) -> Result<(), StoreError> {
-        work::put(tx, self.target, turn.id, shown, Urgency::Message, self.now)
+        Ok(show::over(
+            self.renderer.as_ref(),
+            &view,
+            ending,
+            self.reply_to(turn),
+        ))
     }
 
     fn reply_to(&self, turn: &TurnRow) -> Option<i64> {

@@ -1,9 +1,12 @@
 //! Kills and restarts; sessions that are resumed, and those that are not.
 
 use telexd_botapi::ShownMessage;
+use telexd_messages_api::script::{Answer, Cut, Step, Trouble};
 
-use super::{Real, SHORT, pieces, tools::WAITS};
+use super::{Real, SHORT, once_showed, pieces, tools::WAITS};
 use crate::support::{USER, texts};
+
+const AGAIN: &str = "The server was restarted, so I am running your message again…";
 
 #[tokio::test]
 async fn a_killed_daemon_takes_the_same_agent_up_in_mid_answer() {
@@ -54,6 +57,61 @@ async fn a_question_is_still_answered_after_the_daemon_was_killed() {
     assert!(real.world.path("project/asked.txt").exists());
     assert_eq!(real.model.requests().len(), 2);
     real.end(daemon).await;
+}
+
+/// The power fails before the agent used a tool. Gives the answer and the world, with the daemon's second life.
+async fn lost_before_a_tool(forgotten: bool) -> (Real, ShownMessage) {
+    let real = Real::new(SHORT).await;
+    real.on("what is it?", |nth| match nth {
+        0 => Step::Fault(
+            Trouble::Mid(Answer::text("words that are lost"), Cut::Hang),
+            None,
+        ),
+        _ => Step::Answer(Answer::text("the whole answer")),
+    });
+    let daemon = real.world.start();
+    real.send("what is it?");
+    real.message("the answer has begun", |m| {
+        m.text.starts_with("words that are lost")
+    })
+    .await;
+    real.kept("what is it?").await;
+    real.lose_power(daemon).await;
+    if forgotten {
+        // As when the power fails before the agent has written down anything.
+        std::fs::remove_dir_all(real.world.path("home/.claude/projects")).unwrap();
+    }
+    let daemon = real.world.start();
+    let answer = real
+        .message("the answer is there", |m| m.text == "the whole answer")
+        .await;
+    assert!(answer.buttons.is_empty());
+    assert!(once_showed(&answer, AGAIN), "{:#?}", answer.history);
+    assert_eq!(
+        texts(&real.world.api.view(|v| v.bot_messages(USER))).len(),
+        1
+    );
+    real.only(&daemon).await;
+    assert!(daemon.stop().await.as_secs() < 5);
+    (real, answer)
+}
+
+#[tokio::test]
+async fn a_turn_that_was_lost_before_a_tool_runs_again_in_its_session() {
+    let (real, _) = lost_before_a_tool(false).await;
+    let asks = real.asks();
+    assert_eq!(asks.len(), 2);
+    assert_eq!(asks[0].session, asks[1].session);
+    assert_eq!(asks[1].prompts, ["what is it?", "what is it?"]);
+}
+
+#[tokio::test]
+async fn a_turn_that_was_lost_with_its_session_runs_again_in_a_new_one() {
+    let (real, _) = lost_before_a_tool(true).await;
+    let asks = real.asks();
+    assert_eq!(asks.len(), 2);
+    assert_ne!(asks[0].session, asks[1].session);
+    assert_eq!(asks[1].prompts, ["what is it?"]);
 }
 
 #[tokio::test]
