@@ -50,6 +50,8 @@ pub const LEFT: &str = "— Interrupted by a restart of the server; left as it i
 pub const CONTINUED: &str = "— Interrupted by a restart of the server; continued below.";
 /// Placeholder of a turn that is run again.
 pub const RUN_AGAIN: &str = "The server was restarted, so I am running your message again…";
+/// Where the agent has lost the session of a conversation that went on for a while.
+pub const SESSION_GONE: &str = "The agent no longer knows what was said here before, so it takes your message as the first of a new conversation.";
 /// Under a turn that a restart hit twice.
 pub const RESTARTED_TOO_OFTEN: &str = "The agent was ended from outside each time that I ran this message. Please look at the server before you send it again.";
 /// Press of a button that has done its work.

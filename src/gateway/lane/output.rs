@@ -299,8 +299,13 @@ impl Change {
             return Ok(opened);
         };
         if let (Some(fresh), Some(conversation)) = (turn.elsewhere, conversation) {
-            if session.is_some() {
+            if let Some(session) = session {
                 tx.session_forget(conversation)?;
+                // Where it had answered before, there is something that it does not remember.
+                if session.metadata.total_cost_usd > 0.0 {
+                    let told = show::note(words::SESSION_GONE, Vec::new(), None);
+                    tx.out_show(self.target, None, Urgency::Message, &told, self.now)?;
+                }
             }
             tx.turn_requeued(turn.id, fresh, self.now)?;
             return Ok(opened);

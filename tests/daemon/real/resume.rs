@@ -203,3 +203,27 @@ async fn an_idle_agent_ends_and_its_session_goes_on_until_it_is_cleared() {
     assert_eq!(asks[2].prompts, ["say three"]);
     real.end(daemon).await;
 }
+
+#[tokio::test]
+async fn a_session_that_the_agent_has_lost_is_told_and_begun_anew() {
+    let real = Real::new(SHORT).await;
+    let daemon = real.world.start();
+    real.expect("say one", "one").await;
+    real.only(&daemon).await;
+    std::fs::remove_dir_all(real.world.path("home/.claude/projects")).unwrap();
+    real.expect("say two", "two").await;
+    let told = "The agent no longer knows what was said here before, so it takes your message as the first of a new conversation.";
+    real.message("it is told", |m| m.text == told).await;
+    let asks = real.asks();
+    assert_eq!(asks.len(), 2);
+    assert_ne!(asks[0].session, asks[1].session);
+    assert_eq!(asks[1].prompts, ["say two"]);
+    // Told once, and the new session goes on.
+    real.expect("say three", "three").await;
+    assert_eq!(real.asks()[2].prompts, ["say two", "say three"]);
+    assert_eq!(
+        texts(&real.world.api.view(|v| v.bot_messages(USER))).len(),
+        4
+    );
+    real.end(daemon).await;
+}
