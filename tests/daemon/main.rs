@@ -9,8 +9,11 @@
     reason = "a test says what it found and fails"
 )]
 
+mod rig;
 mod support;
 
+mod bad;
 mod crash;
 mod real;
+mod life;
 mod talk;

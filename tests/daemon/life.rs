@@ -1,0 +1,5 @@
+//! A daemon's life: how it starts and stops, how messages become prompts, who is answered where, and what it never tells.
+
+mod batching;
+mod commands;
+mod groups;

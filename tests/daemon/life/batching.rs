@@ -1,0 +1,142 @@
+//! Messages in quick succession are one prompt, also over a crash.
+
+use telexd_botapi::Config;
+
+use crate::support::{USER, World, texts, wait_until};
+
+const REST: &str = "[delivery]\nchat_interval_ms = 5\ngroup_per_minute = 1000\noverall_per_second = 1000\n\n[log]\nlevel = \"debug\"\n";
+
+const COLLECTED: &str =
+    "SELECT count(*) FROM turn_parts p JOIN turns t ON t.id = p.turn WHERE t.state = 'collecting'";
+
+/// A world with these lengths of the window, in milliseconds.
+async fn world(first: u32, idle: u32) -> World {
+    let batching = window(first, idle);
+    World::with(Config::default(), &format!("{batching}\n{REST}")).await
+}
+
+fn window(first: u32, idle: u32) -> String {
+    format!("[batching]\nfirst_ms = {first}\nidle_ms = {idle}\nmax_ms = 120000\n")
+}
+
+fn prompts(world: &World) -> Vec<String> {
+    let evidence = world.evidence();
+    evidence
+        .of("prompt")
+        .map(|p| p["text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+async fn collected(world: &World, parts: i64) {
+    wait_until(
+        &format!("{parts} messages are collected"),
+        || world.query(COLLECTED) == Some(parts),
+        || world.log(),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn rapid_messages_are_one_prompt_in_their_order_and_later_ones_another() {
+    let world = world(400, 600).await;
+    let daemon = world.start_ready().await;
+    let user = world.api.user(USER, "Uma");
+    for text in ["say one", "two", "three"] {
+        user.send_text(USER, text);
+    }
+    world.wait_shows(USER, "one\n\ntwo\n\nthree").await;
+    user.send_text(USER, "say four");
+    world.wait_shows(USER, "four").await;
+    assert_eq!(prompts(&world), ["say one\n\ntwo\n\nthree", "say four"]);
+    assert_eq!(texts(&world.api.view(|v| v.bot_messages(USER))).len(), 2);
+    assert_eq!(world.evidence().of("start").count(), 1);
+
+    // A paste that Telegram's app cut at 4096 units comes out as it was.
+    let paste = format!("say {}", "x1234567 ".repeat(1200));
+    assert_eq!(user.paste(USER, paste.trim_end()).len(), 3);
+    wait_until(
+        "it reached the agent",
+        || prompts(&world).len() == 3,
+        || world.log(),
+    )
+    .await;
+    assert_eq!(prompts(&world)[2], paste.trim_end());
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn a_command_closes_the_window_and_does_not_wait_in_it() {
+    let world = world(60_000, 60_000).await;
+    let daemon = world.start();
+    let user = world.api.user(USER, "Uma");
+    user.send_text(USER, "say early");
+    collected(&world, 1).await;
+    user.send_text(USER, "/status");
+    world.wait_told(USER, "Up for").await;
+    world.wait_shows(USER, "early").await;
+    assert_eq!(prompts(&world), ["say early"]);
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn an_edited_message_counts_as_it_was_last_and_only_until_the_window_closes() {
+    let world = world(60_000, 60_000).await;
+    let daemon = world.start();
+    let user = world.api.user(USER, "Uma");
+    let first = user.send_text(USER, "say drafft");
+    let second = user.send_text(USER, "more");
+    collected(&world, 2).await;
+    user.edit(USER, first, "say draft");
+    user.edit(USER, second, "moore");
+    user.edit(USER, second, "and more");
+    user.send_text(USER, "/help");
+    world.wait_shows(USER, "draft\n\nand more").await;
+    // Too late: the agent has it. It is no new prompt either.
+    user.edit(USER, first, "say something else");
+    user.send_text(USER, "say next");
+    user.send_text(USER, "/help");
+    world.wait_shows(USER, "next").await;
+    assert_eq!(prompts(&world), ["say draft\n\nand more", "say next"]);
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_killed_inside_the_window_loses_nothing_and_gives_one_prompt() {
+    let world = world(60_000, 60_000).await;
+    let daemon = world.start();
+    let user = world.api.user(USER, "Uma");
+    user.send_text(USER, "say one");
+    user.send_text(USER, "two");
+    collected(&world, 2).await;
+    daemon.kill();
+    user.send_text(USER, "three");
+    let daemon = world.start();
+    collected(&world, 3).await;
+    daemon.kill();
+    // The window is counted from when the messages came; by the shorter rule it is over.
+    world.drop_in("20-window", &window(1, 1));
+    let daemon = world.start();
+    world.wait_shows(USER, "one\n\ntwo\n\nthree").await;
+    assert_eq!(prompts(&world), ["say one\n\ntwo\n\nthree"]);
+    assert_eq!(texts(&world.api.view(|v| v.bot_messages(USER))).len(), 1);
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn a_stop_inside_the_window_keeps_it_for_the_next_life() {
+    let world = world(60_000, 60_000).await;
+    let daemon = world.start();
+    world.api.user(USER, "Uma").send_text(USER, "say kept");
+    collected(&world, 1).await;
+    assert!(daemon.stop().await.as_secs() < 5);
+    world.drop_in("20-window", &window(1, 1));
+    let daemon = world.start();
+    world.wait_shows(USER, "kept").await;
+    assert_eq!(prompts(&world), ["say kept"]);
+    daemon.stop().await;
+    world.end_all().await;
+}

@@ -1,0 +1,154 @@
+//! More of a world: what tests of bad input and of a daemon's life have in common.
+
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, OpenFlags};
+use telexd_botapi::{Call, Fault, FaultKind, ShownMessage};
+
+use crate::support::{Daemon, World, breathe, shows, wait_until};
+
+/// For what waits by design for longer than [`crate::support::DEADLINE`]: a refused token, a second poller.
+pub const LONG: Duration = Duration::from_secs(60);
+
+impl World {
+    /// Writes a drop-in of the configuration; later names hold over earlier ones.
+    pub fn drop_in(&self, name: &str, text: &str) {
+        let directory = self.path("telexd.toml.d");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(format!("{name}.toml")), text).unwrap();
+    }
+
+    /// Starts a daemon that must end by itself: its exit code and what it said.
+    pub async fn start_fails(&self) -> (i32, String) {
+        let before = self.log().len();
+        let mut daemon = self.start();
+        let status = daemon.wait().await;
+        let said = self.log()[before..].to_owned();
+        match status.code() {
+            Some(code) => (code, said),
+            None => panic!("the daemon ended by signal {:?}:\n{said}", status.signal()),
+        }
+    }
+
+    /// Starts a daemon and waits until it says that it is ready.
+    pub async fn start_ready(&self) -> Daemon {
+        let before = self.log().len();
+        let daemon = self.start();
+        wait_until(
+            "the daemon is ready",
+            || self.log()[before..].contains(" ready "),
+            || self.log(),
+        )
+        .await;
+        daemon
+    }
+
+    /// Waits until the daemons' log holds this.
+    pub async fn wait_log(&self, text: &str) {
+        wait_until(
+            &format!("the log says {text:?}"),
+            || self.log().contains(text),
+            || self.log(),
+        )
+        .await;
+    }
+
+    /// How often the daemons' log holds this.
+    pub fn logged(&self, text: &str) -> usize {
+        self.log().matches(text).count()
+    }
+
+    /// Has somebody say `say WORD` in the private chat and waits for the answer.
+    pub async fn says(&self, person: i64, word: &str) {
+        self.api
+            .user(person, "Person")
+            .send_text(person, &format!("say {word}"));
+        self.wait_shows(person, word).await;
+    }
+
+    /// Waits until a message of the bot shows exactly that.
+    pub async fn wait_shows(&self, chat: i64, text: &str) -> Vec<ShownMessage> {
+        self.wait_chat(chat, text, |m| shows(m, text)).await
+    }
+
+    /// Waits until a message of the bot contains that.
+    pub async fn wait_told(&self, chat: i64, part: &str) -> Vec<ShownMessage> {
+        self.wait_chat(chat, part, |m| m.iter().any(|m| m.text.contains(part)))
+            .await
+    }
+
+    /// How often a prompt with exactly this text reached an agent.
+    pub fn reached(&self, text: &str) -> u32 {
+        self.evidence()
+            .reached()
+            .iter()
+            .filter(|r| r.text == text)
+            .map(|r| r.times)
+            .sum()
+    }
+
+    /// Reads one number from the database, which may be in use; `None` where there is no such table yet.
+    pub fn query(&self, sql: &str) -> Option<i64> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let path = self.path("state/telexd.db");
+        let connection = Connection::open_with_flags(path, flags).ok()?;
+        connection.query_row(sql, [], |row| row.get(0)).ok()
+    }
+
+    /// Directories of runs that are there.
+    pub fn run_directories(&self) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.path("state/runs")) else {
+            return Vec::new();
+        };
+        entries
+            .flatten()
+            .map(|e| e.path())
+            .filter(|p| p.is_dir())
+            .collect()
+    }
+
+    /// Calls that brought something to a chat.
+    pub fn writes(&self, chat: i64) -> Vec<Call> {
+        let of_chat = |call: &Call| {
+            matches!(&*call.method, "sendMessage" | "editMessageText")
+                && call.params["chat_id"].as_i64() == Some(chat)
+        };
+        self.api.calls().into_iter().filter(of_chat).collect()
+    }
+}
+
+/// An answer of the Bot API's that refuses everything.
+pub fn refusal(code: u16, description: &str) -> FaultKind {
+    FaultKind::Answer {
+        status: code,
+        content_type: "application/json".to_owned(),
+        body: format!(r#"{{"ok":false,"error_code":{code},"description":"{description}"}}"#).into(),
+    }
+}
+
+/// A fault that hits every method.
+pub fn everything(kind: FaultKind) -> Fault {
+    Fault::always("", kind).any_method()
+}
+
+/// As [`wait_until`], for what takes longer by design.
+pub async fn wait_long(
+    what: &str,
+    mut condition: impl FnMut() -> bool,
+    otherwise: impl Fn() -> String,
+) {
+    let until = Instant::now() + LONG;
+    while !condition() {
+        assert!(
+            Instant::now() < until,
+            "waited in vain until {what}: {}",
+            otherwise()
+        );
+        breathe().await;
+    }
+}
