@@ -221,9 +221,10 @@ async fn memory() {
 const QUIET: &str = "[features]\nbatching = false\n\n[delivery]\nchat_interval_ms = 5\ngroup_per_minute = 1000\noverall_per_second = 1000\n";
 
 fn only_run(world: &World) -> PathBuf {
-    let mut runs = fs::read_dir(world.path("state/runs"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(world.path("state/runs")).unwrap();
+    let mut runs = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir());
     let run = runs.next().unwrap();
     assert!(runs.next().is_none(), "more than one run");
     run

@@ -312,7 +312,11 @@ fn bot_name_key(client: &Client) -> String {
 async fn introduce(client: Client, store: Store, name: BotName, shutdown: CancellationToken) {
     let mut backoff = Backoff::new(BackoffRule::POLL);
     loop {
-        match client.get_me().await {
+        let asked = tokio::select! {
+            () = shutdown.cancelled() => return,
+            asked = client.get_me() => asked,
+        };
+        match asked {
             Ok(me) => {
                 let username = me.username.unwrap_or_default();
                 info!(bot = client.bot_id(), username, "Telegram knows this bot");

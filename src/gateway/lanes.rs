@@ -50,6 +50,18 @@ impl Lanes {
         }
     }
 
+    /// Has the lane of a conversation look at the store, starting it if need be. Never waits: where the mailbox is
+    /// full, what stands in it makes the lane look as well.
+    pub fn wake(&self, conversation: ConversationId) {
+        while !self.deps.shutdown.is_cancelled() {
+            match self.sender(conversation).try_send(LaneMsg::Woken) {
+                Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => return,
+                // That lane was just going home: the next look-up starts another.
+                Err(mpsc::error::TrySendError::Closed(_)) => {}
+            }
+        }
+    }
+
     /// Delivers a message only if there is a lane and room in its mailbox.
     pub fn nudge(&self, conversation: ConversationId, msg: LaneMsg) {
         let sender = self.lock().get(&conversation).cloned();

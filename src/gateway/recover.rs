@@ -34,7 +34,7 @@ pub(super) async fn run(deps: &Arc<Deps>, lanes: &Lanes) -> Result<(), StoreErro
             .await;
     }
     for conversation in work {
-        lanes.send(conversation.id, LaneMsg::Woken).await;
+        lanes.wake(conversation.id);
     }
     Ok(())
 }
@@ -65,7 +65,10 @@ async fn round(deps: &Deps) -> Result<(), StoreError> {
         .await?;
     for run in over {
         deps.runner.remove(&run).await;
-        deps.store.tx(move |tx| tx.run_cleared(&run)).await?;
+        // One that could not be removed is tried again in the next round.
+        if !deps.runner.list().await.contains(&run) {
+            deps.store.tx(move |tx| tx.run_cleared(&run)).await?;
+        }
     }
     Ok(())
 }

@@ -24,6 +24,22 @@ struct Inner {
     idle: Mutex<HashMap<ConversationId, Millis>>,
 }
 
+/// Counts one who waits, for as long as it lives.
+struct Waiting(Arc<Inner>);
+
+impl Waiting {
+    fn new(inner: &Arc<Inner>) -> Self {
+        inner.waiting.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(inner))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// A place in use. Dropping it frees it.
 pub struct Place(#[allow(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>);
 
@@ -49,7 +65,7 @@ impl Slots {
     /// How many lanes wait for a place.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.0.waiting.load(Ordering::Relaxed)
+        self.0.waiting.load(Ordering::SeqCst)
     }
 
     /// A place, if one is free at once.
@@ -67,18 +83,17 @@ impl Slots {
         Place(Arc::clone(&self.0.places).try_acquire_owned().ok())
     }
 
-    /// Waits for a place. Dropping the future gives the place in line up.
-    pub async fn take(&self) -> Place {
-        struct Waiting<'a>(&'a AtomicUsize);
-        impl Drop for Waiting<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
+    /// Lines up for a place. It counts as waiting from this call on, not from the first poll: whoever becomes idle
+    /// after it sees that a place is wanted. Dropping the future gives the place in line up.
+    pub fn take(&self) -> impl Future<Output = Place> + Send + Sync + use<> {
+        let waiting = Waiting::new(&self.0);
+        async move {
+            let places = Arc::clone(&waiting.0.places);
+            // The semaphore is never closed; were it, the limit would not hold but nothing would hang.
+            let place = Place(places.acquire_owned().await.ok());
+            drop(waiting);
+            place
         }
-        self.0.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.0.waiting);
-        // The semaphore is never closed; were it, the limit would not hold but nothing would hang.
-        Place(Arc::clone(&self.0.places).acquire_owned().await.ok())
     }
 
     /// Notes that a lane holds a place without using it.
@@ -123,8 +138,8 @@ mod tests {
         assert!(first.is_some());
         assert!(slots.try_take().is_none());
         let mut second = Box::pin(slots.take());
+        assert_eq!(slots.waiting(), 1, "it counts before it is polled");
         assert!(futures_pending(&mut second).await);
-        assert_eq!(slots.waiting(), 1);
         drop(first);
         let _second = second.await;
         assert_eq!(slots.waiting(), 0);

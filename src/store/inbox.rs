@@ -103,6 +103,16 @@ impl Tx<'_> {
         })
     }
 
+    /// When the update was committed here; `None` if it is not in the inbox.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn inbox_received_at(&self, id: InboxId) -> Result<Option<Millis>, StoreError> {
+        self.first("SELECT received_at FROM inbox WHERE id = ?1", [id], |row| {
+            row.get(0)
+        })
+    }
+
     /// How many updates wait to be acted on, and when the oldest of them came.
     ///
     /// # Errors

@@ -14,6 +14,6 @@ mod support;
 
 mod bad;
 mod crash;
-mod real;
 mod life;
+mod real;
 mod talk;

@@ -65,9 +65,14 @@ impl Desk<'_> {
             .store
             .tx(move |tx| {
                 let open = tx.turns_open(conversation)?;
+                // Where this is looked at again after a crash, a turn that began after it is not meant.
+                let given = tx.inbox_received_at(nothing.inbox)?.unwrap_or(now);
                 let running = open
                     .iter()
-                    .find(|t| t.state == TurnState::Submitted)
+                    .find(|t| {
+                        t.state == TurnState::Submitted
+                            && t.submitted_at.is_none_or(|at| at <= given)
+                    })
                     .map(|t| t.id);
                 if running.is_none() {
                     lane::acknowledge(tx, &nothing, "interrupt", "", words::NOTHING_RUNS, now)?;
@@ -110,7 +115,7 @@ impl Desk<'_> {
                 )
             })
             .await?;
-        self.lanes.send(conversation, LaneMsg::Woken).await;
+        self.lanes.wake(conversation);
         Ok(())
     }
 

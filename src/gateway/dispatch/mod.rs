@@ -14,7 +14,7 @@ mod command;
 mod press;
 mod prompt;
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
@@ -38,6 +38,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How often the store may refuse one update for another reason than want of space.
 const MOST_REFUSALS: u32 = 5;
+/// When it is tried again after that, and how many may wait for it.
+const POSTPONED: Duration = Duration::from_secs(60);
+const MOST_POSTPONED: usize = 256;
 
 /// An update on its way to the dispatcher.
 pub(super) struct Arrival {
@@ -48,23 +51,41 @@ pub(super) struct Arrival {
 
 /// Takes updates until the daemon stops. What is still queued then is in the inbox and comes again.
 pub(super) async fn run(deps: Arc<Deps>, lanes: Lanes, mut arrivals: mpsc::Receiver<Arrival>) {
+    // Updates that the store refused for a reason that waiting might mend.
+    let mut postponed: Vec<Arrival> = Vec::new();
     loop {
-        let arrival = tokio::select! {
+        let due = tokio::select! {
             biased;
             () = deps.shutdown.cancelled() => return,
-            arrival = arrivals.recv() => arrival,
+            arrival = arrivals.recv() => match arrival {
+                Some(arrival) => vec![arrival],
+                None => return,
+            },
+            () = tokio::time::sleep(POSTPONED), if !postponed.is_empty() => std::mem::take(&mut postponed),
         };
-        let Some(arrival) = arrival else { return };
-        let desk = Desk {
-            deps: &deps,
-            lanes: &lanes,
-            id: arrival.id,
-            bot_id: arrival.bot_id,
-        };
-        if desk.insist(&arrival.inbound).await.is_break() {
-            return;
+        for arrival in due {
+            let desk = Desk {
+                deps: &deps,
+                lanes: &lanes,
+                id: arrival.id,
+                bot_id: arrival.bot_id,
+            };
+            match desk.insist(&arrival.inbound).await {
+                Insisted::Taken => {}
+                Insisted::Refused if postponed.len() < MOST_POSTPONED => postponed.push(arrival),
+                // It stays in the inbox until the next start.
+                Insisted::Refused => {}
+                Insisted::Stopping => return,
+            }
         }
     }
+}
+
+/// What came of an update.
+enum Insisted {
+    Taken,
+    Refused,
+    Stopping,
 }
 
 /// One update at the desk.
@@ -77,30 +98,29 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     /// Takes an update, whatever the disk does: later ones wait until the store has taken this one. Only what the
-    /// store refuses for a reason that waiting does not mend is passed over, until the next start. Breaks when the
-    /// daemon stops.
-    async fn insist(&self, inbound: &Inbound) -> ControlFlow<()> {
+    /// store refuses again and again for another reason than want of space lets later ones pass.
+    async fn insist(&self, inbound: &Inbound) -> Insisted {
         let mut wait = FIRST_WAIT;
         let mut refused = 0;
         while let Err(cause) = self.take(inbound).await {
             if matches!(cause, StoreError::Closed) {
-                return ControlFlow::Break(());
+                return Insisted::Stopping;
             }
             if !matches!(cause, StoreError::Full) {
                 refused += 1;
             }
             if refused == MOST_REFUSALS {
-                error!(update = self.id.0, %cause, "cannot act on an update; it stays in the inbox until the next start");
-                return ControlFlow::Continue(());
+                error!(update = self.id.0, %cause, "cannot act on an update; it is put off");
+                return Insisted::Refused;
             }
             error!(update = self.id.0, %cause, "cannot act on an update; it is tried again");
             tokio::select! {
-                () = self.deps.shutdown.cancelled() => return ControlFlow::Break(()),
+                () = self.deps.shutdown.cancelled() => return Insisted::Stopping,
                 () = tokio::time::sleep(wait) => {}
             }
             wait = (wait * 2).min(LONGEST_WAIT);
         }
-        ControlFlow::Continue(())
+        Insisted::Taken
     }
 
     async fn take(&self, inbound: &Inbound) -> Result<(), StoreError> {

@@ -164,7 +164,7 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
         Wish::Continue(_) => change(desk, ack, subject, "continue", words::CONTINUE, go_on).await?,
         Wish::Leave(_) => change(desk, ack, subject, "leave", words::LEAVE_IT, leave).await?,
     }
-    desk.lanes.send(conversation, LaneMsg::Woken).await;
+    desk.lanes.wake(conversation);
     Ok(())
 }
 

@@ -8,10 +8,7 @@ use crate::{
         inbound::{ChatKind, Message, Person},
         words,
     },
-    gateway::{
-        lane::{self, LaneMsg},
-        show,
-    },
+    gateway::{lane, show},
     store::{
         StoreError, Tx,
         rows::{NewTurn, Slot, Target, TurnPart, TurnState, Urgency, Verdict},
@@ -73,7 +70,7 @@ impl Desk<'_> {
         fail::fail_point!("dispatch-before-commit");
         let conversation = self.deps.store.tx(move |tx| arriving.enter(tx)).await?;
         fail::fail_point!("dispatch-after-commit");
-        self.lanes.send(conversation, LaneMsg::Woken).await;
+        self.lanes.wake(conversation);
         Ok(())
     }
 }

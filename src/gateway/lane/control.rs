@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{Ack, Decision, Lane, Reply, millis, output, work};
+use super::{Ack, Decision, Lane, LaneMsg, Open, Reply, millis, output, work};
 use crate::{
     core::{Millis, ids::TurnId, words},
     gateway::{ports::Answer, show},
@@ -65,6 +65,7 @@ impl Lane {
             (None, Reply::Press { .. }) => words::OLD_BUTTON,
         };
         let running = json.is_some();
+        let again = ack.clone();
         let done = self
             .deps
             .store
@@ -75,8 +76,13 @@ impl Lane {
                 acknowledge(tx, &ack, "interrupt", &format!("turn {turn}"), text, now)
             })
             .await;
-        // A stop works even when the store does not.
-        self.note_failure(done, "cannot record an interrupt");
+        // A stop works even when the store does not; it is recorded and answered when the store works again.
+        if self
+            .note_failure(done, "cannot record an interrupt")
+            .is_none()
+        {
+            self.redo.push(LaneMsg::Interrupt { ack: again, turn });
+        }
         if running {
             self.press_on();
         }
@@ -125,8 +131,16 @@ impl Lane {
         }
     }
 
+    /// A question that is open from now on.
+    pub(super) fn open(&self, row: i64) -> Open {
+        Open {
+            row,
+            until: Instant::now() + millis(self.deps.config.approval_timeout),
+        }
+    }
+
     /// A person decided about a question of the agent.
-    pub(super) async fn decide(&mut self, row: i64, decision: &Decision, ack: Ack) {
+    pub(super) async fn decide(&mut self, question: i64, decision: Decision, ack: Ack) {
         let (answer, line) = match decision {
             Decision::Once => (
                 Answer::Allow {
@@ -149,38 +163,48 @@ impl Lane {
                 words::DENIED,
             ),
         };
-        self.settle_question(row, answer, line, Some(ack)).await;
+        if !self
+            .settle_question(question, answer, line, Some(ack.clone()))
+            .await
+        {
+            self.redo.push(LaneMsg::Decide {
+                question,
+                decision,
+                ack,
+            });
+        }
     }
 
     /// Denies what nobody answered in time.
     pub(super) async fn deny_unanswered(&mut self) {
-        let now = self.deps.clock.now();
-        let limit = self.deps.config.approval_timeout;
-        let due: Vec<i64> = self
-            .run
-            .iter()
-            .filter_map(|live| live.active.as_ref())
+        let now = Instant::now();
+        let active = self.run.iter().filter_map(|live| live.active.as_ref());
+        let due: Vec<i64> = active
             .flat_map(|active| &active.questions)
-            .filter(|q| q.asked_at.saturating_add(limit) <= now)
+            .filter(|q| q.until <= now)
             .map(|q| q.row)
             .collect();
         for row in due {
             let answer = Answer::Deny {
                 message: words::UNANSWERED_TO_AGENT.to_owned(),
             };
-            self.settle_question(row, answer, words::UNANSWERED, None)
-                .await;
+            if !self
+                .settle_question(row, answer, words::UNANSWERED, None)
+                .await
+            {
+                return;
+            }
         }
     }
 
-    /// Commits the answer, then gives it to the agent.
+    /// Commits the answer, then gives it to the agent. False: the store refused it.
     async fn settle_question(
         &mut self,
         row: i64,
         answer: Answer,
         line: &'static str,
         ack: Option<Ack>,
-    ) {
+    ) -> bool {
         let (now, target) = (self.deps.clock.now(), self.target());
         // It always can be written as JSON.
         let json = serde_json::to_string(&answer).unwrap_or_default();
@@ -207,19 +231,26 @@ impl Lane {
                 Ok(question.filter(|_| fresh))
             })
             .await;
-        let Some(Some(question)) = self.note_failure(done, "cannot record an answer to a question")
+        let Some(question) = self.note_failure(done, "cannot record an answer to a question")
         else {
-            return;
+            return false;
+        };
+        if let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) {
+            active.questions.retain(|q| q.row != row);
+        }
+        let Some(question) = question else {
+            return true;
         };
         fail::fail_point!("lane-answered");
         let bytes = self.answer_line(&question.question, &answer);
-        if let Some(live) = &self.run
-            && live.id == question.run
+        if self
+            .run
+            .as_ref()
+            .is_some_and(|live| live.id == question.run)
         {
-            self.append(live, &bytes);
+            self.send(&bytes);
         }
         if let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) {
-            active.questions.retain(|q| q.row != row);
             // The agent says nothing while its tool runs, and that may be long.
             if !active
                 .machine
@@ -229,6 +260,7 @@ impl Lane {
                 self.show_again().await;
             }
         }
+        true
     }
 
     /// Shows the running turn as it is by what we know, without a word of the agent.

@@ -41,19 +41,24 @@ pub(super) enum Fate {
 
 /// Decides about the turn of a process that is gone.
 ///
-/// A process that ended by itself, by a signal or by the administrator's hand left a record, and its turn is over.
-/// One without a record was lost together with its supervisor (power loss, reboot). `fresh`: the process was to make
-/// its session, not to resume it.
-pub(super) fn fate(machine: &mut Turn, exit: Option<&Exit>, attempts: i64, fresh: bool) -> Fate {
+/// A process that ended by itself, by a signal or by the administrator's hand left a record, and its turn is over
+/// unless it was never looked at. One without a record was lost together with its supervisor (power loss, reboot).
+pub(super) fn fate(machine: &mut Turn, exit: Option<&Exit>, attempts: i64, start: Start) -> Fate {
+    let untouched = !machine.begun() && !machine.interrupt_requested();
     let trouble = match exit {
         // The agent refuses an id that it has on disk already, with no word on its output: an earlier process was
         // lost after it had begun its history. The next one resumes it.
-        Some(Exit::Code { code: 1 })
-            if fresh && attempts == 0 && !machine.begun() && !machine.interrupt_requested() =>
+        Some(Exit::Code { code: 1 }) if untouched && start == Start::Fresh && attempts == 0 => {
+            return Fate::Again;
+        }
+        // It was about to end when it was given the prompt, and never looked at it.
+        Some(Exit::Signal { .. } | Exit::Code { code: 129.. })
+            if untouched && attempts + 1 < MOST_ATTEMPTS =>
         {
             return Fate::Again;
         }
         Some(exit) => exit_trouble(exit),
+        None if start == Start::Unreadable => agent_trouble(words::OUTPUT_DAMAGED),
         None if attempts + 1 >= MOST_ATTEMPTS => agent_trouble(words::RESTARTED_TOO_OFTEN),
         None if machine.interrupt_requested() => agent_trouble(words::AGENT_STOPPED),
         None => {
@@ -124,14 +129,20 @@ fn status_of(exit: Option<&Exit>) -> RunStatus {
     }
 }
 
-/// How a process was started.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Start {
-    /// It could not be: a turn that was only waiting for it fails with it, so that a broken installation is told
-    /// instead of tried for ever.
-    pub(super) failed: bool,
-    /// It was to make its session, not to resume it.
-    pub(super) fresh: bool,
+/// How a process was started, and what is known of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// It was to resume its session.
+    Resumed,
+    /// It was to make its session.
+    Fresh,
+    /// It could not be started: a turn that was only waiting for it fails with it, so that a broken installation is
+    /// told instead of tried for ever.
+    Refused,
+    /// It never came to be, and that is nobody's fault.
+    Never,
+    /// It is over, and what it said cannot be read.
+    Unreadable,
 }
 
 impl Lane {
@@ -152,17 +163,13 @@ impl Lane {
             }
         }
         self.cold = self.window.is_some() && live.active.is_none();
-        let failed_start = matches!(exit, Some(Exit::NotStarted { .. }));
+        let start = match &exit {
+            Some(Exit::NotStarted { .. }) if !asked_for => Start::Refused,
+            _ if live.resumed => Start::Resumed,
+            _ => Start::Fresh,
+        };
         if !self
-            .settle(
-                &live.id,
-                live.active.as_ref(),
-                exit.as_ref(),
-                Start {
-                    failed: failed_start && !asked_for,
-                    fresh: !live.resumed,
-                },
-            )
+            .settle(&live.id, live.active.as_ref(), exit.as_ref(), start)
             .await
         {
             // The store refused; the run stays as it is for us and is settled when the store works again.
@@ -200,7 +207,7 @@ impl Lane {
                 tx.run_ended(&run, status, exit_json.as_deref(), now)?;
                 let (turn, mut machine) = match active {
                     Some(active) => (tx.turn(active.turn)?, active.machine),
-                    None if start.failed => (
+                    None if start == Start::Refused => (
                         tx.turns_open(conversation)?
                             .into_iter()
                             .find(|t| t.state == TurnState::Queued),
@@ -211,8 +218,8 @@ impl Lane {
                 let Some(turn) = turn.filter(|turn| !turn.state.over()) else {
                     return Ok(());
                 };
-                let fate = fate(&mut machine, exit.as_ref(), turn.attempts, start.fresh);
-                stage.settle(tx, &turn, &machine, &fate)
+                let fate = fate(&mut machine, exit.as_ref(), turn.attempts, start);
+                stage.settle(tx, &turn, &machine, &fate, start)
             })
             .await;
         self.note_failure(done, "cannot record the end of a run")
@@ -239,8 +246,8 @@ impl Lane {
             .deps
             .store
             .tx(move |tx| {
-                let fate = fate(&mut machine, None, turn.attempts, false);
-                stage.settle(tx, &turn, &machine, &fate)
+                let fate = fate(&mut machine, None, turn.attempts, Start::Resumed);
+                stage.settle(tx, &turn, &machine, &fate, Start::Resumed)
             })
             .await;
         self.note_failure(done, "cannot settle a turn without its run")
@@ -276,6 +283,7 @@ impl Stage {
         turn: &TurnRow,
         machine: &Turn,
         fate: &Fate,
+        start: Start,
     ) -> Result<(), StoreError> {
         output::close_questions(tx, self.target, turn.id, words::WITHDRAWN, self.now)?;
         let shown = match fate {
@@ -285,7 +293,9 @@ impl Stage {
                 self.over(tx, turn, machine, &Ending::Interrupted)?
             }
             Fate::Again => {
-                tx.turn_attempted(turn.id)?;
+                if start != Start::Never {
+                    tx.turn_attempted(turn.id)?;
+                }
                 tx.turn_requeued(turn.id, self.uuid, self.now)?;
                 let begun = machine.begun();
                 let told =
@@ -376,15 +386,15 @@ mod tests {
 
     #[test]
     fn a_lost_process_is_run_again_only_before_tools() {
-        assert_eq!(fate(&mut machine(0), None, 0, false), Fate::Again);
-        assert_eq!(fate(&mut machine(3), None, 0, false), Fate::Ask(3));
+        assert_eq!(fate(&mut machine(0), None, 0, Start::Resumed), Fate::Again);
+        assert_eq!(fate(&mut machine(3), None, 0, Start::Resumed), Fate::Ask(3));
     }
 
     #[test]
     fn a_prompt_that_ends_every_machine_is_not_tried_for_ever() {
-        assert_eq!(fate(&mut machine(0), None, 1, false), Fate::Again);
+        assert_eq!(fate(&mut machine(0), None, 1, Start::Resumed), Fate::Again);
         assert!(matches!(
-            fate(&mut machine(0), None, 2, false),
+            fate(&mut machine(0), None, 2, Start::Resumed),
             Fate::Over(Ending::Failed(_))
         ));
     }
@@ -399,16 +409,19 @@ mod tests {
         for exit in exits {
             let mut machine = machine(2);
             machine.interrupt();
-            let fate = fate(&mut machine, exit.as_ref(), 0, true);
+            let fate = fate(&mut machine, exit.as_ref(), 0, Start::Fresh);
             assert_eq!(fate, Fate::Over(Ending::Interrupted), "{exit:?}");
         }
     }
 
     #[test]
     fn a_process_that_died_alone_is_told_as_what_it_is() {
-        let Fate::Over(Ending::Failed(trouble)) =
-            fate(&mut machine(1), Some(&Exit::Signal { signal: 9 }), 0, false)
-        else {
+        let Fate::Over(Ending::Failed(trouble)) = fate(
+            &mut machine(1),
+            Some(&Exit::Signal { signal: 9 }),
+            0,
+            Start::Resumed,
+        ) else {
             panic!("it is over");
         };
         assert!(
@@ -419,13 +432,40 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_that_a_dying_process_never_looked_at_is_run_again() {
+        let mut silent = Turn::new(Some(Uuid::from_u128(7)));
+        for exit in [Exit::Signal { signal: 9 }, Exit::Code { code: 143 }] {
+            assert_eq!(
+                fate(&mut silent, Some(&exit), 0, Start::Resumed),
+                Fate::Again
+            );
+        }
+        let last = fate(
+            &mut silent,
+            Some(&Exit::Signal { signal: 9 }),
+            2,
+            Start::Resumed,
+        );
+        assert!(matches!(last, Fate::Over(Ending::Failed(_))));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_and_not_run_again() {
+        let fate = fate(&mut machine(0), None, 0, Start::Unreadable);
+        assert!(matches!(fate, Fate::Over(Ending::Failed(_))));
+    }
+
+    #[test]
     fn a_session_that_is_on_disk_already_is_resumed_once() {
         let refused = Exit::Code { code: 1 };
         let silent = || Turn::new(Some(Uuid::from_u128(7)));
-        assert_eq!(fate(&mut silent(), Some(&refused), 0, true), Fate::Again);
-        for (attempts, fresh) in [(1, true), (0, false)] {
+        assert_eq!(
+            fate(&mut silent(), Some(&refused), 0, Start::Fresh),
+            Fate::Again
+        );
+        for (attempts, start) in [(1, Start::Fresh), (0, Start::Resumed)] {
             assert!(matches!(
-                fate(&mut silent(), Some(&refused), attempts, fresh),
+                fate(&mut silent(), Some(&refused), attempts, start),
                 Fate::Over(Ending::Failed(_))
             ));
         }

@@ -24,7 +24,7 @@ pub(super) use work::{placeholder, put};
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::{
@@ -132,7 +132,9 @@ struct Live {
     active: Option<Active>,
     // Lines that were read but could not be committed; nothing further is read before they are.
     stuck: Option<Vec<Line>>,
-    // Asked to end itself; if it does not by then, it is made to.
+    // Lines for the agent that the disk refused; later ones wait behind them.
+    unsent: Vec<u8>,
+    // Told to end, one way or another; if it has not by then, it is made to. It is given no more prompts.
     ending: Option<Instant>,
     idle_since: Instant,
     _place: Place,
@@ -153,7 +155,14 @@ struct Active {
 #[derive(Clone)]
 struct Open {
     row: i64,
-    asked_at: Millis,
+    // When it is denied. Counted from when this daemon could have been answered, by a clock that cannot be set.
+    until: Instant,
+}
+
+/// A run of an earlier daemon that could not be taken up yet.
+struct Comeback {
+    row: RunRow,
+    tries: u32,
 }
 
 struct Lane {
@@ -163,12 +172,16 @@ struct Lane {
     run: Option<Live>,
     place: Option<Place>,
     line_up: Option<Pin<Box<dyn Future<Output = Place> + Send + Sync>>>,
-    window: Option<Millis>,
+    window: Option<Instant>,
     force_window: bool,
     // A process that was started ahead for this window did not last: none is started until it closes.
     cold: bool,
     // End of the run that the store has not taken yet.
     unsettled: Option<Option<Exit>>,
+    // Nothing is launched before it is clear what became of it.
+    comeback: Option<Comeback>,
+    // Orders of people that the store has not taken yet.
+    redo: Vec<LaneMsg>,
     retry_at: Option<Instant>,
     typing_at: Option<Instant>,
     home_at: Instant,
@@ -200,6 +213,10 @@ pub(super) async fn run(
         Err(cause) => {
             // What it was to do is in the store; the next message or start finds it.
             error!(conversation = id.0, %cause, "cannot read the conversation");
+            tokio::select! {
+                () = deps.shutdown.cancelled() => return,
+                () = tokio::time::sleep(RETRY) => {}
+            }
             lanes.retire(id, mailbox).await;
             return;
         }
@@ -215,6 +232,8 @@ pub(super) async fn run(
         force_window: false,
         cold: false,
         unsettled: None,
+        comeback: None,
+        redo: Vec::new(),
         retry_at: None,
         typing_at: None,
         home_at: Instant::now() + LINGER,
@@ -259,22 +278,28 @@ impl Lane {
     }
 
     async fn on_message(&mut self, msg: LaneMsg) {
+        self.obey(msg).await;
+        // After every message, so that one which found the mailbox full is not missed.
+        self.advance().await;
+    }
+
+    async fn obey(&mut self, msg: LaneMsg) {
         match msg {
-            LaneMsg::Woken => self.advance().await,
-            LaneMsg::CloseWindow => {
-                self.force_window = true;
-                self.advance().await;
-            }
+            LaneMsg::Woken => {}
+            LaneMsg::CloseWindow => self.force_window = true,
             LaneMsg::TakeUp(row) => {
-                self.take_up(*row).await;
-                self.advance().await;
+                self.take_up(Comeback {
+                    row: *row,
+                    tries: 0,
+                })
+                .await;
             }
             LaneMsg::Interrupt { ack, turn } => self.interrupt(ack, turn).await,
             LaneMsg::Decide {
                 question,
                 decision,
                 ack,
-            } => self.decide(question, &decision, ack).await,
+            } => self.decide(question, decision, ack).await,
             LaneMsg::GiveWay => self.end_if_idle(),
         }
     }
@@ -292,40 +317,29 @@ impl Lane {
             Some(Notice::Lines(lines)) => self.take_lines(lines).await,
             Some(Notice::Tampered { offset, size }) => self.tampered(offset, size).await,
             Some(Notice::Ended(exit)) => self.run_ended(exit).await,
-            // The follower went away without a word: only when the daemon stops.
-            None => {
-                debug!(
-                    conversation = self.conversation.id.0,
-                    "the follower of a run is gone"
-                );
-                self.run_ended(None).await;
-            }
+            // The follower went away without a word. The run may well live: what is there is looked at again.
+            None => self.lost_sight().await,
         }
     }
 
     /// Earliest moment at which something is due.
     fn next_deadline(&self) -> Option<Instant> {
-        let now = Instant::now();
-        let wall = |at: Millis| {
-            let left = u64::try_from(at.saturating_sub(self.deps.clock.now())).unwrap_or(0);
-            now + Duration::from_millis(left)
-        };
-        let mut due = vec![
-            self.window.map(wall),
-            self.retry_at,
-            self.typing_at,
-            Some(self.home_at),
-        ];
+        let mut due = vec![self.retry_at, self.typing_at, Some(self.home_at)];
+        // While the store refuses, what needs it waits for the next try.
+        let able = self.retry_at.is_none();
+        due.extend(able.then_some(self.window));
         if let Some(live) = &self.run {
             due.push(live.ending);
             due.push(self.idle_deadline());
             if let Some(active) = &live.active {
                 due.push(active.escalate);
-                due.extend(active.questions.iter().map(|q| {
-                    Some(wall(
-                        q.asked_at.saturating_add(self.deps.config.approval_timeout),
-                    ))
-                }));
+                due.extend(
+                    active
+                        .questions
+                        .iter()
+                        .filter(|_| able)
+                        .map(|q| Some(q.until)),
+                );
             }
         }
         due.into_iter().flatten().min()
@@ -333,7 +347,7 @@ impl Lane {
 
     fn idle_deadline(&self) -> Option<Instant> {
         let live = self.run.as_ref()?;
-        (live.active.is_none() && live.ending.is_none())
+        (live.active.is_none() && live.ending.is_none() && self.window.is_none())
             .then(|| live.idle_since + millis(self.deps.config.idle_timeout))
     }
 
@@ -355,35 +369,59 @@ impl Lane {
             self.type_on();
         }
         if past(self.retry_at) {
-            self.retry_at = None;
-            if self.unsettled.is_some() {
-                self.settle_again().await;
-            } else if let Some(lines) = self.run.as_mut().and_then(|live| live.stuck.take()) {
-                self.take_lines(lines).await;
-            } else {
-                self.advance().await;
-            }
+            self.retry().await;
         }
-        if self.window.is_some_and(|at| at <= self.deps.clock.now()) {
+        if past(self.window) && self.retry_at.is_none() {
+            // However the clock has been set meanwhile.
+            self.force_window = true;
             self.advance().await;
         }
         if past(self.idle_deadline()) {
             self.end_if_idle();
         }
+        let escalate = self
+            .run
+            .as_ref()
+            .and_then(|live| live.active.as_ref())
+            .and_then(|a| a.escalate);
+        if past(escalate) || past(self.run.as_ref().and_then(|live| live.ending)) {
+            self.make_end();
+        }
+        if self.retry_at.is_none() {
+            self.deny_unanswered().await;
+        }
+        false
+    }
+
+    /// Does again what the store or the disk refused.
+    async fn retry(&mut self) {
+        self.retry_at = None;
+        if let Some(comeback) = self.comeback.take() {
+            self.take_up(comeback).await;
+        }
+        if self.unsettled.is_some() {
+            self.settle_again().await;
+        } else if let Some(lines) = self.run.as_mut().and_then(|live| live.stuck.take()) {
+            self.take_lines(lines).await;
+        }
+        self.send(&[]);
+        for msg in std::mem::take(&mut self.redo) {
+            self.obey(msg).await;
+        }
+        if self.retry_at.is_none() {
+            self.advance().await;
+        }
+    }
+
+    /// Makes the process end, and everything that it started.
+    fn make_end(&mut self) {
         if let Some(live) = &mut self.run {
-            if past(live.ending) {
-                live.followed.control.terminate();
-                live.ending = Some(now + END_GRACE);
-            }
-            if let Some(active) = &mut live.active
-                && past(active.escalate)
-            {
+            live.followed.control.terminate();
+            live.ending = Some(Instant::now() + END_GRACE);
+            if let Some(active) = &mut live.active {
                 active.escalate = None;
-                live.followed.control.terminate();
             }
         }
-        self.deny_unanswered().await;
-        false
     }
 
     /// "typing…" now, and again in a while, as long as a turn runs.
@@ -430,6 +468,25 @@ impl Lane {
                 false
             }
         }
+    }
+
+    /// Appends to the input of the run, now or, in order, as soon as the disk takes it.
+    fn send(&mut self, lines: &[u8]) {
+        let Some(mut live) = self.run.take() else {
+            return;
+        };
+        live.unsent.extend_from_slice(lines);
+        let mut sent = 0;
+        // Line by line: of several, those before the one that was refused are in.
+        for line in live.unsent.split_inclusive(|byte| *byte == b'\n') {
+            if !self.append(&live, line) {
+                self.retry_at = Some(Instant::now() + RETRY);
+                break;
+            }
+            sent += line.len();
+        }
+        live.unsent.drain(..sent);
+        self.run = Some(live);
     }
 
     fn answer_line(&self, question: &Question, answer: &Answer) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{Active, Lane, Line, Open, RETRY, ending, work};
+use super::{Active, Lane, Line, RETRY, ending, work};
 use crate::{
     core::{
         Millis,
@@ -159,11 +159,12 @@ impl Lane {
         fail::fail_point!("codec-before-commit");
         let opened = self.deps.store.tx(move |tx| change.apply(tx)).await?;
         fail::fail_point!("codec-after-commit");
+        let asked: Vec<_> = opened.asked.iter().map(|row| self.open(*row)).collect();
         if let (Some(live), Some(mut current)) = (&mut self.run, active) {
             for gone in &opened.closed {
                 current.questions.retain(|q| q.row != *gone);
             }
-            current.questions.extend(opened.asked);
+            current.questions.extend(asked);
             live.active = if over { None } else { Some(current) };
         }
         if self.typing_at.is_none() {
@@ -220,10 +221,9 @@ impl Lane {
     pub(super) async fn tampered(&mut self, offset: u64, size: u64) {
         let Some(live) = &self.run else { return };
         tracing::error!(conversation = self.conversation.id.0, run = %live.id, offset, size, "the output of a run was cut or changed from outside; the run is ended");
-        live.followed.control.terminate();
-        let Some(active) = live.active.clone() else {
-            return;
-        };
+        let active = live.active.clone();
+        self.make_end();
+        let Some(active) = active else { return };
         self.fail_turn(active, ending::agent_trouble(words::OUTPUT_DAMAGED))
             .await;
     }
@@ -274,7 +274,7 @@ impl Lane {
 /// What became of questions in a transaction.
 #[derive(Default)]
 struct Opened {
-    asked: Vec<Open>,
+    asked: Vec<i64>,
     closed: Vec<i64>,
 }
 
@@ -310,14 +310,6 @@ impl Change {
             tx.turn_requeued(turn.id, fresh, self.now)?;
             return Ok(opened);
         }
-        for request in &turn.withdrawn {
-            if let Some(row) = tx.question_by_request(&self.run, request)?
-                && tx.question_answered(row.id, "\"withdrawn\"", self.now)?
-            {
-                opened.closed.push(row.id);
-                show_question(tx, self.target, &row, words::WITHDRAWN, self.now)?;
-            }
-        }
         for question in turn.asked {
             let row = tx.question_add(turn.id, &self.run, &question, self.now)?;
             let shown = show::question(row, &question, None);
@@ -331,10 +323,17 @@ impl Change {
                 &shown,
                 self.now,
             )?;
-            opened.asked.push(Open {
-                row,
-                asked_at: self.now,
-            });
+            opened.asked.push(row);
+        }
+        // After those: a question may come and go within one batch.
+        for request in &turn.withdrawn {
+            if let Some(row) = tx.question_by_request(&self.run, request)?
+                && tx.question_answered(row.id, "\"withdrawn\"", self.now)?
+            {
+                opened.asked.retain(|asked| *asked != row.id);
+                opened.closed.push(row.id);
+                show_question(tx, self.target, &row, words::WITHDRAWN, self.now)?;
+            }
         }
         match turn.outcome {
             None => {
@@ -394,7 +393,7 @@ pub(super) fn renumber(
     let waiting: Vec<_> = tx
         .turns_open(conversation)?
         .into_iter()
-        .filter(|t| t.state == TurnState::Queued)
+        .filter(|t| t.state == TurnState::Queued && t.attempts == 0)
         .collect();
     for (before, turn) in waiting.iter().enumerate() {
         let slot = Slot {

@@ -3,80 +3,145 @@
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{Active, Lane, Live, Open, RETRY, ending::Start, work};
+use super::{Active, Comeback, Lane, Live, RETRY, ending::Start, work};
 use crate::{
     core::turn::Turn,
-    gateway::ports::{Answer, Followed, Remains},
-    store::{
-        StoreError, Tx,
-        rows::{QuestionRow, RunRow, RunStatus, TurnRow, TurnState},
-    },
+    gateway::ports::{Answer, Remains},
+    store::rows::{QuestionRow, RunRow, RunStatus, TurnRow, TurnState},
 };
 
+/// How often a run that is over is tried before it counts as unreadable.
+const MOST_TRIES: u32 = 5;
+
 impl Lane {
-    /// Takes up a run of an earlier daemon. What cannot be read or reached is tried until it can: a run that lives and
-    /// is thought lost would be given its prompt twice.
-    pub(super) async fn take_up(&mut self, row: RunRow) {
+    /// Takes up a run of an earlier daemon. What cannot be read or reached is tried again: a run that lives and is
+    /// thought lost would be given its prompt twice.
+    pub(super) async fn take_up(&mut self, comeback: Comeback) {
         if self.run.is_some() {
-            self.end_second(row).await;
+            self.end_second(comeback.row).await;
             return;
         }
+        let Comeback { row, tries } = comeback;
+        if !self.try_take_up(&row, tries).await {
+            self.retry_at = Some(Instant::now() + RETRY);
+            self.comeback = Some(Comeback {
+                row,
+                tries: tries.saturating_add(1),
+            });
+        }
+    }
+
+    /// False: not now.
+    async fn try_take_up(&mut self, row: &RunRow, tries: u32) -> bool {
         let remains = self.deps.runner.inspect(&row.id).await;
         info!(conversation = self.conversation.id.0, run = %row.id, ?remains, "a run of an earlier life");
         let (id, run) = (self.conversation.id, row.id.clone());
-        let read = move |tx: &Tx<'_>| {
-            let turn = tx
-                .turns_open(id)?
-                .into_iter()
-                .find(|t| t.state == TurnState::Submitted && t.run.as_ref() == Some(&run));
-            let questions = match &turn {
-                Some(turn) => tx.questions_of(turn.id)?,
-                None => Vec::new(),
-            };
-            Ok((turn, questions))
-        };
-        let Some((turn, questions)) = self.insist("read the turn of a run", read).await else {
-            return;
+        let read = self
+            .deps
+            .store
+            .tx(move |tx| {
+                let turn = tx
+                    .turns_open(id)?
+                    .into_iter()
+                    .find(|t| t.state == TurnState::Submitted && t.run.as_ref() == Some(&run));
+                let questions = match &turn {
+                    Some(turn) => tx.questions_of(turn.id)?,
+                    None => Vec::new(),
+                };
+                Ok((turn, questions))
+            })
+            .await;
+        let Some((turn, questions)) = self.note_failure(read, "cannot read the turn of a run")
+        else {
+            return false;
         };
         let active = turn.as_ref().map(|turn| self.active(turn, &questions));
-        let followed = match remains {
-            Remains::Alive | Remains::Over => self.attach(&row, remains).await,
-            Remains::NeverStarted | Remains::Missing => None,
+        let start = match remains {
+            Remains::NeverStarted => Start::Never,
+            _ => Start::Resumed,
         };
-        let Some(followed) = followed else {
-            while !self
-                .settle(&row.id, active.as_ref(), None, Start::default())
-                .await
-            {
-                if self.pause().await {
-                    return;
-                }
+        if matches!(remains, Remains::NeverStarted | Remains::Missing) {
+            return self.settle(&row.id, active.as_ref(), None, start).await;
+        }
+        let followed = match self.deps.runner.attach(&row.id, row.offset).await {
+            Ok(followed) => followed,
+            Err(cause) => {
+                error!(conversation = self.conversation.id.0, run = %row.id, %cause, "cannot take up a run");
+                // What is over and stays unreadable may hold a whole answer: it is told, not run again.
+                let given_up = remains == Remains::Over && tries >= MOST_TRIES;
+                return given_up
+                    && self
+                        .settle(&row.id, active.as_ref(), None, Start::Unreadable)
+                        .await;
             }
-            return;
         };
         let live = Live {
-            id: row.id,
+            id: row.id.clone(),
             session: row.session_id,
             resumed: true,
             followed,
             active,
             stuck: None,
+            unsent: Vec::new(),
             ending: None,
             idle_since: Instant::now(),
             _place: self.deps.slots.take_for_running(),
         };
         if remains == Remains::Alive {
-            self.catch_up(&live, turn.as_ref(), &questions);
+            match self.missing_input(&live, turn.as_ref(), &questions) {
+                Ok(lines) => {
+                    self.run = Some(live);
+                    self.send(&lines);
+                }
+                Err(cause) => {
+                    // Better late than twice.
+                    error!(run = %row.id, %cause, "cannot read the agent's input");
+                    return false;
+                }
+            }
+        } else {
+            self.run = Some(live);
         }
-        let interrupted = live
-            .active
+        let interrupted = self
+            .run
             .as_ref()
+            .and_then(|live| live.active.as_ref())
             .is_some_and(|a| a.machine.interrupt_requested());
-        self.run = Some(live);
         if interrupted {
             self.press_on();
         }
         self.type_on();
+        true
+    }
+
+    /// The store knows a live run of this conversation that the lane does not have: its end could not be recorded.
+    pub(super) async fn take_up_forgotten(&mut self) -> bool {
+        let id = self.conversation.id;
+        let read = self.deps.store.tx(move |tx| tx.runs_live()).await;
+        let Some(runs) = self.note_failure(read, "cannot read the live runs") else {
+            return false;
+        };
+        match runs.into_iter().find(|run| run.conversation == id) {
+            Some(row) => {
+                self.take_up(Comeback { row, tries: 0 }).await;
+                self.comeback.is_none()
+            }
+            None => {
+                // Of another conversation: a session belongs to one, so this is a fault and not a race.
+                error!(conversation = id.0, "a session has a live run elsewhere");
+                self.retry_at = Some(Instant::now() + RETRY);
+                false
+            }
+        }
+    }
+
+    /// The follower of the run is gone, the run perhaps not.
+    pub(super) async fn lost_sight(&mut self) {
+        let Some(live) = self.run.take() else { return };
+        warn!(conversation = self.conversation.id.0, run = %live.id, "the follower of a run is gone; it is taken up anew");
+        drop(live);
+        self.retry_at = Some(Instant::now() + RETRY);
+        self.take_up_forgotten().await;
     }
 
     fn active(&self, turn: &TurnRow, questions: &[QuestionRow]) -> Active {
@@ -87,27 +152,9 @@ impl Lane {
             questions: questions
                 .iter()
                 .filter(|q| q.answer.is_none())
-                .map(|q| Open {
-                    row: q.id,
-                    asked_at: q.asked_at,
-                })
+                .map(|q| self.open(q.id))
                 .collect(),
             escalate: None,
-        }
-    }
-
-    /// Follows the run. `None`: it is over and what is left of it cannot be read, or the daemon stops.
-    async fn attach(&self, row: &RunRow, remains: Remains) -> Option<Followed> {
-        loop {
-            match self.deps.runner.attach(&row.id, row.offset).await {
-                Ok(followed) => return Some(followed),
-                Err(cause) => {
-                    error!(conversation = self.conversation.id.0, run = %row.id, %cause, "cannot take up a run");
-                    if remains != Remains::Alive || self.pause().await {
-                        return None;
-                    }
-                }
-            }
         }
     }
 
@@ -126,51 +173,20 @@ impl Lane {
         self.note_failure(done, "cannot record the end of a second run");
     }
 
-    /// A transaction that is tried until the store takes it. `None`: the daemon stops.
-    async fn insist<T: Send + 'static>(
+    /// What an earlier daemon had committed but, killed, had not written: the prompt, answers to questions.
+    fn missing_input(
         &self,
-        what: &str,
-        f: impl Fn(&Tx<'_>) -> Result<T, StoreError> + Clone + Send + 'static,
-    ) -> Option<T> {
-        loop {
-            match self.deps.store.tx(f.clone()).await {
-                Ok(value) => return Some(value),
-                Err(cause) => {
-                    error!(conversation = self.conversation.id.0, %cause, "cannot {what}; it is tried again");
-                    if self.pause().await {
-                        return None;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Waits a while; true if the daemon stops meanwhile.
-    async fn pause(&self) -> bool {
-        tokio::select! {
-            () = self.deps.shutdown.cancelled() => true,
-            () = tokio::time::sleep(RETRY) => false,
-        }
-    }
-
-    /// Writes what an earlier daemon had committed but, killed, had not written: the prompt, answers to questions.
-    fn catch_up(&self, live: &Live, turn: Option<&TurnRow>, questions: &[QuestionRow]) {
-        let backend = &self.deps.backend;
-        let contains = |predicate: &dyn Fn(&[u8]) -> bool| {
-            live.followed
-                .control
-                .input_contains(predicate)
-                .unwrap_or_else(|cause| {
-                    // Better not to write than to write twice.
-                    error!(run = %live.id, %cause, "cannot read the agent's input");
-                    true
-                })
-        };
+        live: &Live,
+        turn: Option<&TurnRow>,
+        questions: &[QuestionRow],
+    ) -> std::io::Result<Vec<u8>> {
+        let (backend, control) = (&self.deps.backend, &live.followed.control);
+        let mut missing = Vec::new();
         if let Some((turn, uuid)) = turn.and_then(|turn| Some((turn, turn.uuid?)))
-            && !contains(&|line| backend.is_prompt(line, uuid))
+            && !control.input_contains(&|line| backend.is_prompt(line, uuid))?
         {
             info!(run = %live.id, turn = turn.id.0, "a prompt that was about to be given is given now");
-            self.append(live, &backend.prompt(uuid, &work::prompt_text(turn)));
+            missing.extend(backend.prompt(uuid, &work::prompt_text(turn)));
         }
         for row in questions {
             let Some(Ok(answer)) = row.answer.as_deref().map(serde_json::from_str::<Answer>) else {
@@ -178,10 +194,11 @@ impl Lane {
             };
             let line = self.answer_line(&row.question, &answer);
             let bare = line.strip_suffix(b"\n").unwrap_or(&line);
-            if !contains(&|written| written == bare) {
-                self.append(live, &line);
+            if !control.input_contains(&|written| written == bare)? {
+                missing.extend(line);
             }
         }
+        Ok(missing)
     }
 }
 

@@ -1,9 +1,9 @@
 //! From the queue to the agent: windows, places, launching, submitting.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::{Active, END_GRACE, Lane, LaneMsg, Live, RETRY};
@@ -11,6 +11,7 @@ use crate::{
     core::{
         Millis, batching,
         ids::TurnId,
+        policy::Role,
         trouble::{Category, Trouble},
         turn::{Ending, Turn, View},
         words,
@@ -52,13 +53,29 @@ impl Lane {
 
     /// One step; true if the queue is to be looked at again.
     async fn step(&mut self, open: Vec<TurnRow>, session: Option<Session>) -> bool {
+        if self.unsettled.is_some() || self.comeback.is_some() {
+            return false;
+        }
+        let revoked = self
+            .deps
+            .config
+            .access
+            .role_of_id(self.conversation.key.user_id)
+            == Role::Nobody;
+        if revoked
+            && let Some(turn) = open
+                .iter()
+                .find(|turn| matches!(turn.state, TurnState::Collecting | TurnState::Queued))
+        {
+            return self.discard(turn.id).await;
+        }
         if let Some(orphan) = open.iter().find(|turn| self.is_orphan(turn)) {
             return self.orphaned(orphan.clone()).await;
         }
         let collecting = open.iter().find(|turn| turn.state == TurnState::Collecting);
         self.window = collecting.and_then(|turn| self.window_of(turn));
         if let Some(turn) = collecting
-            && (self.force_window || self.window.is_none_or(|at| at <= self.deps.clock.now()))
+            && (self.force_window || self.window.is_none_or(|at| at <= Instant::now()))
         {
             return self.close_window(turn.id, &open).await;
         }
@@ -101,12 +118,37 @@ impl Lane {
         turn.state == TurnState::Submitted && active.is_none_or(|active| active.turn != turn.id)
     }
 
-    fn window_of(&self, turn: &TurnRow) -> Option<Millis> {
+    /// Counted from now, so that a clock that was set back cannot hold the window open.
+    fn window_of(&self, turn: &TurnRow) -> Option<Instant> {
         let received: Vec<Millis> = turn.parts.iter().map(|part| part.received_at).collect();
         let now = self.deps.clock.now();
-        // Counted from now, so that a clock that was set back cannot hold the window open.
         let left = self.deps.config.batching?.remaining_ms(&received, now);
-        Some(now.saturating_add(Millis::try_from(left).unwrap_or(0)))
+        Some(Instant::now() + Duration::from_millis(left))
+    }
+
+    /// A turn of somebody who may not any more: it is never run, and they are told nothing.
+    async fn discard(&mut self, turn: TurnId) -> bool {
+        warn!(
+            conversation = self.conversation.id.0,
+            turn = turn.0,
+            "a turn is discarded: its author is not allowed any more"
+        );
+        let now = self.deps.clock.now();
+        let done = self
+            .deps
+            .store
+            .tx(move |tx| {
+                let end = TurnEnd {
+                    state: TurnState::Discarded,
+                    machine: None,
+                    cost_usd: None,
+                    duration_ms: None,
+                };
+                tx.turn_ended(turn, &end, now)?;
+                tx.out_retract(turn, 0, Slot::NOTICE, now)
+            })
+            .await;
+        self.note_failure(done, "cannot discard a turn").is_some()
     }
 
     async fn close_window(&mut self, turn: TurnId, open: &[TurnRow]) -> bool {
@@ -152,7 +194,10 @@ impl Lane {
             self.place = self.deps.slots.try_take();
         }
         if self.place.is_some() {
-            return self.launch(session).await;
+            let again = self.launch(session).await;
+            // A launch that did not come about holds up nobody else.
+            self.place = None;
+            return again;
         }
         if let Some(turn) = next {
             let (slots, target, id, now) = (
@@ -181,8 +226,8 @@ impl Lane {
                 .await;
             self.note_failure(told, "cannot tell that all agents are busy");
         }
-        let slots = self.deps.slots.clone();
-        self.line_up = Some(Box::pin(async move { slots.take().await }));
+        // Lined up before an idle one is looked for: one that becomes idle meanwhile sees that it is wanted.
+        self.line_up = Some(Box::pin(self.deps.slots.take()));
         if let Some(other) = self.deps.slots.evict() {
             self.lanes.nudge(other, LaneMsg::GiveWay);
         }
@@ -225,9 +270,13 @@ impl Lane {
             ended_at: None,
             exit: None,
         };
-        let added = self.deps.store.tx(move |tx| tx.run_add(&row)).await;
-        if self.note_failure(added, "cannot record a run").is_none() {
-            return false;
+        match self.deps.store.tx(move |tx| tx.run_add(&row)).await {
+            Ok(()) => {}
+            Err(StoreError::LiveRun { .. }) => return self.take_up_forgotten().await,
+            Err(cause) => {
+                self.note_failure::<()>(Err(cause), "cannot record a run");
+                return false;
+            }
         }
         fail::fail_point!("lane-launch");
         match self.deps.runner.launch(&spec).await {
@@ -245,6 +294,7 @@ impl Lane {
                     followed,
                     active: None,
                     stuck: None,
+                    unsent: Vec::new(),
                     ending: None,
                     idle_since: Instant::now(),
                     _place: place,
@@ -372,7 +422,22 @@ impl Lane {
         let line = self.deps.backend.prompt(uuid, &text);
         let Some(live) = &self.run else { return false };
         if !self.append(live, &line) {
-            return self.not_submitted(turn.id, reply_to).await;
+            let backend = &self.deps.backend;
+            match live
+                .followed
+                .control
+                .input_contains(&|line| backend.is_prompt(line, uuid))
+            {
+                // It is in after all; only what came behind it failed.
+                Ok(true) => {}
+                Ok(false) => return self.not_submitted(turn.id, reply_to).await,
+                Err(cause) => {
+                    // Whether the agent has it cannot be told as long as it lives. It did not begin, so the end of
+                    // its process puts the turn back into the queue.
+                    error!(run = %live.id, %cause, "cannot read the agent's input; the run is ended");
+                    self.make_end();
+                }
+            }
         }
         fail::fail_point!("lane-appended");
         self.deps.slots.busy(self.conversation.id);

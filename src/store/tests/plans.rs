@@ -61,6 +61,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.set_poll_offset(7, 2)?;
     tx.poll_offset(7)?;
     tx.inbox_pending(9)?;
+    tx.inbox_received_at(InboxId(1))?;
     tx.inbox_done(inbox, Verdict::Prompt, 2)?;
     tx.inbox_backlog()?;
     tx.inbox_prune(1)?;
