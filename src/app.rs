@@ -16,7 +16,7 @@ use tokio::{
     sync::watch,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
 use crate::{
@@ -29,6 +29,7 @@ use crate::{
         command,
         ids::RunId,
         policy::Role,
+        trouble::CallClass,
     },
     gateway::{
         self, BotName, Deps,
@@ -53,6 +54,8 @@ use crate::{
 const STOP_WITHIN: Duration = Duration::from_millis(4500);
 /// Between the agent's own interrupt and SIGTERM.
 const INTERRUPT_GRACE: Millis = 2000;
+/// How long until the bot's name is asked for again after the token was refused.
+const REFUSED_WAIT: Duration = Duration::from_secs(30);
 /// Setting under which the bot's username is kept.
 const BOT_NAME: &str = "bot.username";
 
@@ -92,8 +95,6 @@ impl Dice for SystemDice {
 /// # Errors
 /// What keeps it from running at all, with file and remedy.
 pub fn run(settings: &Settings) -> Result<()> {
-    let (store, _thread) = Store::open(&settings.state_directory)?;
-    let supervisor = find_supervisor()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(4)
@@ -103,7 +104,11 @@ pub fn run(settings: &Settings) -> Result<()> {
         .context("cannot start the runtime")?;
     let done = runtime.block_on(async {
         let shutdown = CancellationToken::new();
+        // First of all, so that an order to stop that comes during a long start is not a violent end.
         stop_on_signals(shutdown.clone())?;
+        // Blocks this thread: nothing else runs yet.
+        let (store, _thread) = Store::open(&settings.state_directory)?;
+        let supervisor = find_supervisor()?;
         serve(settings, store, supervisor, shutdown).await
     });
     // Whatever still blocks is not waited for: the store is closed by now.
@@ -310,18 +315,29 @@ fn bot_name_key(client: &Client) -> String {
 
 /// Asks Telegram for the bot's name and tells it the commands, as soon as it can be reached.
 async fn introduce(client: Client, store: Store, name: BotName, shutdown: CancellationToken) {
+    tokio::select! {
+        () = shutdown.cancelled() => return,
+        () = learn_name(&client, &store, &name) => {}
+    }
+    let told = tokio::select! {
+        () = shutdown.cancelled() => return,
+        told = menu::tell(&client, command::commands_for(Role::User)) => told,
+    };
+    if let Err(cause) = told {
+        warn!(%cause, "cannot tell Telegram the commands");
+    }
+}
+
+/// Asks for the bot's name until it is known.
+async fn learn_name(client: &Client, store: &Store, name: &BotName) {
     let mut backoff = Backoff::new(BackoffRule::POLL);
     loop {
-        let asked = tokio::select! {
-            () = shutdown.cancelled() => return,
-            asked = client.get_me() => asked,
-        };
-        match asked {
+        let cause = match client.get_me().await {
             Ok(me) => {
                 let username = me.username.unwrap_or_default();
                 info!(bot = client.bot_id(), username, "Telegram knows this bot");
                 name.set(&username);
-                let key = bot_name_key(&client);
+                let key = bot_name_key(client);
                 let now = SystemClock.now();
                 if let Err(cause) = store
                     .tx(move |tx| tx.setting_set(&key, &username, now))
@@ -329,16 +345,19 @@ async fn introduce(client: Client, store: Store, name: BotName, shutdown: Cancel
                 {
                     warn!(%cause, "cannot remember the bot's name");
                 }
-                if let Err(cause) = menu::tell(&client, command::commands_for(Role::User)).await {
-                    warn!(%cause, "cannot tell Telegram the commands");
-                }
                 return;
             }
-            Err(cause) => warn!(%cause, "cannot ask Telegram for the bot's name"),
-        }
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_millis(backoff.failed(0.5))) => {}
-        }
+            Err(cause) => cause,
+        };
+        // Intake meets the same trouble and tells of it as it should be told.
+        debug!(%cause, "cannot ask Telegram for the bot's name yet");
+        let wait = Duration::from_millis(backoff.failed(0.5));
+        let refused = cause.class == CallClass::Unauthorized;
+        tokio::time::sleep(if refused {
+            wait.max(REFUSED_WAIT)
+        } else {
+            wait
+        })
+        .await;
     }
 }

@@ -7,3 +7,4 @@ mod database;
 mod presses;
 mod runs;
 mod sending;
+mod telegram;

@@ -3,3 +3,4 @@
 mod batching;
 mod commands;
 mod groups;
+mod stopping;
