@@ -269,6 +269,8 @@ pub struct RunnerError {
     pub cause: String,
     /// What the administrator can do.
     pub remedy: String,
+    /// Whether it was for want of room on the disk, so that it will work once there is some.
+    pub no_room: bool,
 }
 
 /// How the direct launcher starts a supervisor: program and leading arguments; the run id and the socket are added.

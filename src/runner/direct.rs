@@ -101,6 +101,7 @@ fn find(program: &OsStr) -> Result<PathBuf, RunnerError> {
         what: format!("cannot find the supervisor {}", path.display()),
         cause: "no such program".to_owned(),
         remedy: "install telexd-run, beside telexd or in PATH".to_owned(),
+        no_room: false,
     })
 }
 

@@ -190,6 +190,7 @@ impl RunDirs {
                         what: format!("cannot lock {}", path.display()),
                         cause: "another telexd works with this state directory".to_owned(),
                         remedy: "stop it, or give this one a state directory of its own".to_owned(),
+                        no_room: false,
                     });
                 }
                 Err((back, Errno::EWOULDBLOCK)) => {
@@ -448,9 +449,7 @@ fn fill(draft: &RunPaths, spec: &Spec) -> io::Result<()> {
 pub(crate) fn trouble(doing: &str, path: &Path, error: &io::Error) -> RunnerError {
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied => "let the user of telexd write there",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room on that file system"
-        }
+        _ if is_full(error) => "make room on that file system",
         io::ErrorKind::ReadOnlyFilesystem => "choose a state directory on a writable file system",
         io::ErrorKind::NotFound => "make the directory, or correct the path",
         io::ErrorKind::NotADirectory => "a file is where a directory is needed: move it away",
@@ -461,7 +460,15 @@ pub(crate) fn trouble(doing: &str, path: &Path, error: &io::Error) -> RunnerErro
         what: format!("cannot {doing} {}", path.display()),
         cause: reason(error),
         remedy: remedy.to_owned(),
+        no_room: is_full(error),
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 #[cfg(test)]

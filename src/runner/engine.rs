@@ -127,6 +127,7 @@ impl Engine {
                 what: format!("cannot {what}"),
                 cause: e.to_string(),
                 remedy: "this is a defect of telexd: please report it".to_owned(),
+                no_room: false,
             })
     }
 }
@@ -213,5 +214,6 @@ fn failpoint() -> RunnerError {
         what: "failpoint".to_owned(),
         cause: "failpoint".to_owned(),
         remedy: "none".to_owned(),
+        no_room: false,
     }
 }

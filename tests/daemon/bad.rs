@@ -4,6 +4,7 @@
 mod agent;
 mod config;
 mod database;
+mod disk;
 mod presses;
 mod runs;
 mod sending;

@@ -7,6 +7,7 @@
 //! | `output.rs` | lines of the agent -> state machine -> one transaction |
 //! | `ending.rs` | the end of a run and what becomes of its turn |
 //! | `take_up.rs` | runs of an earlier daemon |
+//! | `full.rs` | no room on the disk |
 //! | `control.rs` | interrupts, answers to questions |
 //!
 //! The rule throughout: first the transaction, then the effect that it allows; and whatever a kill leaves
@@ -14,6 +15,7 @@
 
 mod control;
 mod ending;
+mod full;
 mod output;
 mod take_up;
 mod work;
@@ -183,6 +185,8 @@ struct Lane {
     // Orders of people that the store has not taken yet.
     redo: Vec<LaneMsg>,
     retry_at: Option<Instant>,
+    // Launches in a row that failed for want of room.
+    no_room: u32,
     typing_at: Option<Instant>,
     home_at: Instant,
 }
@@ -235,6 +239,7 @@ pub(super) async fn run(
         comeback: None,
         redo: Vec::new(),
         retry_at: None,
+        no_room: 0,
         typing_at: None,
         home_at: Instant::now() + LINGER,
     };

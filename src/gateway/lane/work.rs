@@ -10,7 +10,7 @@ use super::{Active, END_GRACE, Lane, LaneMsg, Live, RETRY};
 use crate::{
     core::{
         Millis, batching,
-        ids::TurnId,
+        ids::{RunId, TurnId},
         policy::Role,
         trouble::{Category, Trouble},
         turn::{Ending, Turn, View},
@@ -302,28 +302,29 @@ impl Lane {
                 // A lost greeting harms nothing: the agent works without it.
                 self.append(&live, &self.deps.backend.hello());
                 self.run = Some(live);
+                self.no_room = 0;
                 true
             }
             Err(cause) => {
                 self.place = None;
                 error!(conversation = id.0, run = %run, %cause, "cannot start an agent");
-                self.not_launched(run, cause.to_string()).await
+                if cause.no_room {
+                    self.no_room_to_launch(run, cause.to_string()).await
+                } else {
+                    self.not_launched(run, cause.to_string()).await
+                }
             }
         }
     }
 
     /// The launch failed on our side: the turn that wanted it is told, so that nobody waits for nothing.
-    async fn not_launched(&mut self, run: crate::core::ids::RunId, cause: String) -> bool {
+    async fn not_launched(&mut self, run: RunId, cause: String) -> bool {
         let (id, now, target) = (self.conversation.id, self.deps.clock.now(), self.target());
         let private = self.conversation.key.chat_id == self.conversation.key.user_id;
-        let exit = Exit::NotStarted {
-            why: NotStarted::Other { detail: cause },
-        };
-        // It always can be written as JSON: strings only.
-        let exit = serde_json::to_string(&exit).unwrap_or_default();
+        let exit = not_started(cause);
         let trouble = Trouble {
             category: Category::Agent,
-            detail: Some("The agent could not be started. An administrator finds the reason in the server's journal.".to_owned()),
+            detail: Some(words::AGENT_NOT_STARTED.to_owned()),
             wait_s: None,
         };
         let deps = Arc::clone(&self.deps);
@@ -454,29 +455,6 @@ impl Lane {
         true
     }
 
-    /// The disk refused the prompt: it goes back into the queue and the person is told.
-    async fn not_submitted(&mut self, turn: TurnId, reply_to: Option<i64>) -> bool {
-        let (fresh, now, target) = (self.deps.dice.uuid(), self.deps.clock.now(), self.target());
-        let done = self
-            .deps
-            .store
-            .tx(move |tx| {
-                tx.turn_requeued(turn, fresh, now)?;
-                put(
-                    tx,
-                    target,
-                    turn,
-                    &[show::note(words::DISK_FULL, Vec::new(), reply_to)],
-                    Urgency::Progress,
-                    now,
-                )
-            })
-            .await;
-        self.note_failure(done, "cannot put a prompt back into the queue");
-        self.retry_at = Some(Instant::now() + RETRY);
-        false
-    }
-
     /// Ends the process if it has nothing to do.
     pub(super) fn end_if_idle(&mut self) {
         if self
@@ -504,6 +482,15 @@ impl Lane {
             live.followed.control.terminate();
         }
     }
+}
+
+/// Exit record of a run that never began.
+pub(super) fn not_started(detail: String) -> String {
+    let exit = Exit::NotStarted {
+        why: NotStarted::Other { detail },
+    };
+    // It always can be written as JSON: strings only.
+    serde_json::to_string(&exit).unwrap_or_default()
 }
 
 /// Parts of a prompt as one text.

@@ -1,0 +1,277 @@
+//! A full disk: nothing is confirmed that could not be kept, people are told where that is possible, and when there
+//! is room all goes on, once.
+//!
+//! The disk is a small file system in memory, in a mount namespace of its own that ends with the test: each test
+//! runs itself again inside one, by `unshare` of util-linux. Where that is not possible these tests fail.
+
+use std::{
+    env, fs,
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    rig::wait_long,
+    support::{ADMIN, USER, World, shows, texts, wait_until},
+};
+
+const INSIDE: &str = "TELEXD_TEST_INSIDE_NAMESPACE";
+const FULL: &str =
+    "The server's disk is full. Your message is kept and runs as soon as there is room.";
+
+/// Whether this process is inside a namespace. If not, runs the test of this name inside one, and fails if that fails.
+fn inside_namespace(test: &str) -> bool {
+    if env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let plain: &[&str] = &["--mount"];
+    // For who is not root.
+    let mapped: &[&str] = &["--mount", "--user", "--map-root-user"];
+    let works = |args: &[&str]| {
+        let tried = Command::new("unshare").args(args).arg("true").output();
+        tried
+            .expect("unshare, of util-linux, is needed")
+            .status
+            .success()
+    };
+    let args = if works(plain) { plain } else { mapped };
+    let status = Command::new("unshare")
+        .args(args)
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        .status()
+        .unwrap();
+    assert!(
+        status.success(),
+        "{test} inside a mount namespace: {status}"
+    );
+    false
+}
+
+/// A small file system.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(at: &Path, options: &str) -> Self {
+        let done = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "telexd-test"])
+            .arg(at)
+            .status()
+            .unwrap();
+        assert!(done.success(), "cannot mount");
+        Self(at.to_owned())
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.0.join("somebody-elses-file")
+    }
+
+    /// Takes all room that there is, to the last page.
+    fn fill(&self) {
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(self.filler())
+            .unwrap();
+        let page = [7; 4096];
+        loop {
+            match file.write_all(&page) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::StorageFull => return,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // It would go with the namespace, but the directory below it is to be removed before.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn with_no_room_for_the_database_nothing_is_confirmed_and_nothing_lost() {
+    if !inside_namespace(
+        "bad::disk::with_no_room_for_the_database_nothing_is_confirmed_and_nothing_lost",
+    ) {
+        return;
+    }
+    let world = World::new().await;
+    let disk = Disk::mount(&world.path("state"), "size=4m,mode=700");
+
+    // At the very start: told, and nothing half made is left.
+    disk.fill();
+    let (code, said) = world.start_fails().await;
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("there is no room") && said.contains("free some space"),
+        "{said}"
+    );
+    disk.free();
+
+    let mut daemon = world.start();
+    world.says(USER, "before").await;
+    disk.fill();
+    world.api.user(USER, "Uma").send_text(USER, "say during");
+    world.api.user(ADMIN, "Ada").send_text(ADMIN, "say also");
+    world.wait_log("no room left for the database").await;
+    assert!(!world.api.pending_updates().is_empty(), "not confirmed");
+    assert!(daemon.ended().is_none());
+    disk.free();
+    wait_long(
+        "both are answered",
+        || {
+            shows(&world.api.view(|v| v.bot_messages(USER)), "during")
+                && shows(&world.api.view(|v| v.bot_messages(ADMIN)), "also")
+        },
+        || world.log(),
+    )
+    .await;
+
+    // A stop while it is full is in time, and the next life takes up what waits.
+    disk.fill();
+    world.api.user(USER, "Uma").send_text(USER, "say late");
+    let told = world.logged("no room left for the database");
+    wait_long(
+        "it is told again",
+        || world.logged("no room left for the database") > told,
+        || world.log(),
+    )
+    .await;
+    assert!(daemon.stop().await.as_secs() < 5);
+    disk.free();
+    let daemon = world.start();
+    world.wait_shows(USER, "late").await;
+    assert_eq!(
+        texts(&world.api.view(|v| v.bot_messages(USER))),
+        ["before", "during", "late"]
+    );
+    assert!(world.evidence().reached().iter().all(|r| r.times == 1));
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_recorded_waits_for_room() {
+    if !inside_namespace("bad::disk::an_answer_that_cannot_be_recorded_waits_for_room") {
+        return;
+    }
+    let world = World::new().await;
+    let disk = Disk::mount(&world.path("state"), "size=4m,mode=700");
+    // The agent itself has room for its output: the two may lie on different disks.
+    fs::create_dir(world.path("state/runs")).unwrap();
+    let runs = Disk::mount(&world.path("state/runs"), "size=16m,mode=700");
+    let daemon = world.start();
+    world.api.user(USER, "Uma").send_text(USER, "slow 20 x80");
+    world
+        .wait_chat(USER, "the answer has begun", |m| {
+            m.iter().any(|m| m.text.contains("piece 00002"))
+        })
+        .await;
+    disk.fill();
+    wait_until(
+        "the agent has ended its answer alone",
+        || world.evidence().reached().iter().any(|r| r.answered == 1),
+        || world.log(),
+    )
+    .await;
+    world
+        .wait_log("cannot record what the agent said; it is tried again")
+        .await;
+    disk.free();
+    let whole: String = (1..=80).map(|n| format!("piece {n:05} ")).collect();
+    let done = || {
+        let shown = world.api.view(|v| v.bot_messages(USER));
+        shown.len() == 1 && shown[0].text == whole.trim_end() && shown[0].buttons.is_empty()
+    };
+    wait_long("the whole answer is there", done, || world.log()).await;
+    world.says(USER, "next").await;
+    assert!(world.evidence().reached().iter().all(|r| r.times == 1));
+    daemon.stop().await;
+    world.end_all().await;
+    drop(runs);
+}
+
+#[tokio::test]
+async fn with_no_room_for_a_run_people_are_told_and_their_messages_kept() {
+    if !inside_namespace(
+        "bad::disk::with_no_room_for_a_run_people_are_told_and_their_messages_kept",
+    ) {
+        return;
+    }
+    let world = World::new().await;
+    fs::create_dir(world.path("state/runs")).unwrap();
+    let disk = Disk::mount(&world.path("state/runs"), "size=1m,mode=700");
+    let daemon = world.start();
+
+    // No process can be started.
+    disk.fill();
+    world.api.user(USER, "Uma").send_text(USER, "say first");
+    world.wait_shows(USER, FULL).await;
+    world.wait_log("cannot prepare the run directory").await;
+    world.api.user(USER, "Uma").send_text(USER, "/status");
+    world.wait_told(USER, "1 message in line.").await;
+    disk.free();
+    let first = || shows(&world.api.view(|v| v.bot_messages(USER)), "first");
+    wait_long("it was run", first, || world.log()).await;
+
+    // A process is there, but the prompt cannot be written to it.
+    disk.fill();
+    let long = format!("say {}", "long ".repeat(20_000));
+    world.api.user(USER, "Uma").send_text(USER, &long);
+    world.wait_shows(USER, FULL).await;
+    disk.free();
+    let second = || {
+        world
+            .api
+            .view(|v| v.bot_messages(USER))
+            .last()
+            .is_some_and(|m| m.text.ends_with("long long") && m.buttons.is_empty())
+    };
+    wait_long("it was run", second, || world.log()).await;
+    assert_eq!(world.reached("say first"), 1);
+    assert_eq!(world.reached(&long), 1);
+    assert!(
+        !shows(&world.api.view(|v| v.bot_messages(USER)), FULL),
+        "the notice became the answer"
+    );
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn a_state_directory_that_is_read_only_is_told() {
+    if !inside_namespace("bad::disk::a_state_directory_that_is_read_only_is_told") {
+        return;
+    }
+    let world = World::new().await;
+    let disk = Disk::mount(&world.path("state"), "size=4m,mode=700");
+    let remount = |how: &str| {
+        let done = Command::new("mount")
+            .args(["-o", &format!("remount,{how}")])
+            .arg(&disk.0)
+            .status()
+            .unwrap();
+        assert!(done.success());
+    };
+    remount("ro");
+    let (code, said) = world.start_fails().await;
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("cannot be written") && said.contains("not read-only"),
+        "{said}"
+    );
+    remount("rw");
+    let daemon = world.start();
+    world.says(USER, "mended").await;
+    daemon.stop().await;
+    world.end_all().await;
+}
