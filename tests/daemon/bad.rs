@@ -9,3 +9,4 @@ mod presses;
 mod runs;
 mod sending;
 mod telegram;
+mod updates;

@@ -17,7 +17,7 @@ mod prompt;
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 
 use super::{Deps, lanes::Lanes};
 use crate::{
@@ -145,13 +145,8 @@ impl Desk<'_> {
                 );
                 self.done(Verdict::Ignored).await
             }
-            Inbound::Unreadable(why) => {
-                warn!(
-                    update = self.id.0,
-                    why, "an update could not be read; it is kept in the inbox"
-                );
-                self.done(Verdict::Unreadable).await
-            }
+            // Intake has told of it.
+            Inbound::Unreadable(_) => self.done(Verdict::Unreadable).await,
         }
     }
 
