@@ -2,7 +2,7 @@
 //!
 //! `TELEXD_KILL_AT=POINT:N` ends the process with SIGKILL the Nth time that it comes by that point: nothing is
 //! flushed, no destructor runs, as if the power had gone for this process. `TELEXD_STALL_AT=POINT:MILLISECONDS`
-//! stops the thread there for a while.
+//! stops the thread there for a while; `TELEXD_PANIC_AT=POINT:N` panics there, the Nth time, as a defect would.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -52,6 +52,13 @@ pub fn arm() -> Result<(), String> {
                     std::thread::park();
                 }
             }
+        })?;
+    }
+    if let Some((point, nth)) = wish("TELEXD_PANIC_AT")? {
+        let passed = AtomicU64::new(0);
+        fail::cfg_callback(point, move || {
+            let now = passed.fetch_add(1, Ordering::SeqCst) + 1;
+            assert!(now != nth, "a test asked for this panic, at {point}");
         })?;
     }
     if let Some((point, millis)) = wish("TELEXD_STALL_AT")? {

@@ -3,4 +3,5 @@
 mod batching;
 mod commands;
 mod groups;
+mod secrets;
 mod stopping;
