@@ -3,8 +3,8 @@
 use telexd::telegram::render::render;
 use telexd_messages_api::script::{Answer, Step, markdown};
 
-use super::{Real, SHORT, pieces};
-use crate::support::{USER, texts};
+use super::{Real, SHORT, once_showed, pieces};
+use crate::support::{ADMIN, USER, shows, texts};
 
 #[tokio::test]
 async fn an_answer_grows_in_one_message_and_the_status_tells_of_it() {
@@ -202,7 +202,63 @@ async fn words_of_people_are_only_words() {
     for request in real.model.requests() {
         assert!(!request.body.to_string().contains(secret));
     }
+    // Half of a pair is no character; the agent would take the whole line for broken.
+    let person = format!(r#"{{"id":{USER},"is_bot":false,"first_name":"Uma"}}"#);
+    let chat = format!(r#"{{"id":{USER},"type":"private","first_name":"Uma"}}"#);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let update = format!(
+        r#"{{"message":{{"message_id":900,"from":{person},"chat":{chat},"date":{now},"text":"half \ud83e of it"}}}}"#
+    );
+    real.world.api.inject(&update).unwrap();
+    real.message("half a pair is answered", |m| {
+        m.text == "echo: half \u{fffd} of it"
+    })
+    .await;
+    // Thoughts are not words.
+    let answer = real
+        .expect("think hidden thoughts", "thought about it")
+        .await;
+    assert!(!once_showed(&answer, "hidden"));
     assert!(!real.world.path("project/bang.txt").exists());
     assert!(!real.world.path("home/.claude/settings.json").exists());
     real.end(daemon).await;
+}
+
+#[tokio::test]
+async fn messages_wait_for_their_turn_and_conversations_for_their_place() {
+    let real = Real::new("max_processes = 1\nidle_timeout_s = 600\n").await;
+    let daemon = real.world.start();
+    real.send("slow 100 x20");
+    real.message("the first is answered", |m| pieces(&m.text) > 0)
+        .await;
+    real.send("say second");
+    real.message("the second waits", |m| m.text == "In line: number 2.")
+        .await;
+    real.world
+        .api
+        .user(ADMIN, "Ada")
+        .send_text(ADMIN, "say other");
+    real.world
+        .wait_chat(ADMIN, "the other conversation waits", |m| {
+            shows(m, "The one agent is busy; yours is next.")
+        })
+        .await;
+    real.message("the second is answered", |m| m.text == "second")
+        .await;
+    // The first agent has nothing to do any more and gives its place away.
+    let other = real
+        .world
+        .wait_chat(ADMIN, "the other is answered", |m| shows(m, "other"))
+        .await;
+    assert_eq!(texts(&other), ["other"]);
+    assert_eq!(real.agents().len(), 1);
+    let asks = real.asks();
+    let asked: Vec<&str> = asks.iter().map(|a| a.prompt.as_str()).collect();
+    assert_eq!(asked, ["slow 100 x20", "say second", "say other"]);
+    assert_eq!(asks[1].prompts, ["slow 100 x20", "say second"]);
+    assert_eq!(asks[2].prompts, ["say other"]);
+    assert_eq!(asks[0].session, asks[1].session);
+    assert_ne!(asks[0].session, asks[2].session);
+    daemon.stop().await;
+    real.world.end_all().await;
 }

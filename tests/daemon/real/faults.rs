@@ -55,7 +55,7 @@ async fn what_the_service_gets_over_is_answered() {
         "The model's service is busy; trying again in "
     ));
     // What was shown of a stream that broke goes when the next one comes.
-    let breaks = r#"@fake [{"text":"words that are void","reset":"mid","delay_ms":1500,"times":1},{"text":"words that count"}]"#;
+    let breaks = r#"@fake [{"text":"words that are void","reset":"mid","delay_ms":2500,"times":1},{"text":"words that count"}]"#;
     let answer = real.expect(breaks, "words that count").await;
     assert!(once_showed(&answer, "words that are void"));
     let prompts = real.asks().pop().unwrap().prompts;
@@ -108,4 +108,29 @@ async fn an_agent_that_is_not_there_is_told() {
             program.display()
         )
     );
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_work_says_why() {
+    let real = Real::new(SHORT).await;
+    // Settings of the agent's own that it cannot read.
+    let settings = real.world.path("home/.claude.json");
+    fs::write(&settings, "{ not JSON").unwrap();
+    let daemon = real.world.start();
+    real.expect(
+        "say one",
+        "🤖 The agent did not start because its settings file `.claude.json` on the server is damaged. An administrator must repair or remove it.",
+    )
+    .await;
+    fs::remove_file(&settings).unwrap();
+    // No key and no login.
+    real.world
+        .agent_environment(&[("ANTHROPIC_BASE_URL", &real.model.url())]);
+    real.expect(
+        "say two",
+        "🔒 The agent is not logged in on the server. An administrator must run `claude /login` or set a key.",
+    )
+    .await;
+    assert_eq!(real.asks(), []);
+    real.end(daemon).await;
 }

@@ -1,5 +1,11 @@
 //! Kills and restarts; sessions that are resumed, and those that are not.
 
+use std::time::Duration;
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use telexd_botapi::ShownMessage;
 use telexd_messages_api::script::{Answer, Cut, Step, Trouble};
 
@@ -12,7 +18,7 @@ const AGAIN: &str = "The server was restarted, so I am running your message agai
 async fn a_killed_daemon_takes_the_same_agent_up_in_mid_answer() {
     let real = Real::new(SHORT).await;
     let daemon = real.world.start();
-    real.send("slow 100 x60");
+    real.send("slow 100 x40");
     real.message("the answer has begun", |m| pieces(&m.text) > 2)
         .await;
     let agents = real.agents();
@@ -25,17 +31,17 @@ async fn a_killed_daemon_takes_the_same_agent_up_in_mid_answer() {
     assert_eq!(real.agents(), agents);
     let answer = real
         .message("the whole answer is there", |m| {
-            m.buttons.is_empty() && pieces(&m.text) == 60
+            m.buttons.is_empty() && pieces(&m.text) == 40
         })
         .await;
-    let whole: String = (1..=60).map(|n| format!("piece {n:05} ")).collect();
+    let whole: String = (1..=40).map(|n| format!("piece {n:05} ")).collect();
     assert_eq!(answer.text, whole.trim_end());
     assert_eq!(
         texts(&real.world.api.view(|v| v.bot_messages(USER))).len(),
         1
     );
     assert_eq!(real.model.requests().len(), 1);
-    assert_eq!(real.model.prompts_seen(), [("slow 100 x60".to_owned(), 1)]);
+    assert_eq!(real.model.prompts_seen(), [("slow 100 x40".to_owned(), 1)]);
     real.end(daemon).await;
 }
 
@@ -225,5 +231,85 @@ async fn a_session_that_the_agent_has_lost_is_told_and_begun_anew() {
         texts(&real.world.api.view(|v| v.bot_messages(USER))).len(),
         4
     );
+    real.end(daemon).await;
+}
+
+/// Many short lives of the daemon, under a stream of messages.
+#[tokio::test]
+async fn however_often_the_daemon_is_killed_each_message_is_answered_once() {
+    let real = Real::new(SHORT).await;
+    let mut sent = Vec::new();
+    for life in 0..12_u64 {
+        let daemon = real.world.start();
+        if life % 2 == 0 {
+            let words = format!("words {life}");
+            real.send(&format!("say {words}"));
+            sent.push(words);
+        }
+        // The moments are spread over what happens between a start and an answer; nothing is waited for by them.
+        tokio::time::sleep(Duration::from_millis(life * 211 % 900)).await;
+        daemon.kill();
+    }
+    let daemon = real.world.start();
+    let shown = real
+        .chat("all are answered", |m| {
+            sent.iter()
+                .all(|words| m.iter().any(|m| m.text.ends_with(words.as_str())))
+        })
+        .await;
+    // One message each, in order. What was on its way at the moment of a kill may be there twice, with a mark.
+    let unmarked: Vec<String> = texts(&shown)
+        .into_iter()
+        .filter(|text| !text.starts_with("(may be a repeat)"))
+        .collect();
+    let mut answers = unmarked.iter().filter(|text| text.as_str() != "…");
+    for words in &sent {
+        if !shown
+            .iter()
+            .any(|m| m.text.starts_with("(may") && m.text.ends_with(words.as_str()))
+        {
+            assert_eq!(answers.next(), Some(words));
+        }
+    }
+    assert_eq!(answers.next(), None, "{unmarked:#?}");
+    let mut prompts: Vec<(String, usize)> = sent.iter().map(|w| (format!("say {w}"), 1)).collect();
+    prompts.sort();
+    assert_eq!(real.model.prompts_seen(), prompts);
+    assert_eq!(real.model.requests().len(), sent.len());
+    real.end(daemon).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_killed_is_told_and_its_tools_end_with_it() {
+    let real = Real::new(SHORT).await;
+    let daemon = real.world.start();
+    real.send(WAITS);
+    let question = real
+        .message("the agent asks", |m| {
+            m.text.starts_with("May the agent use") && !m.buttons.is_empty()
+        })
+        .await;
+    real.press(&question, "Allow once");
+    real.until("the tool runs", || !real.pids("until [ -e go ]").is_empty())
+        .await;
+    real.kept("\"tool_use\"").await;
+    let agents = real.agents();
+    let [pid] = agents[..] else {
+        panic!("{agents:?}");
+    };
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    let answer = real
+        .message("it is told", |m| {
+            m.text
+                == "I look after it.\n\n🤖 The agent was ended from outside (signal 9) before it had finished."
+        })
+        .await;
+    assert!(answer.buttons.is_empty());
+    real.only(&daemon).await;
+    assert!(!real.world.path("project/made.txt").exists());
+    real.expect("say next", "next").await;
+    let asks = real.asks();
+    assert_eq!(asks[0].session, asks[1].session);
+    assert_eq!(asks[1].prompts, [WAITS, "say next"]);
     real.end(daemon).await;
 }

@@ -1,6 +1,6 @@
 //! Tools, and the questions that the agent asks before it uses them.
 
-use super::{Real, SHORT};
+use super::{Real, SHORT, WARM};
 
 /// A tool call that lasts until the test makes a file, and then leaves one.
 pub(super) const WAITS: &str = r#"@fake [{"text":"I look after it.","tool":"Bash","input":{"command":"until [ -e go ]; do sleep 0.05; done; touch made.txt","description":"Wait for a file"}},{"text":"It was {outcome}."}]"#;
@@ -91,4 +91,70 @@ async fn a_denied_tool_does_not_run_and_one_may_be_allowed_for_the_session() {
     let questions = questions.iter().filter(|t| t.starts_with("May the agent"));
     assert_eq!(questions.count(), 2);
     real.end(daemon).await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_tool_too() {
+    let real = Real::new(SHORT).await;
+    let daemon = real.world.start();
+    real.send(WAITS);
+    let question = real.message("the agent asks", asks).await;
+    real.press(&question, "Allow once");
+    let tool = "until [ -e go ]";
+    real.until("the tool runs", || !real.pids(tool).is_empty())
+        .await;
+    let answer = real
+        .message("there is a button", |m| {
+            m.text.contains("Running: ") && !m.buttons.is_empty()
+        })
+        .await;
+    real.press(&answer, "Stop");
+    real.message("it is marked", |m| {
+        m.text == "I look after it.\n\n— Interrupted" && m.buttons.is_empty()
+    })
+    .await;
+    real.until("the tool is gone", || real.pids(tool).is_empty())
+        .await;
+    assert!(!real.world.path("project/made.txt").exists());
+    // Stopped at a question, which is then asked no longer.
+    real.send("ask");
+    let question = real
+        .message("the agent asks", |m| {
+            asks(m) && m.message_id > answer.message_id
+        })
+        .await;
+    real.send("/interrupt");
+    real.message("the question is withdrawn", |m| {
+        m.message_id == question.message_id
+            && m.buttons.is_empty()
+            && m.text.ends_with("\nNo longer asked")
+    })
+    .await;
+    real.expect("say next", "next").await;
+    assert!(!real.world.path("project/asked.txt").exists());
+    real.end(daemon).await;
+}
+
+/// The agent may work on in the background when its answer is there, and then reports by itself.
+#[tokio::test]
+async fn what_the_agent_reports_by_itself_is_shown() {
+    let real = Real::new(WARM).await;
+    let daemon = real.world.start();
+    let prompt = r#"@fake [{"tool":"Bash","input":{"command":"until [ -e go ]; do sleep 0.05; done; echo over","run_in_background":true}},{"text":"I wait for it."},{"text":"It is over."}]"#;
+    real.send(prompt);
+    let answer = real
+        .message("the answer is there", |m| {
+            m.text == "I wait for it." && m.buttons.is_empty()
+        })
+        .await;
+    std::fs::write(real.world.path("project/go"), "").unwrap();
+    let report = real
+        .message("the report is there", |m| {
+            m.text == "It is over." && m.buttons.is_empty()
+        })
+        .await;
+    assert!(report.message_id > answer.message_id);
+    real.expect("say next", "next").await;
+    daemon.stop().await;
+    real.world.end_all().await;
 }
