@@ -110,10 +110,7 @@ impl Agent {
         let texts: Vec<&str> = prompts.iter().map(|p| p.text.as_str()).collect();
         let text = texts.join("\n");
         if self.args.demo && !Script::is_directive(&text) {
-            return Script::of(vec![Step::Answer(demo::answer(
-                &text,
-                self.history.answers(),
-            ))]);
+            return demo::script(&text, self.history.answers());
         }
         Script::parse(&text)
     }

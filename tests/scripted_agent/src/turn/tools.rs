@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{Call, Turn};
 use crate::{
     agent::{Agent, Stop},
+    demo,
     lines::merge,
 };
 
@@ -86,6 +87,9 @@ impl Agent {
             self.glance()?;
         }
         if free {
+            if self.args.demo {
+                self.pause(demo::TOOL_TIME)?;
+            }
             return Ok(Verdict::Run);
         }
         if !self.args.asks {
