@@ -44,10 +44,12 @@ test *filters: (tool "cargo-nextest" "0.9.143")
   cargo nextest run --workspace --features failpoints --locked {{ filters }}
   {{ if filters == "" { "cargo test --doc --workspace --features failpoints --locked --quiet" } else { "" } }}
 
-# Foreign programs against ours: Bot API clients on the loopback server, another renderer of Markdown.
+# Foreign programs against ours: Bot API clients on the loopback server, another renderer of Markdown, another model of the
+# Bot API on what the daemon sends.
 foreign:
   tests/foreign/run
   tests/foreign/markdown
+  tests/foreign/judged
 
 # The daemon is killed at every point, over and over; prints the table of docs/reliability.md.
 crash: (tool "cargo-nextest" "0.9.143")
