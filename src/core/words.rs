@@ -86,6 +86,9 @@ pub const OUTPUT_DAMAGED: &str = "The agent's output file on the server was cut 
 /// The agent stopped without a word.
 pub const AGENT_STOPPED: &str = "The agent stopped before it had finished.";
 
+/// The agent wrote more than one process may.
+pub const OUTPUT_LIMIT: &str = "The agent wrote more than it may and was ended. An administrator can raise `agent.output_limit_mb` in the server's configuration.";
+
 /// The agent's working directory is not there.
 pub const AGENT_DIRECTORY: &str = "The directory in which the agent works cannot be entered. An administrator must look at `agent.directory` in the server's configuration.";
 /// The agent could not be started, for a reason that only an administrator understands.

@@ -102,6 +102,8 @@ pub(super) fn session_unknown(outcome: &Outcome) -> bool {
 fn exit_trouble(exit: &Exit) -> Trouble {
     let detail = match exit {
         Exit::Code { .. } => words::AGENT_STOPPED.to_owned(),
+        // The limit on its output is the kernel's to keep.
+        Exit::Signal { signal } if *signal == nix::libc::SIGXFSZ => words::OUTPUT_LIMIT.to_owned(),
         Exit::Signal { signal } => words::agent_killed(*signal),
         Exit::NotStarted { why } => match why {
             NotStarted::NotFound { program } => words::agent_not_found(program),

@@ -248,6 +248,38 @@ async fn with_no_room_for_a_run_people_are_told_and_their_messages_kept() {
 }
 
 #[tokio::test]
+async fn an_agent_whose_own_words_found_no_room_can_be_interrupted_and_goes_on() {
+    if !inside_namespace(
+        "bad::disk::an_agent_whose_own_words_found_no_room_can_be_interrupted_and_goes_on",
+    ) {
+        return;
+    }
+    let world = World::new().await;
+    fs::create_dir(world.path("state/runs")).unwrap();
+    let disk = Disk::mount(&world.path("state/runs"), "size=1m,mode=700");
+    let daemon = world.start();
+    let user = world.api.user(USER, "Uma");
+    user.send_text(USER, "slow 20 x100");
+    world.wait_told(USER, "piece 00002").await;
+    disk.fill();
+    wait_until(
+        "the agent has ended its answer, unheard",
+        || world.evidence().reached().iter().any(|r| r.answered == 1),
+        || world.log(),
+    )
+    .await;
+    disk.free();
+    user.send_text(USER, "say queued");
+    user.send_text(USER, "/interrupt");
+    world.wait_told(USER, "— Interrupted").await;
+    world.wait_shows(USER, "queued").await;
+    assert!(world.evidence().reached().iter().all(|r| r.times == 1));
+    assert_eq!(world.evidence().violations(), 0);
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
 async fn a_state_directory_that_is_read_only_is_told() {
     if !inside_namespace("bad::disk::a_state_directory_that_is_read_only_is_told") {
         return;

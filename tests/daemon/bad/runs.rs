@@ -140,6 +140,28 @@ async fn a_flood_is_cut_and_told_and_holds_up_nobody() {
     world.end_all().await;
 }
 
+#[tokio::test]
+async fn an_agent_that_writes_more_than_it_may_is_ended_and_that_is_told() {
+    let world = World::new().await;
+    world.write_config(&telexd_scripted_agent::binary(), "output_limit_mb = 1\n");
+    let daemon = world.start();
+    world.api.user(USER, "Uma").send_text(
+        USER,
+        r#"@fake [{"text":"on and on\n\n","repeat":200000,"chunk":500,"delay_ms":1}]"#,
+    );
+    let reason = "🤖 The agent wrote more than it may and was ended. An administrator can raise `agent.output_limit_mb` in the server's configuration.";
+    let shown = world
+        .wait_chat(USER, "the reason is there", |m| {
+            m.last()
+                .is_some_and(|m| m.text.ends_with(reason) && m.buttons.is_empty())
+        })
+        .await;
+    assert!(shown[0].text.starts_with("on and on"), "what it said stays");
+    world.says(USER, "next").await;
+    daemon.stop().await;
+    world.end_all().await;
+}
+
 /// A program that runs the scripted agent and does something to its output.
 fn wrapped(world: &World, filter: &str) -> PathBuf {
     let path = world.path("wrapped");

@@ -140,3 +140,23 @@ async fn a_stop_inside_the_window_keeps_it_for_the_next_life() {
     daemon.stop().await;
     world.end_all().await;
 }
+
+#[tokio::test]
+async fn an_agent_that_cannot_be_started_ahead_is_told_of_once_at_the_end_of_the_window() {
+    let world = world(300, 300).await;
+    let program = world.path("claude");
+    world.write_config(&program, "");
+    let daemon = world.start_ready().await;
+    let user = world.api.user(USER, "Uma");
+    user.send_text(USER, "say one");
+    user.send_text(USER, "two");
+    world.wait_told(USER, "is not on the server").await;
+    std::os::unix::fs::symlink(telexd_scripted_agent::binary(), &program).unwrap();
+    user.send_text(USER, "say three");
+    world.wait_shows(USER, "three").await;
+    let shown = texts(&world.api.view(|v| v.bot_messages(USER)));
+    assert_eq!(shown.len(), 2, "{shown:#?}");
+    assert_eq!(prompts(&world), ["say three"]);
+    daemon.stop().await;
+    world.end_all().await;
+}
