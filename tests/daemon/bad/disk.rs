@@ -285,23 +285,14 @@ async fn a_state_directory_that_is_read_only_is_told() {
         return;
     }
     let world = World::new().await;
-    let disk = Disk::mount(&world.path("state"), "size=4m,mode=700");
-    let remount = |how: &str| {
-        let done = Command::new("mount")
-            .args(["-o", &format!("remount,{how}")])
-            .arg(&disk.0)
-            .status()
-            .unwrap();
-        assert!(done.success());
-    };
-    remount("ro");
+    let disk = Disk::mount(&world.path("state"), "ro,size=4m,mode=700");
     let (code, said) = world.start_fails().await;
     assert_eq!(code, 1, "{said}");
     assert!(
         said.contains("cannot be written") && said.contains("not read-only"),
         "{said}"
     );
-    remount("rw");
+    drop(disk);
     let daemon = world.start();
     world.says(USER, "mended").await;
     daemon.stop().await;
