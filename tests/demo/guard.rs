@@ -5,6 +5,8 @@ use std::{
     ffi::OsStr,
     io::{IsTerminal, Write},
     process::{Command, ExitCode},
+    thread,
+    time::Duration,
 };
 
 use clap::Parser;
@@ -18,6 +20,9 @@ use nix::{
 };
 
 use super::{complain, family, home::Home, host::HOST, options::Options};
+
+/// How long the host has to end when it is asked to; it gives the daemon most of it.
+const LISTENS_WITHIN: Duration = Duration::from_secs(8);
 
 /// Leaves the other screen, shows the cursor, ends bracketed paste.
 const TERMINAL_AS_IT_WAS: &str = "\x1b[?1049l\x1b[?25h\x1b[?2004l";
@@ -52,16 +57,31 @@ fn guard() -> Result<ExitCode, String> {
     family::adopt().map_err(|e| format!("cannot look after processes: {e}"))?;
     let terminal = termios::tcgetattr(std::io::stdin()).ok();
     let home = Home::make()?;
-    let done = watch(&home, &signals, terminal.as_ref());
-    if !family::end_all() {
+    let done = watch(&home, &signals);
+    let ended = family::end_all();
+    let removed = home.remove();
+    // Last of all: a terminal that is stopped (Ctrl-S) holds up whoever writes to it.
+    if let Ok(End::Killed(_)) = done {
+        restore(terminal.as_ref());
+    }
+    if !ended {
         complain("some processes of the demo could not be ended");
     }
-    home.remove()?;
-    done
+    removed?;
+    match done? {
+        End::Exited(code) => Ok(ExitCode::from(code)),
+        End::Killed(signal) => Err(format!("the host was ended by {signal}")),
+    }
+}
+
+/// How the host ended.
+enum End {
+    Exited(u8),
+    Killed(Signal),
 }
 
 /// Starts the host and waits for its end.
-fn watch(home: &Home, signals: &SigSet, terminal: Option<&Termios>) -> Result<ExitCode, String> {
+fn watch(home: &Home, signals: &SigSet) -> Result<End, String> {
     let own = std::env::current_exe().map_err(|e| format!("cannot tell where I am: {e}"))?;
     let host = Command::new(own)
         .arg(HOST)
@@ -71,30 +91,30 @@ fn watch(home: &Home, signals: &SigSet, terminal: Option<&Termios>) -> Result<Ex
         .args(std::env::args_os().skip(1))
         .spawn()
         .map_err(|e| format!("cannot start the host: {e}"))?;
-    let host = Pid::from_raw(i32::try_from(host.id()).unwrap_or(-1));
+    // Not just any number: 0 and -1 mean whole groups.
+    let host = i32::try_from(host.id())
+        .map(Pid::from_raw)
+        .map_err(|e| format!("the host has no process id: {e}"))?;
     let mut asked = false;
     loop {
         match signals.wait() {
             Ok(Signal::SIGCHLD) => match waitpid(host, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(_, code)) => {
-                    return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)));
+                    return Ok(End::Exited(u8::try_from(code).unwrap_or(1)));
                 }
-                Ok(WaitStatus::Signaled(_, signal, _)) => {
-                    restore(terminal);
-                    return Err(format!("the host was ended by {signal}"));
-                }
+                Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(End::Killed(signal)),
                 Ok(_) => {}
                 Err(e) => return Err(format!("the host was lost: {e}")),
             },
+            Ok(_) if asked => {}
             Ok(_) => {
-                // A second time means that it does not listen.
-                let signal = if asked {
-                    Signal::SIGKILL
-                } else {
-                    Signal::SIGTERM
-                };
                 asked = true;
-                let _ = kill(host, signal);
+                let _ = kill(host, Signal::SIGTERM);
+                // It may hang in a terminal that is stopped. Its id stays its own until it is waited for.
+                thread::spawn(move || {
+                    thread::sleep(LISTENS_WITHIN);
+                    let _ = kill(host, Signal::SIGKILL);
+                });
             }
             Err(e) => return Err(format!("cannot wait for signals: {e}")),
         }

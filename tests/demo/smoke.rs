@@ -2,7 +2,10 @@
 
 use std::process::Output;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::{
+    signal::{Signal, kill},
+    termios::FlowArg,
+};
 
 use super::{program::Place, terminal::Terminal};
 
@@ -215,4 +218,19 @@ fn nothing_outlives_the_processes_of_the_demo() {
         });
         assert!(terminal.echoes());
     }
+}
+
+#[test]
+fn a_stopped_terminal_holds_nothing_up() {
+    let place = Place::new();
+    let mut terminal = Terminal::start(&place);
+    terminal.press("slow 100 x4000\r");
+    terminal.shows("piece 00003");
+    // As Ctrl-S does where it means that: from here on the host hangs in its next write, be it the last one.
+    terminal.flow(FlowArg::TCOOFF);
+    kill(terminal.pid(), Signal::SIGTERM).unwrap();
+    place.is_clean();
+    terminal.flow(FlowArg::TCOON);
+    assert!(!terminal.ended().success());
+    assert!(terminal.echoes());
 }

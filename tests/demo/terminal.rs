@@ -18,7 +18,7 @@ use nix::{
     fcntl::OFlag,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt},
-    sys::termios::{LocalFlags, tcgetattr},
+    sys::termios::{FlowArg, LocalFlags, tcflow, tcgetattr},
     unistd::Pid,
 };
 
@@ -117,6 +117,11 @@ impl Terminal {
     pub fn echoes(&self) -> bool {
         let flags = tcgetattr(&self.line).unwrap().local_flags;
         flags.contains(LocalFlags::ECHO | LocalFlags::ICANON)
+    }
+
+    /// Stops the terminal, or lets it go on.
+    pub fn flow(&self, how: FlowArg) {
+        tcflow(&self.line, how).unwrap();
     }
 
     /// Waits for the end.
