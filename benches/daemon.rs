@@ -16,12 +16,15 @@ mod support;
 use std::{
     fs,
     os::unix::net::UnixDatagram,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
 use support::{Daemon, USER, World};
-use telexd_botapi::Config;
+use telexd_botapi::{BotApi, Config};
 
 /// Prompts whose way is timed.
 const PROMPTS: usize = 1000;
@@ -41,6 +44,7 @@ fn main() {
     runtime.block_on(async {
         starts().await;
         latency().await;
+        bare_poll().await;
         memory().await;
     });
 }
@@ -94,45 +98,142 @@ async fn starts() {
     );
 }
 
-/// From the moment at which an update is there for the poll to the whole line in the agent's input.
+/// From the moment at which an update is there for the poll to the whole line in the agent's input: when the daemon has
+/// nothing else to do, and right behind the last answer, when it is still busy with that.
 async fn latency() {
-    let world = World::with(Config::default(), QUIET).await;
-    let daemon = world.start();
-    let user = world.api.user(USER, "Uma");
-    user.send_text(USER, "say warm");
-    world
-        .wait_chat(USER, "the agent is warm", |m| {
-            m.iter().any(|m| m.text == "warm")
-        })
-        .await;
-    let input = only_run(&world).join("input.jsonl");
-    let mut times = Vec::new();
-    for n in 0..PROMPTS {
-        let before = fs::metadata(&input).unwrap().len();
-        let begun = Instant::now();
-        user.send_text(USER, &format!("say number {n}"));
-        while fs::metadata(&input).unwrap().len() == before {
-            assert!(begun.elapsed() < support::DEADLINE, "prompt {n} never came");
-            tokio::task::yield_now().await;
-        }
-        times.push(begun.elapsed());
-        let answer = format!("number {n}");
+    for (how, pause) in [
+        ("at rest", Duration::from_millis(20)),
+        ("back to back", Duration::ZERO),
+    ] {
+        let world = World::with(Config::default(), QUIET).await;
+        let daemon = world.start();
+        let user = world.api.user(USER, "Uma");
+        user.send_text(USER, "say warm");
         world
-            .wait_chat(USER, &answer, |m| {
-                m.last()
-                    .is_some_and(|m| m.text == answer && m.buttons.is_empty())
+            .wait_chat(USER, "the agent is warm", |m| {
+                m.iter().any(|m| m.text == "warm")
             })
             .await;
+        let written = watch(&only_run(&world).join("input.jsonl"));
+        let mut times = Vec::new();
+        for n in 0..PROMPTS {
+            tokio::time::sleep(pause).await;
+            let begun = Instant::now();
+            user.send_text(USER, &format!("say number {n}"));
+            let answer = format!("number {n}");
+            world
+                .wait_chat(USER, &answer, |m| {
+                    m.last()
+                        .is_some_and(|m| m.text == answer && m.buttons.is_empty())
+                })
+                .await;
+            // The room for a line is reserved before it is written, which also counts as a write; the line comes last.
+            times.push(last_since(&written, begun));
+        }
+        for (p, bar) in [
+            (50, ""),
+            (90, ""),
+            (99, if pause.is_zero() { "" } else { "5 ms" }),
+            (100, ""),
+        ] {
+            row(
+                &format!("update to agent's input, {how}, p{p} of {PROMPTS}"),
+                &ms(percentile(&mut times, p)),
+                bar,
+            );
+        }
+        daemon.stop().await;
+        world.end_all().await;
     }
-    for (p, bar) in [(50, ""), (90, ""), (99, "5 ms"), (100, "")] {
+}
+
+/// What of the latency at rest is not the daemon's: the same updates to a bare client that does nothing but poll.
+async fn bare_poll() {
+    let api = BotApi::start(Config::default()).await.unwrap();
+    let url = format!("{}/bot{}/getUpdates", api.url(), api.token());
+    let (told, mut polled) = tokio::sync::mpsc::channel(1);
+    // On a runtime of its own, as the daemon is a process of its own.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let mut offset = 0;
+            loop {
+                let poll = client
+                    .post(&url)
+                    .json(&serde_json::json!({"offset": offset, "timeout": 50}));
+                let Ok(answer) = poll.send().await else {
+                    return;
+                };
+                let Ok(body) = answer.json::<serde_json::Value>().await else {
+                    return;
+                };
+                let now = Instant::now();
+                let Some(last) = body["result"].as_array().and_then(|updates| updates.last())
+                else {
+                    continue;
+                };
+                offset = last["update_id"].as_i64().unwrap() + 1;
+                if told.send(now).await.is_err() {
+                    return;
+                }
+            }
+        });
+    });
+    let user = api.user(USER, "Uma");
+    let mut times = Vec::new();
+    for n in 0..PROMPTS {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let begun = Instant::now();
+        user.send_text(USER, &format!("say number {n}"));
+        times.push(polled.recv().await.unwrap() - begun);
+    }
+    for p in [50, 99] {
         row(
-            &format!("update to agent's input, p{p} of {PROMPTS}"),
+            &format!("of that, until a bare client has polled it, at rest, p{p}"),
             &ms(percentile(&mut times, p)),
-            bar,
+            "",
         );
     }
-    daemon.stop().await;
-    world.end_all().await;
+}
+
+/// From `begun` to the last write that is known by now.
+fn last_since(written: &mpsc::Receiver<Instant>, begun: Instant) -> Duration {
+    let mut last = None;
+    while last.is_none() {
+        let at = written.recv_timeout(support::DEADLINE).unwrap();
+        last = (at > begun).then_some(at);
+    }
+    while let Ok(at) = written.try_recv() {
+        last = Some(at);
+    }
+    last.unwrap() - begun
+}
+
+/// Tells when something was written to a file. Sleeps in the kernel meanwhile: a loop would take one of few cores from
+/// the daemon.
+fn watch(file: &Path) -> mpsc::Receiver<Instant> {
+    let inotify = Inotify::init(InitFlags::IN_CLOEXEC).unwrap();
+    inotify.add_watch(file, AddWatchFlags::IN_MODIFY).unwrap();
+    let (told, written) = mpsc::channel();
+    std::thread::spawn(move || {
+        while let Ok(events) = inotify.read_events() {
+            let now = Instant::now();
+            if events
+                .iter()
+                .any(|event| event.mask.contains(AddWatchFlags::IN_IGNORED))
+            {
+                return;
+            }
+            if told.send(now).is_err() {
+                return;
+            }
+        }
+    });
+    written
 }
 
 async fn memory() {

@@ -96,7 +96,9 @@ impl Dice for SystemDice {
 /// What keeps it from running at all, with file and remedy.
 pub fn run(settings: &Settings) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        // One: nothing here computes for long, and a prompt on its way is not handed between threads, which costs more
+        // than its work. Files and the database have threads of their own.
+        .worker_threads(1)
         .max_blocking_threads(4)
         .thread_name("telexd")
         .enable_all()

@@ -3,7 +3,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `mod.rs` | the loop: messages, news of the run, deadlines |
-//! | `work.rs` | windows, queue, places, launching, giving a prompt to the agent |
+//! | `work.rs` | windows, queue, places, launching |
+//! | `submit.rs` | giving a prompt to the agent |
 //! | `output.rs` | lines of the agent -> state machine -> one transaction |
 //! | `ending.rs` | the end of a run and what becomes of its turn |
 //! | `take_up.rs` | runs of an earlier daemon |
@@ -17,6 +18,7 @@ mod control;
 mod ending;
 mod full;
 mod output;
+mod submit;
 mod take_up;
 mod work;
 

@@ -4,14 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tracing::{error, info, warn};
-use uuid::Uuid;
 
-use super::{Active, END_GRACE, Lane, LaneMsg, Live, RETRY};
+use super::{END_GRACE, Lane, LaneMsg, Live, RETRY};
 use crate::{
     core::{
         Millis, batching,
         ids::{RunId, TurnId},
-        policy::Role,
         trouble::{Category, Trouble},
         turn::{Ending, Turn, View},
         words,
@@ -31,15 +29,30 @@ impl Lane {
     pub(super) async fn advance(&mut self) {
         // Each round either changes a state in the store or returns; the bound is for a fault in that reasoning.
         for _ in 0..64 {
-            let id = self.conversation.id;
+            let (id, ready) = (self.conversation.id, self.ready());
             let read = self
                 .deps
                 .store
-                .tx(move |tx| Ok((tx.turns_open(id)?, tx.session_current(id)?)))
+                .tx(move |tx| {
+                    let (open, session) = (tx.turns_open(id)?, tx.session_current(id)?);
+                    // In the same transaction as the look: between the two is time that a prompt would wait.
+                    let given = match &ready {
+                        Some(ready) => ready.give(tx, &open, session.as_ref())?,
+                        None => None,
+                    };
+                    Ok((open, session, given))
+                })
                 .await;
-            let Some((open, session)) = self.note_failure(read, "cannot read the queue") else {
+            let Some((open, session, given)) = self.note_failure(read, "cannot read the queue")
+            else {
                 return;
             };
+            if let Some(given) = given {
+                if self.write_prompt(given).await {
+                    continue;
+                }
+                return;
+            }
             if !self.step(open, session).await {
                 return;
             }
@@ -56,12 +69,7 @@ impl Lane {
         if self.unsettled.is_some() || self.comeback.is_some() {
             return false;
         }
-        let revoked = self
-            .deps
-            .config
-            .access
-            .role_of_id(self.conversation.key.user_id)
-            == Role::Nobody;
+        let revoked = self.revoked();
         if revoked
             && let Some(turn) = open
                 .iter()
@@ -95,13 +103,13 @@ impl Lane {
                 false
             }
             Some(live) if live.active.is_some() || live.ending.is_some() => false,
-            Some(_) => match next {
-                Some(turn) => self.submit(turn).await,
-                None => {
+            // A turn that waited would have been given to it already.
+            Some(_) => {
+                if next.is_none() {
                     self.rest();
-                    false
                 }
-            },
+                false
+            }
             None if next.is_some() || (self.window.is_some() && !self.cold) => {
                 self.find_place(next.as_ref(), session).await
             }
@@ -372,86 +380,6 @@ impl Lane {
         }
         // Not again ahead of time for the same window.
         self.cold = self.window.is_some();
-        true
-    }
-
-    /// Gives a turn to the waiting process: recorded first, then written.
-    async fn submit(&mut self, turn: TurnRow) -> bool {
-        let Some(live) = &self.run else { return false };
-        let uuid = turn.uuid.unwrap_or_else(Uuid::nil);
-        let text = prompt_text(&turn);
-        let machine = Turn::new(Some(uuid));
-        let reply_to = self.reply_to(turn.parts.first().map(|part| part.message_id));
-        let (id, run, session, now, target) = (
-            turn.id,
-            live.id.clone(),
-            live.session,
-            self.deps.clock.now(),
-            self.target(),
-        );
-        let Some(json) = to_json(&machine) else {
-            return false;
-        };
-        let shown = show::running(self.deps.renderer.as_ref(), &machine.view(), id, reply_to);
-        let rerun = turn.attempts > 0;
-        let done = self
-            .deps
-            .store
-            .tx(move |tx| {
-                tx.turn_submitted(id, &run, uuid, &json, now)?;
-                if let Some(mut current) = tx
-                    .session_current(turn.conversation)?
-                    .filter(|s| s.session_id == session)
-                {
-                    current.metadata.begun = true;
-                    tx.session_metadata(session, &current.metadata)?;
-                    tx.session_used(session, now)?;
-                }
-                if rerun {
-                    return Ok(());
-                }
-                put(tx, target, id, &shown, Urgency::Progress, now)
-            })
-            .await;
-        if self
-            .note_failure(done, "cannot record that a prompt is given to the agent")
-            .is_none()
-        {
-            return false;
-        }
-        fail::fail_point!("lane-submitted");
-        let line = self.deps.backend.prompt(uuid, &text);
-        let Some(live) = &self.run else { return false };
-        if !self.append(live, &line) {
-            let backend = &self.deps.backend;
-            match live
-                .followed
-                .control
-                .input_contains(&|line| backend.is_prompt(line, uuid))
-            {
-                // It is in after all; only what came behind it failed.
-                Ok(true) => {}
-                Ok(false) => return self.not_submitted(turn.id, reply_to).await,
-                Err(cause) => {
-                    // Whether the agent has it cannot be told as long as it lives. It did not begin, so the end of
-                    // its process puts the turn back into the queue.
-                    error!(run = %live.id, %cause, "cannot read the agent's input; the run is ended");
-                    self.make_end();
-                }
-            }
-        }
-        fail::fail_point!("lane-appended");
-        self.deps.slots.busy(self.conversation.id);
-        if let Some(live) = &mut self.run {
-            live.active = Some(Active {
-                turn: id,
-                machine,
-                reply_to,
-                questions: Vec::new(),
-                escalate: None,
-            });
-        }
-        self.type_on();
         true
     }
 

@@ -60,6 +60,9 @@ pub(super) struct Worker {
     page: usize,
 }
 
+/// How long is waited for more after the outbox was touched.
+const GATHER: Duration = Duration::from_millis(4);
+
 impl Worker {
     pub(super) fn new(tools: Arc<Tools>, shutdown: CancellationToken) -> Self {
         Self {
@@ -127,7 +130,7 @@ impl Worker {
                         self.landed(landed)?;
                     }
                 }
-                () = store.outbox_touched() => {}
+                () = gathered(&store) => {}
                 () = nap => {}
             }
         }
@@ -324,4 +327,11 @@ enum May {
     At(Millis),
     /// When something that is under way has ended.
     AfterAnother,
+}
+
+/// Waits until the outbox was touched, and a moment longer: what is touched together is looked at together, and whoever
+/// touched it comes first with what it has to do next, such as giving a prompt to the agent.
+async fn gathered(store: &crate::store::Store) {
+    store.outbox_touched().await;
+    tokio::time::sleep(GATHER).await;
 }

@@ -1,0 +1,151 @@
+//! From the queue to the agent's input: recorded first, then written.
+
+use std::sync::Arc;
+
+use tracing::error;
+use uuid::Uuid;
+
+use super::{Active, Lane, work};
+use crate::{
+    core::{Millis, ids::RunId, policy::Role, turn::Turn},
+    gateway::{ports::Renderer, show},
+    store::{
+        StoreError, Tx,
+        rows::{Session, Target, TurnRow, TurnState, Urgency},
+    },
+};
+
+/// A process that waits for a prompt.
+pub(super) struct Ready {
+    run: RunId,
+    session: Uuid,
+    renderer: Arc<dyn Renderer>,
+    target: Target,
+    private: bool,
+    now: Millis,
+}
+
+/// A turn that is recorded as given to the process, and whose prompt is to be written.
+pub(super) struct Given {
+    turn: TurnRow,
+    uuid: Uuid,
+    machine: Turn,
+    reply_to: Option<i64>,
+}
+
+impl Ready {
+    /// Records the next turn as given to this process, if there is one and the process holds the current session.
+    pub(super) fn give(
+        &self,
+        tx: &Tx<'_>,
+        open: &[TurnRow],
+        session: Option<&Session>,
+    ) -> Result<Option<Given>, StoreError> {
+        let Some(session) = session.filter(|s| s.session_id == self.session) else {
+            return Ok(None);
+        };
+        if open.iter().any(|turn| turn.state == TurnState::Submitted) {
+            return Ok(None);
+        }
+        let next = open.iter().find(|turn| turn.state == TurnState::Queued);
+        let Some((turn, uuid)) = next.and_then(|turn| Some((turn, turn.uuid?))) else {
+            return Ok(None);
+        };
+        let machine = Turn::new(Some(uuid));
+        let json = work::to_json(&machine)
+            .ok_or_else(|| StoreError::Other("a turn's state cannot be written".to_owned()))?;
+        tx.turn_submitted(turn.id, &self.run, uuid, &json, self.now)?;
+        let mut metadata = session.metadata.clone();
+        metadata.begun = true;
+        tx.session_metadata(self.session, &metadata)?;
+        tx.session_used(self.session, self.now)?;
+        let first = turn.parts.first().map(|part| part.message_id);
+        let reply_to = first.filter(|_| !self.private);
+        // One that is run again says so until its answer begins.
+        if turn.attempts == 0 {
+            let view = machine.view();
+            let shown = show::running(self.renderer.as_ref(), &view, turn.id, reply_to);
+            work::put(
+                tx,
+                self.target,
+                turn.id,
+                &shown,
+                Urgency::Progress,
+                self.now,
+            )?;
+        }
+        Ok(Some(Given {
+            turn: turn.clone(),
+            uuid,
+            machine,
+            reply_to,
+        }))
+    }
+}
+
+impl Lane {
+    /// Whether the person of this conversation is not allowed any more.
+    pub(super) fn revoked(&self) -> bool {
+        let person = self.conversation.key.user_id;
+        self.deps.config.access.role_of_id(person) == Role::Nobody
+    }
+
+    /// The process, if it can be given a prompt now.
+    pub(super) fn ready(&self) -> Option<Ready> {
+        let live = self.run.as_ref()?;
+        let waits = live.active.is_none() && live.ending.is_none() && live.stuck.is_none();
+        if !waits || self.unsettled.is_some() || self.comeback.is_some() || self.revoked() {
+            return None;
+        }
+        let key = &self.conversation.key;
+        Some(Ready {
+            run: live.id.clone(),
+            session: live.session,
+            renderer: Arc::clone(&self.deps.renderer),
+            target: self.target(),
+            private: key.chat_id == key.user_id,
+            now: self.deps.clock.now(),
+        })
+    }
+
+    /// Writes the prompt of a turn that is recorded as given. False: the disk refused it.
+    pub(super) async fn write_prompt(&mut self, given: Given) -> bool {
+        fail::fail_point!("lane-submitted");
+        let Given {
+            turn,
+            uuid,
+            machine,
+            reply_to,
+        } = given;
+        let line = self.deps.backend.prompt(uuid, &work::prompt_text(&turn));
+        let Some(live) = &self.run else { return false };
+        if !self.append(live, &line) {
+            let backend = &self.deps.backend;
+            let control = &live.followed.control;
+            match control.input_contains(&|line| backend.is_prompt(line, uuid)) {
+                // It is in after all; only what came behind it failed.
+                Ok(true) => {}
+                Ok(false) => return self.not_submitted(turn.id, reply_to).await,
+                Err(cause) => {
+                    // Whether the agent has it cannot be told as long as it lives. It did not begin, so the end of
+                    // its process puts the turn back into the queue.
+                    error!(run = %live.id, %cause, "cannot read the agent's input; the run is ended");
+                    self.make_end();
+                }
+            }
+        }
+        fail::fail_point!("lane-appended");
+        self.deps.slots.busy(self.conversation.id);
+        if let Some(live) = &mut self.run {
+            live.active = Some(Active {
+                turn: turn.id,
+                machine,
+                reply_to,
+                questions: Vec::new(),
+                escalate: None,
+            });
+        }
+        self.type_on();
+        true
+    }
+}
