@@ -60,9 +60,6 @@ pub(super) struct Worker {
     page: usize,
 }
 
-/// How long is waited for more after the outbox was touched.
-const GATHER: Duration = Duration::from_millis(4);
-
 impl Worker {
     pub(super) fn new(tools: Arc<Tools>, shutdown: CancellationToken) -> Self {
         Self {
@@ -130,7 +127,7 @@ impl Worker {
                         self.landed(landed)?;
                     }
                 }
-                () = gathered(&store) => {}
+                () = store.outbox_touched() => {}
                 () = nap => {}
             }
         }
@@ -327,11 +324,4 @@ enum May {
     At(Millis),
     /// When something that is under way has ended.
     AfterAnother,
-}
-
-/// Waits until the outbox was touched, and a moment longer: what is touched together is looked at together, and whoever
-/// touched it comes first with what it has to do next, such as giving a prompt to the agent.
-async fn gathered(store: &crate::store::Store) {
-    store.outbox_touched().await;
-    tokio::time::sleep(GATHER).await;
 }
