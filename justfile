@@ -44,6 +44,12 @@ test *filters: (tool "cargo-nextest" "0.9.143")
   cargo nextest run --workspace --features failpoints --locked {{ filters }}
   {{ if filters == "" { "cargo test --doc --workspace --features failpoints --locked --quiet" } else { "" } }}
 
+# Tests of the whole system in real Debians; as root, on a Debian with mmdebstrap and systemd-container.
+system *filters: (tool "cargo-nextest" "0.9.143")
+  tests/system/roots bookworm
+  tests/system/roots trixie
+  cargo nextest run --features failpoints,system --test system --locked {{ filters }}
+
 # Foreign programs against ours: Bot API clients on the loopback server, another renderer of Markdown, another model of the
 # Bot API on what the daemon sends.
 foreign:

@@ -7,9 +7,12 @@
     clippy::unwrap_used,
     dead_code,
     missing_docs,
+    unused_imports,
     reason = "a measurement stops where it cannot go on; the world is shared with the tests"
 )]
 
+#[path = "../tests/shared/mod.rs"]
+mod shared;
 #[path = "../tests/daemon/support.rs"]
 mod support;
 

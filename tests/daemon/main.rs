@@ -10,6 +10,8 @@
 )]
 
 mod rig;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod support;
 
 mod bad;

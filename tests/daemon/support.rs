@@ -16,13 +16,10 @@ use telexd_botapi::{BotApi, Config, ShownMessage};
 use telexd_scripted_agent::history::Evidence;
 use tempfile::TempDir;
 
+pub use crate::shared::{ADMIN, FAST, USER, breathe, shows, texts, wait_within};
+
 /// The one deadline for whatever a test waits for.
 pub const DEADLINE: Duration = Duration::from_secs(15);
-
-/// Telegram user id of the admin of every world.
-pub const ADMIN: i64 = 1001;
-/// Telegram user id of the user of every world.
-pub const USER: i64 = 1002;
 
 /// Everything that a test needs; dropping it leaves nothing behind.
 pub struct World {
@@ -212,9 +209,6 @@ impl Drop for World {
     }
 }
 
-/// Settings under which tests need not wait.
-pub const FAST: &str = "[features]\nbatching = false\n\n[delivery]\nchat_interval_ms = 5\ngroup_per_minute = 1000\noverall_per_second = 1000\n\n[log]\nlevel = \"debug\"\n";
-
 /// The daemon as a child process; killed when dropped.
 pub struct Daemon {
     child: Option<Child>,
@@ -285,43 +279,6 @@ pub async fn wait_until(
     otherwise: impl Fn() -> String,
 ) {
     wait_within(DEADLINE, what, condition, otherwise).await;
-}
-
-/// Waits for a condition that nothing announces, with a deadline of one's own.
-pub async fn wait_within(
-    patience: Duration,
-    what: &str,
-    mut condition: impl FnMut() -> bool,
-    otherwise: impl Fn() -> String,
-) {
-    let until = Instant::now() + patience;
-    while !condition() {
-        assert!(
-            Instant::now() < until,
-            "waited in vain until {what}: {}",
-            otherwise()
-        );
-        breathe().await;
-    }
-}
-
-/// The smallest pause between two looks at something that cannot be subscribed to (processes, files of others).
-pub async fn breathe() {
-    tokio::time::sleep(Duration::from_millis(10)).await;
-}
-
-/// Texts of messages that are there.
-pub fn texts(messages: &[ShownMessage]) -> Vec<String> {
-    messages
-        .iter()
-        .filter(|m| !m.deleted)
-        .map(|m| m.text.clone())
-        .collect()
-}
-
-/// Whether a message of these shows exactly that.
-pub fn shows(messages: &[ShownMessage], text: &str) -> bool {
-    messages.iter().any(|m| !m.deleted && m.text == text)
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -1,0 +1,50 @@
+//! What tests of the daemon and of the whole system have in common.
+
+use std::time::{Duration, Instant};
+
+use telexd_botapi::ShownMessage;
+
+/// Telegram user id of the admin.
+pub const ADMIN: i64 = 1001;
+/// Telegram user id of the user.
+pub const USER: i64 = 1002;
+
+/// Settings under which tests need not wait.
+pub const FAST: &str = "[features]\nbatching = false\n\n[delivery]\nchat_interval_ms = 5\ngroup_per_minute = 1000\noverall_per_second = 1000\n\n[log]\nlevel = \"debug\"\n";
+
+/// Waits for a condition that nothing announces, with a deadline of one's own.
+pub async fn wait_within(
+    patience: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> bool,
+    otherwise: impl Fn() -> String,
+) {
+    let until = Instant::now() + patience;
+    while !condition() {
+        assert!(
+            Instant::now() < until,
+            "waited in vain until {what}: {}",
+            otherwise()
+        );
+        breathe().await;
+    }
+}
+
+/// The smallest pause between two looks at something that cannot be subscribed to (processes, files of others).
+pub async fn breathe() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
+/// Texts of messages that are there.
+pub fn texts(messages: &[ShownMessage]) -> Vec<String> {
+    messages
+        .iter()
+        .filter(|m| !m.deleted)
+        .map(|m| m.text.clone())
+        .collect()
+}
+
+/// Whether a message of these shows exactly that.
+pub fn shows(messages: &[ShownMessage], text: &str) -> bool {
+    messages.iter().any(|m| !m.deleted && m.text == text)
+}
