@@ -181,7 +181,12 @@ impl Inner {
             .collect();
         let script = Script::parse(&ask.prompt);
         let unfit = http(400, "bad script: this directive is for the scripted agent");
-        if script.spawn.is_some() || script.background.is_some() {
+        let loads = |step: &Step| {
+            matches!(step, Step::Answer(a) if a.blocks.iter().any(
+                |b| matches!(b, Block::Tool { input, .. } if !input["load"].is_null())
+            ))
+        };
+        if script.spawn.is_some() || script.background.is_some() || script.steps.iter().any(loads) {
             return Step::Fault(unfit, None);
         }
         let key = (ask.session.clone(), ask.prompt.clone(), ask.answered);

@@ -25,6 +25,7 @@ mod demo;
 pub mod history;
 pub mod host;
 mod lines;
+mod load;
 pub mod script;
 mod stray;
 mod turn;
@@ -38,7 +39,7 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
     let mut args = args.into_iter();
     let name = args.next().unwrap_or_default();
     let args: Vec<String> = args.collect();
-    if let Some(code) = stray::main(&args) {
+    if let Some(code) = stray::main(&args).or_else(|| load::main(&args)) {
         return code;
     }
     let mut found = match args::parse(args) {

@@ -15,6 +15,7 @@
 //! | `hang` | silence in mid-answer |
 //! | `die CODE\|SIGNAL [once]` | the agent ends in mid-answer; with `once`, only the first time that the session sees this prompt |
 //! | `spawn [SECONDS]` | leaves a process behind that has left the agent's session (scripted agent only) |
+//! | `load WHAT` | a tool call that needs no permission and takes `memory MIB`, `processors SECONDS [THREADS]` or, without end, `processes SECONDS`; then an answer (scripted agent only) |
 //! | `background [MS]` | answers, and later reports a second time without being asked (scripted agent only) |
 //!
 //! `{outcome}` in a text becomes `allowed` or `denied` (the last tool); `{surrogate}` becomes the escape of half a

@@ -492,3 +492,20 @@ fn half_a_surrogate_pair_is_written_as_the_real_program_does() {
     });
     assert!(line.as_str().unwrap().contains(r"a\ud83db"));
 }
+
+#[test]
+fn a_load_is_carried_and_ends_with_an_interrupt() {
+    let (home, session) = new_session();
+    let mut host = start(&home, &session);
+    for load in ["memory 3", "processors 0 2", "processes 0"] {
+        let result = result_of(&mut host, &format!("load {load}"));
+        assert_eq!(result["result"], format!("carried the load: {load}"));
+    }
+    host.lines.clear();
+    host.prompt("load processors 300 1");
+    host.until("the call", |l| {
+        l["message"]["content"][0]["input"]["load"] == "processors 300 1"
+    });
+    host.control(&json!({"subtype": "interrupt"}));
+    assert_eq!(host.of("result")["terminal_reason"], "aborted_tools");
+}

@@ -106,6 +106,16 @@ pub fn words(prompt: &str) -> Option<Result<Script, String>> {
                 answer(Answer::text("alive again")),
             ])
         }
+        ("load", ["memory" | "processors" | "processes", _, ..]) => Script::of(vec![
+            answer(Answer::of(vec![
+                Block::Text("words before the load".to_owned()),
+                Block::Tool {
+                    name: "Bash".to_owned(),
+                    input: serde_json::json!({"command": format!("echo {rest}"), "load": rest}),
+                },
+            ])),
+            answer(Answer::text(format!("carried the load: {rest}"))),
+        ]),
         ("spawn", more) if more.len() < 2 => Script {
             spawn: Some(more.first().map_or(Some(300), |n| number(n))?),
             ..Script::of(vec![answer(Answer::text("left a process behind"))])

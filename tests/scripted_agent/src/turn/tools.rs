@@ -1,4 +1,6 @@
-//! Tool calls: questions, results. Nothing is ever run.
+//! Tool calls: questions, results. No command is ever run.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -7,7 +9,8 @@ use super::{Call, Turn};
 use crate::{
     agent::{Agent, Stop},
     demo,
-    lines::merge,
+    lines::{complain, merge},
+    load,
 };
 
 /// What became of a call.
@@ -40,6 +43,14 @@ impl Agent {
             match verdict {
                 Verdict::Run => {
                     turn.allowed = true;
+                    if let Err(stop) = self.load(&call) {
+                        if !matches!(stop, Stop::Quit(_)) {
+                            self.reject(&call);
+                            calls.for_each(|call| self.reject(&call));
+                            self.interrupted("[Request interrupted by user for tool use]");
+                        }
+                        return Err(stop);
+                    }
                     self.tool_result(
                         &call,
                         &ran(&call),
@@ -61,6 +72,28 @@ impl Agent {
         }
         turn.in_tools = false;
         Ok(true)
+    }
+
+    /// Carries the load of a call that has one, and waits until that is over.
+    fn load(&mut self, call: &Call) -> Result<(), Stop> {
+        let Some(words) = call.input["load"].as_str().filter(|_| !self.args.demo) else {
+            return Ok(());
+        };
+        let mut child = match load::start(words) {
+            Ok(child) => child,
+            Err(error) => {
+                complain(&format!("load: {error}"));
+                return Ok(());
+            }
+        };
+        while matches!(child.try_wait(), Ok(None)) {
+            if let Err(stop) = self.pause(Duration::from_millis(20)) {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(stop);
+            }
+        }
+        Ok(())
     }
 
     fn reject(&mut self, call: &Call) {
