@@ -12,7 +12,7 @@ default:
   @just --list --unsorted
 
 # Everything that CI checks.
-ci: fmt rooms deny clippy doc test foreign
+ci: fmt rooms units manuals deny clippy doc test foreign package
 
 # The sources are formatted.
 fmt:
@@ -21,6 +21,15 @@ fmt:
 # No room of src/ uses one that it may not.
 rooms:
   cargo test --quiet --locked --features failpoints --test rooms
+
+# The units are what systemd understands, and expose no more than they must.
+units:
+  systemd/check
+
+# The manual pages are sound. (Not all that they refer to is installed here.)
+manuals:
+  said=$(mandoc -T lint -W style docs/man/* 2>/dev/null | grep -v 'referenced manual not found' || true); \
+    [[ -z $said ]] || { echo "$said" >&2; exit 1; }
 
 # Licences, unwanted crates, sources of dependencies.
 deny: (tool "cargo-deny" "0.20.2")
@@ -56,6 +65,14 @@ foreign:
   tests/foreign/run
   tests/foreign/markdown
   tests/foreign/judged
+
+# The package, into debian/ of the target folder or another one (docs/packaging.md).
+deb folder="":
+  packaging/build {{ folder }}
+
+# Builds the package and has it judged by the rules of Debian.
+package:
+  lintian --allow-root --fail-on error,warning "$(packaging/build)"
 
 # The daemon is killed at every point, over and over; prints the table of docs/reliability.md.
 crash: (tool "cargo-nextest" "0.9.143")

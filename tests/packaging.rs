@@ -1,0 +1,322 @@
+//! What is installed beside the programs tells the same story as they do: manual pages, settings, units, polkit rule.
+//! What systemd and dpkg make of it is tested in `tests/system`.
+
+// The lint allows it in tests, but not in functions beside them.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use telexd::{
+    cli::exit,
+    config::{
+        fragments::{Fragment, KEYS},
+        inputs,
+    },
+    core::ids::RunId,
+};
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn text(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// The keys that `telexd.toml(5)` has an item for, with what it says.
+fn documented() -> BTreeMap<(String, String), String> {
+    let page = text("docs/man/telexd.toml.5");
+    let (mut section, mut key, mut found) = (String::new(), None, BTreeMap::new());
+    for line in page.lines() {
+        if let Some(name) = line.strip_prefix(".Ss Section ") {
+            (section, key) = (name.to_owned(), None);
+        } else if line.starts_with(".Sh ") || line == ".El" {
+            key = None;
+        } else if let Some(name) = line.strip_prefix(".It Ic ") {
+            let name = (section.clone(), name.to_owned());
+            assert_eq!(
+                found.insert(name.clone(), String::new()),
+                None,
+                "{name:?} twice"
+            );
+            key = Some(name);
+        } else if let Some(key) = &key {
+            *found.get_mut(key).unwrap() += &format!("{line} ");
+        }
+    }
+    found
+}
+
+#[test]
+fn every_setting_is_in_its_manual_page_with_its_default() {
+    let documented = documented();
+    let known: BTreeSet<_> = KEYS
+        .iter()
+        .map(|(section, name)| ((*section).to_owned(), (*name).to_owned()))
+        .collect();
+    let there: BTreeSet<_> = documented.keys().cloned().collect();
+    assert_eq!(there, known);
+    for entry in Fragment::defaults().entries() {
+        let about = &documented[&(entry.section.to_owned(), entry.name.to_owned())];
+        let Some((value, _)) = entry.value else {
+            continue;
+        };
+        let wanted = match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
+            Some(text) => format!("Default: .Qq {text} . "),
+            None if value == "[]" => "Default: nobody. ".to_owned(),
+            None => format!("Default: {value}. "),
+        };
+        assert!(
+            about.ends_with(&wanted),
+            "{}.{}: {about:?} does not end with {wanted:?}",
+            entry.section,
+            entry.name
+        );
+    }
+}
+
+/// What the program says to these arguments.
+fn help(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_telexd"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// First words of the indented lines below a heading.
+fn listed(help: &str, heading: &str) -> Vec<String> {
+    help.lines()
+        .skip_while(|line| *line != heading)
+        .skip(1)
+        .take_while(|line| line.starts_with(' '))
+        .filter(|line| !line.starts_with("   "))
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_verb_option_and_exit_code_is_in_the_manual_page() {
+    let page = text("docs/man/telexd.8");
+    let overall = help(&["--help"]);
+    let verbs = listed(&overall, "Commands:");
+    assert!(verbs.contains(&"run".to_owned()), "{overall}");
+    let mut helps = vec![overall.clone()];
+    for verb in &verbs {
+        assert!(
+            page.contains(&format!("\n.It Cm {verb}\n")),
+            "telexd(8) has nothing about `telexd {verb}`"
+        );
+        if verb != "help" {
+            helps.push(help(&[verb, "--help"]));
+        }
+    }
+    for word in helps.iter().flat_map(|help| help.split_whitespace()) {
+        let Some(option) = word.trim_end_matches(',').strip_prefix("--") else {
+            continue;
+        };
+        let option = option.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        assert!(
+            page.contains(&format!("Fl -{option}")),
+            "telexd(8) has nothing about --{option}"
+        );
+    }
+    let codes = listed(&overall, "Exit codes:");
+    assert!(codes.len() >= 4, "{overall}");
+    let status = page.split(".Sh EXIT STATUS").nth(1).unwrap();
+    let status = status.split(".Sh ").next().unwrap();
+    let told: Vec<_> = status
+        .lines()
+        .filter_map(|line| line.strip_prefix(".It "))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(told, codes);
+}
+
+/// The lines of the shipped settings file that set something once the comment sign is taken away, each with whether it is
+/// an example, that is not the default.
+fn commented_settings() -> Vec<(String, bool)> {
+    let mut before = "";
+    let mut found = Vec::new();
+    let file = text("packaging/telexd.toml");
+    for line in file.lines() {
+        if let Some(setting) = line.strip_prefix('#')
+            && setting.starts_with(|c: char| c.is_ascii_lowercase())
+        {
+            found.push((setting.to_owned(), before.ends_with("Example:")));
+        } else if line.starts_with('[') {
+            found.push((line.to_owned(), false));
+        }
+        before = line;
+    }
+    found
+}
+
+fn read(settings: &str) -> inputs::Inputs {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("telexd.toml");
+    fs::write(&file, settings).unwrap();
+    let inputs = inputs::read(&file);
+    let problems: Vec<_> = inputs.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems, [""; 0]);
+    inputs
+}
+
+fn values(fragment: &Fragment) -> Vec<(&'static str, &'static str, Option<String>)> {
+    let entries = fragment.entries().into_iter();
+    entries
+        .map(|e| (e.section, e.name, e.value.map(|v| v.0)))
+        .collect()
+}
+
+#[test]
+fn the_shipped_settings_are_the_defaults() {
+    let defaults = values(&Fragment::defaults());
+    // As it is shipped it says nothing.
+    assert_eq!(
+        values(&read(&text("packaging/telexd.toml")).merged),
+        defaults
+    );
+    let join = |examples: bool| {
+        let lines = commented_settings().into_iter();
+        let lines = lines.filter(|(_, example)| examples || !example);
+        lines.map(|(line, _)| line + "\n").collect::<String>()
+    };
+    // What is commented out is what holds.
+    assert_eq!(values(&read(&join(false)).merged), defaults);
+    // Every key is there, and every example is right.
+    let all = read(&join(true));
+    for entry in all.merged.entries() {
+        let told = entry
+            .value
+            .is_some_and(|(_, origin)| origin.to_string().contains("telexd.toml"));
+        assert!(told, "{}.{} is not in it", entry.section, entry.name);
+    }
+}
+
+#[test]
+fn the_shipped_variables_of_agents_are_comments() {
+    for line in text("packaging/agent.env").lines() {
+        assert!(line.is_empty() || line.starts_with('#'), "{line}");
+    }
+}
+
+/// What a unit file sets, in order.
+fn unit(name: &str) -> Vec<(String, String)> {
+    text(&format!("systemd/{name}"))
+        .lines()
+        .filter(|line| !line.starts_with(['#', ';', '[']))
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// Every value of a key.
+fn all<'a>(unit: &'a [(String, String)], key: &str) -> Vec<&'a str> {
+    let found = unit.iter().filter(|(k, _)| k == key);
+    found.map(|(_, value)| &**value).collect()
+}
+
+/// Names of the shipped templates of agents.
+fn templates() -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(path("systemd"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("telexd-agent") && name.ends_with("@.service"))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_daemon_is_not_started_again_where_that_cannot_help() {
+    let unit = unit("telexd.service");
+    assert_eq!(
+        all(&unit, "RestartPreventExitStatus"),
+        [format!("{} {}", exit::USAGE, exit::CONFIG)]
+    );
+}
+
+#[test]
+fn profiles_differ_only_in_what_agents_may_do() {
+    const SAME: &[&str] = &[
+        "CollectMode",
+        "Type",
+        "ExecStart",
+        "Slice",
+        "User",
+        "LoadCredential",
+        "SetCredential",
+        "Environment",
+        "Restart",
+        "KillMode",
+        "TimeoutStopSec",
+        "SendSIGKILL",
+        "MemoryMax",
+        "TasksMax",
+        "CPUWeight",
+        "RuntimeMaxSec",
+        "OOMPolicy",
+        "OOMScoreAdjust",
+        "LimitCORE",
+        "PrivateTmp",
+    ];
+    let first = unit("telexd-agent@.service");
+    for name in templates() {
+        let unit = unit(&name);
+        for key in SAME {
+            assert_eq!(all(&unit, key), all(&first, key), "{key} of {name}");
+            assert!(!all(&unit, key).is_empty(), "{key} of {name}");
+        }
+        // It ends every JavaScript engine.
+        assert_eq!(all(&unit, "MemoryDenyWriteExecute"), [""; 0], "{name}");
+    }
+}
+
+/// A rule that matched an instance of a template that is not installed would let the daemon become root on systemd 257.
+#[test]
+fn the_polkit_rule_names_the_shipped_templates_and_no_others() {
+    let rule = text("dbus/50-telexd.rules");
+    let start = rule.find("/^").unwrap();
+    let pattern = &rule[start..start + rule[start..].find("$/").unwrap() + 2];
+    let id = RunId::from_random([0x5a; RunId::LEN]).to_string();
+    assert_eq!(id.len(), 16);
+    let (profiles, rest) = pattern
+        .strip_prefix("/^telexd-agent(")
+        .unwrap()
+        .split_once(")?")
+        .unwrap();
+    assert_eq!(rest, r"@[a-z2-7]{16}\.service$/");
+    let mut named: Vec<_> = profiles
+        .split('|')
+        .chain([""])
+        .map(|profile| format!("telexd-agent{profile}@.service"))
+        .collect();
+    named.sort();
+    assert_eq!(named, templates());
+    let installed = text("packaging/debian/telexd.install");
+    for name in named {
+        assert!(installed.contains(&format!("systemd/{name} ")), "{name}");
+    }
+}
+
+#[test]
+fn every_user_of_a_unit_is_made() {
+    let made = text("systemd/sysusers.d/telexd.conf");
+    for name in templates()
+        .iter()
+        .map(String::as_str)
+        .chain(["telexd.service", "telexd-alert@.service"])
+    {
+        let unit = unit(name);
+        let users = all(&unit, "User");
+        assert_eq!(users.len(), 1, "{name}");
+        assert!(made.contains(&format!("\nu {} ", users[0])), "{name}");
+    }
+}
