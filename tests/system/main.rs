@@ -9,6 +9,7 @@
 //! | `host.rs` | what a test may do with a machine, of whatever kind |
 //! | `machine.rs` | a container: starts in less than a second, but limits of memory, tasks and CPU have no effect |
 //! | `layers.rs` | the root file systems of containers |
+//! | `vm/` | the same as an emulated machine, slow, for what needs a kernel of its own: limits, a reboot, a power failure |
 //! | `server.rs` | a machine with telexd, its Bot API and its people |
 
 #![allow(
@@ -28,6 +29,7 @@ mod machine;
 mod shared;
 
 mod boots;
+mod vm;
 
 /// Makes, of functions that take a release, a test for each release.
 macro_rules! on_each_release {
