@@ -28,6 +28,7 @@ use crate::{
         batching::WindowRule,
         command,
         ids::RunId,
+        messages,
         policy::Role,
         trouble::CallClass,
     },
@@ -39,7 +40,7 @@ use crate::{
     },
     runner::DirectRunner,
     store::Store,
-    systemd,
+    systemd::{self, log::Kinds},
     telegram::{
         BotToken,
         client::{Client, ClientOptions},
@@ -58,6 +59,12 @@ const INTERRUPT_GRACE: Millis = 2000;
 const REFUSED_WAIT: Duration = Duration::from_secs(30);
 /// Setting under which the bot's username is kept.
 const BOT_NAME: &str = "bot.username";
+
+/// What the journal knows the messages of this program by.
+pub const LOG_KINDS: Kinds = Kinds {
+    id: messages::id,
+    panic: messages::PANIC,
+};
 
 /// The system's time.
 struct SystemClock;

@@ -12,7 +12,10 @@ use telexd::{
 fn main() -> ExitCode {
     let deeds = Deeds {
         run: |settings| {
-            systemd::log::start(systemd::log::level(settings.log_level.into()));
+            systemd::log::start(
+                systemd::log::level(settings.log_level.into()),
+                app::LOG_KINDS,
+            );
             #[cfg(feature = "failpoints")]
             telexd::failpoints::arm().map_err(anyhow::Error::msg)?;
             app::run(settings)

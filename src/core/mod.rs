@@ -10,6 +10,7 @@ pub mod event;
 pub mod ids;
 pub mod inbound;
 pub mod json;
+pub mod messages;
 pub mod policy;
 pub mod text;
 pub mod trouble;

@@ -1,5 +1,8 @@
 //! What the daemon tells its service manager.
 
+mod journal;
+mod limit;
+mod line;
 pub mod log;
 
 use sd_notify::NotifyState;

@@ -73,7 +73,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
 
 fn serve(file: &Path) -> anyhow::Result<()> {
     let settings = config::load(file, &Surroundings::default())?.settings;
-    log::start(log::level(settings.log_level.into()));
+    log::start(log::level(settings.log_level.into()), app::LOG_KINDS);
     let (store, _thread) = Store::open(&settings.state_directory)?;
     let supervisor = SupervisorCommand {
         program: std::env::current_exe()?.into(),
