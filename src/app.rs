@@ -211,7 +211,7 @@ pub async fn serve(
     };
     let intake = tokio::spawn(intake::run(intake, shutdown.clone()));
     systemd::ready();
-    info!(version = env!("CARGO_PKG_VERSION"), state = %settings.state_directory.display(), "ready");
+    info!(event = messages::READY, version = env!("CARGO_PKG_VERSION"), state = %settings.state_directory.display(), "ready");
 
     shutdown.cancelled().await;
     systemd::stopping();
@@ -227,9 +227,12 @@ pub async fn serve(
     })
     .await;
     if stopped.is_err() {
-        warn!("not everything stopped in time; what was not sent waits for the next start");
+        warn!(
+            event = messages::STOP_LATE,
+            "not everything stopped in time; what was not sent waits for the next start"
+        );
     }
-    info!("stopped");
+    info!(event = messages::STOPPED, "stopped");
     Ok(())
 }
 

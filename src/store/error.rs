@@ -6,6 +6,8 @@ use nix::errno::Errno;
 use rusqlite::{Connection, ErrorCode, ffi};
 use uuid::Uuid;
 
+use crate::core::messages;
+
 /// A transaction was not done. Nothing of it is in the database.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -34,6 +36,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The kind of message that an administrator is to find this under, if there is one.
+    #[must_use]
+    pub fn kind(&self) -> Option<&'static str> {
+        match self {
+            Self::Full => Some(messages::DISK_FULL),
+            Self::Corrupt => Some(messages::DATABASE_DAMAGED),
+            Self::LiveRun { .. } | Self::Closed | Self::Other(_) => None,
+        }
+    }
+
     /// What an error of this connection's last call means. To be asked before the next call.
     pub(super) fn of(connection: &Connection, error: &rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
@@ -195,4 +207,25 @@ pub enum OpenError {
         /// Reason.
         cause: String,
     },
+}
+
+impl OpenError {
+    /// The kind of message that an administrator is to find this under.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Locked { .. } => messages::STATE_LOCKED,
+            Self::Corrupt { .. } | Self::CorruptInPlace { .. } => messages::DATABASE_DAMAGED,
+            Self::Newer { .. } => messages::DATABASE_NEWER,
+            Self::Full { .. } => messages::DISK_FULL,
+            Self::NoDirectory { .. }
+            | Self::NotWritable { .. }
+            | Self::Unreadable { .. }
+            | Self::Foreign { .. }
+            | Self::NoDatabase { .. }
+            | Self::NoSuchSchema { .. }
+            | Self::Migration { .. }
+            | Self::Other { .. } => messages::STATE_UNUSABLE,
+        }
+    }
 }

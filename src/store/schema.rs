@@ -15,6 +15,7 @@ use super::{
     files,
     open::{self, Failure, Opened},
 };
+use crate::core::messages;
 
 /// `PRAGMA application_id` of telexd's databases: "telx". The first step sets it.
 pub(super) const APPLICATION_ID: i64 = 0x7465_6c78;
@@ -138,7 +139,7 @@ pub(super) fn bring_to(
     })?;
     opened.version = to;
     if from > 0 {
-        tracing::info!("{report}");
+        tracing::info!(event = messages::DATABASE_MIGRATED, "{report}");
     }
     Ok(report)
 }

@@ -200,7 +200,7 @@ impl Owner {
             {
                 tracing::error!(%error, "a transaction could not be taken back");
             }
-            tracing::warn!(%error, closures = ran.len(), "a transaction failed");
+            tracing::warn!(event = error.kind(), %error, closures = ran.len(), "a transaction failed");
         } else {
             self.shared.commits.fetch_add(1, Ordering::Relaxed);
             if outbox_touched {

@@ -150,7 +150,7 @@ pub(super) fn is_journal(file: impl AsFd, journal_stream: Option<&OsStr>) -> boo
         .and_then(|text| text.split_once(':'))
         .and_then(|(device, inode)| Some((device.parse().ok()?, inode.parse().ok()?)));
     let is = nix::sys::stat::fstat(file)
-        .map(|stat| (u64::from(stat.st_dev), u64::from(stat.st_ino)))
+        .map(|stat| (stat.st_dev, stat.st_ino))
         .ok();
     named.is_some() && named == is
 }

@@ -9,6 +9,7 @@ use crate::{
         Millis,
         event::{AgentEvent, Question},
         ids::{RunId, TurnId},
+        messages,
         text::Shown,
         turn::{Effect, Ending, Outcome, Turn},
         words,
@@ -55,7 +56,7 @@ impl Lane {
                     }
                 }
                 Err(cause) => {
-                    tracing::error!(conversation = self.conversation.id.0, %cause, "cannot record what the agent said; it is tried again");
+                    tracing::error!(event = cause.kind(), conversation = self.conversation.id.0, %cause, "cannot record what the agent said; it is tried again");
                     if let Some(live) = &mut self.run {
                         live.stuck = Some(rest);
                     }
@@ -220,7 +221,7 @@ impl Lane {
     /// The output is shorter than what was taken of it.
     pub(super) async fn tampered(&mut self, offset: u64, size: u64) {
         let Some(live) = &self.run else { return };
-        tracing::error!(conversation = self.conversation.id.0, run = %live.id, offset, size, "the output of a run was cut or changed from outside; the run is ended");
+        tracing::error!(event = messages::OUTPUT_TAMPERED, conversation = self.conversation.id.0, run = %live.id, offset, size, "the output of a run was cut or changed from outside; the run is ended");
         let active = live.active.clone();
         self.make_end();
         let Some(active) = active else { return };

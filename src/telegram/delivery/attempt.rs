@@ -13,7 +13,7 @@ use super::{
     outcome::{After, Step, Times, after, first_dress, step},
 };
 use crate::{
-    core::{Millis, backoff::BackoffRule, trouble::CallClass},
+    core::{Millis, backoff::BackoffRule, messages, trouble::CallClass},
     gateway::ports::{Clock, Dice},
     store::{
         Store, StoreError,
@@ -248,7 +248,7 @@ async fn write(tools: &Tools, row: &OutRow, now: Millis, record: Record) -> Resu
             Ok(()) => return Ok(()),
             Err(StoreError::Closed) => return Err(StoreError::Closed),
             Err(error) => {
-                tracing::error!(row = id.0, %error, wait_ms, "cannot record what became of a message");
+                tracing::error!(event = error.kind(), row = id.0, %error, wait_ms, "cannot record what became of a message");
                 tokio::time::sleep(Duration::from_millis(wait_ms)).await;
                 wait_ms = (wait_ms * 2).min(RECORD_RETRY_CAP_MS);
             }
@@ -273,13 +273,13 @@ fn log(row: &OutRow, error: &CallError, after: &After) {
             tracing::warn!(row, chat, %error, "a message has nowhere to go any more");
         }
         After::Rejected => {
-            tracing::error!(row, chat, %error, "Telegram refused a message for good");
+            tracing::error!(event = messages::MESSAGE_REFUSED, row, chat, %error, "Telegram refused a message for good");
         }
         After::Redress(dress) if dress.cut => {
             tracing::error!(row, chat, %error, "a message was too long and is cut");
         }
         After::Ambiguous(_) => {
-            tracing::warn!(row, chat, %error, "a message may or may not have been sent; it goes again, marked");
+            tracing::warn!(event = messages::MESSAGE_UNCERTAIN, row, chat, %error, "a message may or may not have been sent; it goes again, marked");
         }
         after => tracing::warn!(row, chat, %error, ?after, "a message is not out yet"),
     }
