@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::{info, warn};
 
-use super::{Deps, lane::LaneMsg, lanes::Lanes};
+use super::{Deps, lane::LaneMsg, lanes::Lanes, ports::Remains};
 use crate::{core::Millis, store::StoreError};
 
 /// How long the directory of a run stays after its end, for those who want to look.
@@ -41,6 +41,9 @@ pub(super) async fn run(deps: &Arc<Deps>, lanes: &Lanes) -> Result<(), StoreErro
 
 /// Removes what is done with, now and then.
 pub(super) async fn collect(deps: Arc<Deps>) {
+    if let Err(cause) = end_unknown(&deps).await {
+        warn!(%cause, "cannot look for runs that the database does not know");
+    }
     loop {
         if let Err(cause) = round(&deps).await {
             warn!(%cause, "cannot clean up; it is tried again later");
@@ -50,6 +53,37 @@ pub(super) async fn collect(deps: Arc<Deps>) {
             () = tokio::time::sleep(ROUND) => {}
         }
     }
+}
+
+/// Ends runs that the database does not know: it was set aside as damaged, or an old one was restored. Their agents
+/// would work on with nobody to listen to them, to be stopped by nobody. Their directories stay: they are all that
+/// there is to tell what was done, and another database may know them.
+async fn end_unknown(deps: &Deps) -> Result<(), StoreError> {
+    // Listed before the database is asked: a run has its row before it has a directory.
+    let listed = deps.runner.list().await;
+    let unknown = deps
+        .store
+        .tx(move |tx| {
+            let mut unknown = Vec::new();
+            for run in listed {
+                if tx.run(&run)?.is_none() {
+                    unknown.push(run);
+                }
+            }
+            Ok(unknown)
+        })
+        .await?;
+    for run in unknown {
+        if deps.runner.inspect(&run).await != Remains::Alive {
+            continue;
+        }
+        warn!(%run, "an agent works for a run that the database does not know; it is ended, its directory is kept");
+        match deps.runner.attach(&run, 0).await {
+            Ok(found) => found.control.terminate(),
+            Err(cause) => warn!(%run, %cause, "cannot end it"),
+        }
+    }
+    Ok(())
 }
 
 async fn round(deps: &Deps) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use crate::support::{ADMIN, USER, World};
+use crate::support::{ADMIN, USER, World, wait_until};
 
 /// Files that were set aside, without what stands beside them.
 fn kept(world: &World) -> Vec<PathBuf> {
@@ -64,6 +64,48 @@ async fn a_damaged_database_is_kept_aside_and_the_next_start_works() {
 
     let daemon = world.start();
     world.says(USER, "again").await;
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn agents_that_no_database_knows_any_more_are_ended() {
+    let world = World::new().await;
+    let daemon = world.start();
+    world
+        .api
+        .user(USER, "Uma")
+        .send_text(USER, "slow 100 x5000");
+    world.wait_told(USER, "piece 00003").await;
+    let runs = world.run_directories();
+    assert_eq!(runs.len(), 1);
+    daemon.kill();
+    for name in ["telexd.db-wal", "telexd.db-shm"] {
+        let _ = fs::remove_file(world.path("state").join(name));
+    }
+    fs::write(world.path("state/telexd.db"), b"no database").unwrap();
+    let (code, said) = world.start_fails().await;
+    assert_eq!(code, 1, "{said}");
+    assert!(world.processes().len() > 1, "the agent works on");
+
+    // What was kept aside may come back, so nothing of it is touched before a new database is begun.
+    let daemon = world.start();
+    world
+        .wait_log("an agent works for a run that the database does not know; it is ended")
+        .await;
+    wait_until(
+        "nothing of it is left",
+        || {
+            world
+                .processes()
+                .iter()
+                .all(|(pid, _)| *pid == daemon.pid())
+        },
+        || format!("{:#?}", world.processes()),
+    )
+    .await;
+    assert_eq!(world.run_directories(), runs, "its directory is kept");
+    world.says(USER, "anew").await;
     daemon.stop().await;
     world.end_all().await;
 }
