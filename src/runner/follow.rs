@@ -155,6 +155,7 @@ impl Follower {
     async fn lines_until_over(&mut self) -> Result<bool, Stopped> {
         let mut bell = Bell::open(&self.paths);
         let mut tampered = false;
+        let mut deleted = false;
         let mut recheck = Instant::now() + RECHECK;
         loop {
             let mut idle = true;
@@ -187,6 +188,11 @@ impl Follower {
             if Instant::now() >= recheck {
                 recheck = Instant::now() + RECHECK;
                 self.control.ring_again();
+                // What comes of it is told as of any run that is lost; its supervisor sees it, too, and ends.
+                if !deleted && matches!(self.dirs.standing(&self.run), Ok(Standing::Missing)) {
+                    deleted = true;
+                    tracing::error!(run = %self.run, directory = %self.paths.dir().display(), "the directory of a run was deleted from outside; its agent is ended");
+                }
             }
             if !idle {
                 tokio::task::yield_now().await;

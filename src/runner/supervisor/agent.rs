@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    os::unix::fs::MetadataExt,
     time::{Duration, Instant},
 };
 
@@ -29,6 +30,9 @@ const TERM_LIMIT: Duration = Duration::from_secs(5);
 
 /// Pause after an error of the input file.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How often we look whether the run still has its directory.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
 
 /// A running agent.
 pub(super) struct Agent {
@@ -83,6 +87,7 @@ impl Agent {
         // What was written before we came.
         let mut look = true;
         let mut closed = false;
+        let mut look_around = Instant::now() + LOOK_AROUND;
         loop {
             let fed = match look {
                 true => self.forwarder.look(),
@@ -108,12 +113,19 @@ impl Agent {
                 deadline = Some(deadline.map_or(retry, |at| at.min(retry)));
                 interest = None;
             }
-            let seen = signals.wait(Some(bell), interest, deadline);
+            let deadline = deadline.map_or(look_around, |at| at.min(look_around));
+            let seen = signals.wait(Some(bell), interest, Some(deadline));
             look = seen.bell || fed.is_err();
             closed = seen.extra.is_some_and(|f| f.contains(PollFlags::POLLERR));
-            if seen.stop && matches!(self.ending, Ending::No) {
+            let now = Instant::now();
+            let mut stop = seen.stop;
+            if now >= look_around {
+                look_around = now + LOOK_AROUND;
+                stop |= is_deleted(bell);
+            }
+            if stop && matches!(self.ending, Ending::No) {
                 tree::send(self.pid, Signal::SIGTERM);
-                self.ending = Ending::Asked(Instant::now() + TERM_LIMIT);
+                self.ending = Ending::Asked(now + TERM_LIMIT);
             }
         }
     }
@@ -133,4 +145,10 @@ impl Agent {
         self.ending = Ending::Killed(again);
         Some(again)
     }
+}
+
+/// Whether the directory of the run was deleted: nobody can ring for us any more, give us input, or end us. A bell that
+/// we have taken is never deleted but with its directory.
+fn is_deleted(bell: &File) -> bool {
+    bell.metadata().is_ok_and(|meta| meta.nlink() == 0)
 }

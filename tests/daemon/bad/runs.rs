@@ -238,6 +238,50 @@ async fn an_output_file_that_is_cut_while_it_grows_is_told_and_the_run_ended() {
 }
 
 #[tokio::test]
+async fn a_run_whose_directory_is_deleted_ends_and_its_message_runs_again() {
+    let world = World::new().await;
+    let daemon = world.start();
+    let user = world.api.user(USER, "Uma");
+    user.send_text(USER, "slow 100 x70");
+    world.wait_told(USER, "piece 00002").await;
+    let before = agents(&world);
+    let runs = world.run_directories();
+    assert_eq!((before.len(), runs.len()), (1, 1));
+    fs::remove_dir_all(&runs[0]).unwrap();
+    world
+        .wait_log("the directory of a run was deleted from outside; its agent is ended")
+        .await;
+    wait_until(
+        "its process is gone",
+        || !agents(&world).contains(&before[0]),
+        || world.log(),
+    )
+    .await;
+    let whole = || {
+        let shown = world.api.view(|v| v.bot_messages(USER));
+        shown.len() == 1 && shown[0].text.contains("piece 00070") && shown[0].buttons.is_empty()
+    };
+    wait_long("the message was run again", whole, || world.log()).await;
+    // An idle one, too; and where no daemon sees it, its supervisor does.
+    let (runs, left) = (world.run_directories(), agents(&world));
+    assert_eq!((left.len(), runs.len()), (1, 1));
+    let daemon = {
+        daemon.kill();
+        fs::remove_dir_all(&runs[0]).unwrap();
+        wait_until(
+            "nobody is left",
+            || world.processes().is_empty(),
+            || format!("{:#?}", world.processes()),
+        )
+        .await;
+        world.start()
+    };
+    world.says(USER, "anew").await;
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
 async fn what_an_agent_leaves_behind_is_gone_when_its_run_has_ended() {
     let world = World::new().await;
     world.write_config(&telexd_scripted_agent::binary(), "idle_timeout_s = 1\n");
