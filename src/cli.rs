@@ -226,8 +226,9 @@ mod tests {
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
         let file = dir.path().join("telexd.toml");
         let text = format!(
-            "telegram.token_file = \"{}\"\naccess.admins = [1]\nagent.directory = \"/\"\n{more}",
-            token.display()
+            "telegram.token_file = \"{}\"\naccess.admins = [1]\nagent.directory = \"/\"\nstate.directory = \"{}\"\n{more}",
+            token.display(),
+            dir.path().display()
         );
         fs::write(&file, text).unwrap();
         let file = file.display().to_string();
@@ -275,7 +276,7 @@ mod tests {
         );
         let (_dir, file) = place("agent.permission_mode = \"bypassPermissions\"\n");
         let warning = format!(
-            "warning: {file}:4: agent.permission_mode: the agent asks nobody before it acts; be sure that its user may \
+            "warning: {file}:5: agent.permission_mode: the agent asks nobody before it acts; be sure that its user may \
              do no harm\n"
         );
         assert_eq!(
@@ -293,7 +294,7 @@ mod tests {
             assert_eq!((exit, &*out), (code(78), ""), "{verb}");
             assert_eq!(err.lines().count(), 2, "{verb}: {err}");
             assert!(
-                err.starts_with(&format!("{file}:4: log.level: ")),
+                err.starts_with(&format!("{file}:5: log.level: ")),
                 "{verb}: {err}"
             );
         }
@@ -309,7 +310,7 @@ mod tests {
         let (exit, out, err) = telexd(&["config", "--config", &file]);
         assert_eq!((exit, &*err), (code(0), ""));
         assert!(
-            out.contains(&format!("model = \"opus\"  # {file}:4\n")),
+            out.contains(&format!("model = \"opus\"  # {file}:5\n")),
             "{out}"
         );
         assert!(!out.contains("AAHd"), "{out}");
@@ -317,7 +318,9 @@ mod tests {
 
     #[test]
     fn migrating() {
-        let (_dir, file) = place("state.directory = \"/var/x\"\n");
+        let (_dir, file) = place("");
+        fs::create_dir(format!("{file}.d")).unwrap();
+        fs::write(format!("{file}.d/x.toml"), "state.directory = \"/var/x\"\n").unwrap();
         let done = |text: &str| (code(0), text.to_owned(), String::new());
         assert_eq!(
             telexd(&["migrate", "--to", "3", "--config", &file]),

@@ -15,6 +15,7 @@ pub mod show;
 pub mod token;
 
 use std::{
+    ffi::OsString,
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -35,6 +36,8 @@ pub const DEFAULT_FILE: &str = "/etc/telexd/telexd.toml";
 pub struct Surroundings {
     /// `$CREDENTIALS_DIRECTORY`: where systemd put the unit's credentials.
     pub credentials_directory: Option<PathBuf>,
+    /// `$PATH`: where programs are looked for.
+    pub path: Option<OsString>,
 }
 
 impl Surroundings {
@@ -43,6 +46,7 @@ impl Surroundings {
     pub fn of_process() -> Self {
         Self {
             credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            path: std::env::var_os("PATH"),
         }
     }
 }
@@ -95,6 +99,8 @@ pub fn check(file: &Path, surroundings: &Surroundings) -> Result<Vec<Problem>, P
     settings::Draft::new(file, &mut inputs);
     let seen = doubts_on_disk(file, &inputs.merged);
     inputs.warnings.extend(seen);
+    let ahead = doubts_ahead(file, &inputs.merged, surroundings);
+    inputs.warnings.extend(ahead);
     match token_source(&inputs, surroundings) {
         Some(source) => {
             read_token(&source, &mut inputs);
@@ -155,20 +161,104 @@ fn doubts_on_disk(file: &Path, merged: &fragments::Fragment) -> Vec<Problem> {
     }
     if let Some(found) = &merged.agent.directory
         && let Err(error) = fs::read_dir(&found.value)
-        && matches!(
-            error.kind(),
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-        )
+        && is_absent(&error)
+    {
+        let remedy = match error.kind() {
+            io::ErrorKind::NotFound => "create it before the agent is to work there",
+            _ => "name the directory in which the agent is to work",
+        };
+        doubts.push(absent(file, found, "agent.directory", &error, remedy));
+    }
+    doubts
+}
+
+/// What a start, or the first message, would stumble over, for who checks before that. Only doubts: what is missing
+/// may still be made, and the agent's user may see what this one does not.
+fn doubts_ahead(
+    file: &Path,
+    merged: &fragments::Fragment,
+    surroundings: &Surroundings,
+) -> Vec<Problem> {
+    let mut doubts = Vec::new();
+    // Under systemd the agent's surroundings are those of its unit.
+    let systemd = matches!(&merged.agent.launcher, Some(found) if found.value == Launcher::Systemd);
+    if let Some(found) = merged.agent.command.as_ref().filter(|_| !systemd)
+        && let Some(what) = program_absent(&found.value, surroundings)
     {
         doubts.push(settings::located(
             file,
             &[&found.origin],
-            "agent.directory",
-            format!("{}: {}", found.value.display(), token::plain(&error)),
-            "create it before the agent is to work there",
+            "agent.command",
+            what,
+            "install the agent, or name its program by its absolute path",
         ));
     }
+    if let Some(found) = merged.agent.environment_file.as_ref().filter(|_| !systemd)
+        && let Err(error) = fs::metadata(&found.value)
+        && is_absent(&error)
+    {
+        doubts.push(absent(
+            file,
+            found,
+            "agent.environment_file",
+            &error,
+            "no agent starts without it: write its NAME=value lines, or take the key out",
+        ));
+    }
+    if let Some(found) = &merged.state.directory
+        && let Err(error) = fs::read_dir(&found.value)
+        && is_absent(&error)
+    {
+        let remedy = match error.kind() {
+            io::ErrorKind::NotFound => format!(
+                "telexd does not start without it; as the user that is to run telexd: install -d -m 0700 {}",
+                found.value.display()
+            ),
+            _ => "name a directory of telexd's own".to_owned(),
+        };
+        doubts.push(absent(file, found, "state.directory", &error, &remedy));
+    }
     doubts
+}
+
+/// Whether an error says that something is not there, and not that this user may not see it.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn absent(
+    file: &Path,
+    found: &fragments::Found<PathBuf>,
+    key: &str,
+    error: &io::Error,
+    remedy: &str,
+) -> Problem {
+    settings::located(
+        file,
+        &[&found.origin],
+        key,
+        format!("{}: {}", found.value.display(), token::plain(error)),
+        remedy,
+    )
+}
+
+/// What is the matter with a program that cannot be found from here; `None` where nothing speaks against it.
+fn program_absent(command: &str, surroundings: &Surroundings) -> Option<String> {
+    if command.contains('/') {
+        let error = fs::metadata(command).err().filter(is_absent)?;
+        return Some(format!("{command}: {}", token::plain(&error)));
+    }
+    let path = surroundings.path.as_ref()?;
+    let here = std::env::split_paths(path).any(|folder| folder.join(command).is_file());
+    (!here).then(|| {
+        format!(
+            "there is no program {} in the PATH of this user",
+            problem::quoted(command)
+        )
+    })
 }
 
 /// Where the token is to be read; `None` where no file is named and this process has no credentials.

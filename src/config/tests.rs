@@ -337,6 +337,7 @@ fn the_credential_is_taken_where_no_file_is_named() {
     );
     let surroundings = Surroundings {
         credentials_directory: Some(place.dir.path().to_owned()),
+        ..Surroundings::default()
     };
     let missing = load(&place.file(), &surroundings).unwrap_err();
     assert_eq!(
@@ -362,7 +363,8 @@ fn the_credential_is_taken_where_no_file_is_named() {
 
 #[test]
 fn a_check_by_hand_warns_of_a_token_that_only_the_service_sees() {
-    let place = Place::new("access.users = [1]\n[agent]\ndirectory = \"/\"\n");
+    let place =
+        Place::new("access.users = [1]\nagent.directory = \"/\"\nstate.directory = \"/tmp\"\n");
     let warnings = check(&place.file(), &Surroundings::default()).unwrap();
     let lines = place.lines(&warnings);
     assert_eq!(lines.len(), 1);
@@ -412,6 +414,64 @@ fn what_is_probably_not_meant_is_warned_of() {
         ],
         "{dir}"
     );
+}
+
+#[test]
+fn what_a_start_would_stumble_over_is_warned_of_by_a_check() {
+    let place = Place::whole("");
+    place.write("file", "");
+    let dir = place.dir.path().display();
+    let surroundings = Surroundings {
+        path: Some(place.path("bin").into()),
+        ..Surroundings::default()
+    };
+    place.write(
+        "telexd.toml.d/99.toml",
+        &format!(
+            "[agent]\nenvironment_file = \"{dir}/agent.env\"\ndirectory = \"{dir}/file\"\n[state]\ndirectory = \"{dir}/state\"\n"
+        ),
+    );
+    assert_eq!(
+        place.lines(&check(&place.file(), &surroundings).unwrap()),
+        [
+            "telexd.toml.d/99.toml:3: agent.directory: file: not a directory; name the directory in which the agent is \
+             to work",
+            "telexd.toml: agent.command: there is no program `claude` in the PATH of this user; install the agent, or \
+             name its program by its absolute path",
+            "telexd.toml.d/99.toml:2: agent.environment_file: agent.env: no such file or directory; no agent starts \
+             without it: write its NAME=value lines, or take the key out",
+            "telexd.toml.d/99.toml:5: state.directory: state: no such file or directory; telexd does not start without \
+             it; as the user that is to run telexd: install -d -m 0700 state",
+        ],
+    );
+    // A start meets them itself.
+    assert_eq!(place.load().unwrap().warnings.len(), 1);
+
+    fs::create_dir(place.path("bin")).unwrap();
+    for name in ["bin/claude", "agent.env"] {
+        place.write(name, "");
+        fs::set_permissions(place.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    fs::create_dir(place.path("state")).unwrap();
+    let left = check(&place.file(), &surroundings).unwrap();
+    assert_eq!(left.len(), 1, "{left:?}");
+    place.write(
+        "telexd.toml.d/99.toml",
+        &format!("agent.command = \"/nowhere/claude\"\nstate.directory = \"{dir}/state\"\n"),
+    );
+    assert_eq!(
+        place.lines(&check(&place.file(), &surroundings).unwrap()),
+        [
+            "telexd.toml.d/99.toml:1: agent.command: /nowhere/claude: no such file or directory; install the agent, or \
+             name its program by its absolute path"
+        ]
+    );
+    // What a unit of systemd sees is not known here.
+    place.write(
+        "telexd.toml.d/99.toml",
+        &format!("[agent]\ncommand = \"/nowhere/claude\"\nlauncher = \"systemd\"\n[state]\ndirectory = \"{dir}/state\"\n"),
+    );
+    assert!(check(&place.file(), &surroundings).unwrap().is_empty());
 }
 
 #[test]
