@@ -81,6 +81,8 @@ pub const WITHDRAWN: &str = "No longer asked";
 /// A prompt that cannot be given to the agent for want of disk space.
 pub const DISK_FULL: &str =
     "The server's disk is full. Your message is kept and runs as soon as there is room.";
+/// A running answer that the disk may have no room for.
+pub const DISK_FULL_ANSWER: &str = "The server's disk is full, so the rest of this answer may be lost. If it does not come to an end, use /interrupt once there is room.";
 /// Tampering with the agent's output.
 pub const OUTPUT_DAMAGED: &str = "The agent's output file on the server was cut or changed from outside, so this answer cannot be trusted. An administrator should look at the server.";
 /// The agent stopped without a word.

@@ -194,6 +194,9 @@ pub enum Notice {
         /// What is there.
         size: u64,
     },
+    /// The disk has no room for much more of the output: what the agent says from now on may be lost. Comes again
+    /// every few seconds while it is so.
+    NoRoom,
     /// The run is over and its output was delivered to the end (a last line without `\n` included).
     /// `None`: the supervisor is gone and left no record (killed, power loss).
     Ended(Option<Exit>),

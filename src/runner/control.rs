@@ -11,16 +11,12 @@ use std::{
 };
 
 use fail::fail_point;
-use nix::{
-    errno::Errno,
-    fcntl::{FallocateFlags, fallocate},
-    libc,
-};
+use nix::libc;
 use tokio::sync::Notify;
 
 use super::{
     directory::{RunDirs, RunPaths, Standing},
-    signed,
+    room,
 };
 use crate::{core::ids::RunId, gateway::ports::RunControl};
 
@@ -187,27 +183,8 @@ impl Input {
         if end <= self.room {
             return Ok(());
         }
-        let keep = |length: u64| {
-            fallocate(
-                &self.file,
-                FallocateFlags::FALLOC_FL_KEEP_SIZE,
-                signed(size),
-                signed(length),
-            )
-        };
-        let ample = more.max(ROOM);
-        let (kept, result) = match keep(ample) {
-            Err(Errno::ENOSPC | Errno::EDQUOT) if ample > more => (more, keep(more)),
-            result => (ample, result),
-        };
-        match result {
-            Err(error @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EIO)) => Err(error.into()),
-            // A file system that cannot keep room does without.
-            _ => {
-                self.room = size + kept;
-                Ok(())
-            }
-        }
+        self.room = size + room::keep(&self.file, size, more, more.max(ROOM))?;
+        Ok(())
     }
 
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {

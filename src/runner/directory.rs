@@ -14,13 +14,13 @@ use std::{
 
 use nix::{
     errno::Errno,
-    fcntl::{FallocateFlags, Flock, FlockArg, fallocate},
+    fcntl::{Flock, FlockArg},
     libc,
     sys::stat::Mode,
     unistd::mkfifo,
 };
 
-use super::{fds::reason, wire};
+use super::{fds::reason, room, wire};
 use crate::{
     core::ids::RunId,
     gateway::ports::{Exit, RunnerError, Spec},
@@ -29,7 +29,7 @@ use crate::{
 /// Most bytes of an exit record that are looked at.
 const MOST_RECORD: u64 = 64 * 1024;
 /// Room kept for the exit record, so that a full disk cannot swallow it.
-const RECORD_ROOM: i64 = 4096;
+const RECORD_ROOM: u64 = 4096;
 /// How long to wait for the lock of a daemon that is just ending.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -432,15 +432,10 @@ fn fill(draft: &RunPaths, spec: &Spec) -> io::Result<()> {
     file.write_all(&wire::line(spec))?;
     file.sync_all()?;
     create(draft.input())?;
-    create(draft.output())?;
+    room::keep_first(&create(draft.output())?)?;
     create(draft.errors())?;
     let record = create(draft.record())?;
-    // A file system that cannot keep room does without.
-    if let Err(e @ (Errno::ENOSPC | Errno::EDQUOT)) =
-        fallocate(&record, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, RECORD_ROOM)
-    {
-        return Err(e.into());
-    }
+    room::keep(&record, 0, RECORD_ROOM, RECORD_ROOM)?;
     mkfifo(&draft.bell(), Mode::S_IRUSR | Mode::S_IWUSR)?;
     File::open(&draft.dir)?.sync_all()
 }

@@ -13,6 +13,7 @@ use super::{
     follow::{Departure, Follower, MOST_NOTICES},
     handoff::{self, PeerCheck},
     output::Output,
+    room::OutputRoom,
     watch::Watches,
 };
 use crate::{
@@ -106,6 +107,7 @@ impl Engine {
             wake,
             watches: Arc::clone(&self.watches),
             output,
+            room: OutputRoom::default(),
             stop: self.stop.clone(),
             launched: departure.is_some(),
         };

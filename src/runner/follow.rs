@@ -22,6 +22,7 @@ use super::{
     directory::{Record, RunDirs, RunPaths, Standing},
     fds,
     output::{Output, Step},
+    room::OutputRoom,
     watch::Watches,
 };
 use crate::{
@@ -51,6 +52,7 @@ pub(crate) struct Follower {
     pub(crate) wake: Arc<Notify>,
     pub(crate) watches: Arc<Watches>,
     pub(crate) output: Output,
+    pub(crate) room: OutputRoom,
     pub(crate) stop: CancellationToken,
     /// Whether this daemon launched it: then it is told that it started.
     pub(crate) launched: bool,
@@ -164,6 +166,7 @@ impl Follower {
                     Ok(Step::Lines(lines)) => {
                         fail_point!("runner-lines-read", |_| Err(Stopped));
                         self.tell(Notice::Lines(lines)).await?;
+                        self.keep_room();
                         idle = false;
                     }
                     Ok(Step::More) => idle = false,
@@ -188,6 +191,10 @@ impl Follower {
             if Instant::now() >= recheck {
                 recheck = Instant::now() + RECHECK;
                 self.control.ring_again();
+                if !tampered && !self.keep_room() {
+                    // Again and again while it is so: whoever is told may be unable to act on it for the same reason.
+                    self.tell(Notice::NoRoom).await?;
+                }
                 // What comes of it is told as of any run that is lost; its supervisor sees it, too, and ends.
                 if !deleted && matches!(self.dirs.standing(&self.run), Ok(Standing::Missing)) {
                     deleted = true;
@@ -204,6 +211,12 @@ impl Follower {
                 () = tokio::time::sleep_until(recheck) => {}
             }
         }
+    }
+
+    /// False: the disk has no room for more of the output.
+    fn keep_room(&mut self) -> bool {
+        let size = self.output.read();
+        self.room.keep_up(&self.paths.output(), size)
     }
 
     fn is_over(&self, bell: &Bell) -> bool {

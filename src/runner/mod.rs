@@ -57,6 +57,7 @@ mod fds;
 mod follow;
 mod handoff;
 mod output;
+mod room;
 mod socket;
 pub mod supervisor;
 mod watch;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::error;
 
 use super::{Lane, RETRY, work};
 use crate::{
@@ -76,5 +77,34 @@ impl Lane {
         self.note_failure(done, "cannot put a prompt back into the queue");
         self.retry_at = Some(Instant::now() + RETRY);
         false
+    }
+
+    /// What the agent says from here on may be lost, also that it has finished: its person is told, once a turn.
+    pub(super) async fn no_room_for_output(&mut self) {
+        let Some((live, active)) = self
+            .run
+            .as_ref()
+            .and_then(|live| Some((live, live.active.as_ref()?)))
+        else {
+            return;
+        };
+        let (turn, reply_to) = (active.turn, active.reply_to);
+        if self.warned == Some(turn) {
+            return;
+        }
+        error!(conversation = self.conversation.id.0, run = %live.id, "the disk has no room for what the agent says");
+        let (target, now) = (self.target(), self.deps.clock.now());
+        let told = self
+            .deps
+            .store
+            .tx(move |tx| {
+                let note = show::note(words::DISK_FULL_ANSWER, Vec::new(), reply_to);
+                tx.out_show(target, None, Urgency::Message, &note, now)
+            })
+            .await;
+        // Where the store has no room either, it is told when that is said again.
+        if told.is_ok() {
+            self.warned = Some(turn);
+        }
     }
 }

@@ -189,6 +189,8 @@ struct Lane {
     retry_at: Option<Instant>,
     // Launches in a row that failed for want of room.
     no_room: u32,
+    // The turn whose person knows that the rest of the answer may be lost.
+    warned: Option<TurnId>,
     typing_at: Option<Instant>,
     home_at: Instant,
 }
@@ -242,6 +244,7 @@ pub(super) async fn run(
         redo: Vec::new(),
         retry_at: None,
         no_room: 0,
+        warned: None,
         typing_at: None,
         home_at: Instant::now() + LINGER,
     };
@@ -323,6 +326,7 @@ impl Lane {
             }
             Some(Notice::Lines(lines)) => self.take_lines(lines).await,
             Some(Notice::Tampered { offset, size }) => self.tampered(offset, size).await,
+            Some(Notice::NoRoom) => self.no_room_for_output().await,
             Some(Notice::Ended(exit)) => self.run_ended(exit).await,
             // The follower went away without a word. The run may well live: what is there is looked at again.
             None => self.lost_sight().await,

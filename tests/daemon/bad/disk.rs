@@ -248,10 +248,29 @@ async fn with_no_room_for_a_run_people_are_told_and_their_messages_kept() {
 }
 
 #[tokio::test]
-async fn an_agent_whose_own_words_found_no_room_can_be_interrupted_and_goes_on() {
-    if !inside_namespace(
-        "bad::disk::an_agent_whose_own_words_found_no_room_can_be_interrupted_and_goes_on",
-    ) {
+async fn an_answer_for_which_room_was_kept_is_whole_on_a_full_disk() {
+    if !inside_namespace("bad::disk::an_answer_for_which_room_was_kept_is_whole_on_a_full_disk") {
+        return;
+    }
+    let world = World::new().await;
+    fs::create_dir(world.path("state/runs")).unwrap();
+    let disk = Disk::mount(&world.path("state/runs"), "size=1m,mode=700");
+    let daemon = world.start();
+    world.api.user(USER, "Uma").send_text(USER, "slow 20 x100");
+    world.wait_told(USER, "piece 00002").await;
+    disk.fill();
+    let shown = world.wait_told(USER, "piece 00100").await;
+    assert_eq!(shown.len(), 1, "{:?}", texts(&shown));
+    disk.free();
+    world.says(USER, "on").await;
+    assert_eq!(world.evidence().violations(), 0);
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_may_be_lost_is_told_and_can_be_interrupted() {
+    if !inside_namespace("bad::disk::an_answer_that_may_be_lost_is_told_and_can_be_interrupted") {
         return;
     }
     let world = World::new().await;
@@ -259,12 +278,14 @@ async fn an_agent_whose_own_words_found_no_room_can_be_interrupted_and_goes_on()
     let disk = Disk::mount(&world.path("state/runs"), "size=1m,mode=700");
     let daemon = world.start();
     let user = world.api.user(USER, "Uma");
-    user.send_text(USER, "slow 20 x100");
-    world.wait_told(USER, "piece 00002").await;
+    world.says(USER, "begun").await;
     disk.fill();
+    user.send_text(USER, "long 80000");
+    let lost = "The server's disk is full, so the rest of this answer may be lost.";
+    world.wait_told(USER, lost).await;
     wait_until(
         "the agent has ended its answer, unheard",
-        || world.evidence().reached().iter().any(|r| r.answered == 1),
+        || world.evidence().reached().iter().all(|r| r.answered == 1),
         || world.log(),
     )
     .await;
@@ -273,6 +294,8 @@ async fn an_agent_whose_own_words_found_no_room_can_be_interrupted_and_goes_on()
     user.send_text(USER, "/interrupt");
     world.wait_told(USER, "— Interrupted").await;
     world.wait_shows(USER, "queued").await;
+    let told = world.api.view(|v| v.bot_messages(USER));
+    assert_eq!(told.iter().filter(|m| m.text.starts_with(lost)).count(), 1);
     assert!(world.evidence().reached().iter().all(|r| r.times == 1));
     assert_eq!(world.evidence().violations(), 0);
     daemon.stop().await;

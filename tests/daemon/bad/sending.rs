@@ -4,7 +4,7 @@ use telexd_botapi::{Fault, FaultKind};
 
 use crate::{
     rig::wait_long,
-    support::{ADMIN, USER, World, shows, texts, wait_until},
+    support::{ADMIN, USER, World, texts, wait_until},
 };
 
 const MARK: &str = "(may be a repeat)";
