@@ -196,6 +196,8 @@ impl Daemon {
             Some(at) => sleep_until(at).await,
             None => std::future::pending().await,
         }
+        // Once: where it fails, somebody has to ask for it again.
+        self.back_at = None;
         self.launch()?;
         self.pid()
             .map(State::Runs)
@@ -227,4 +229,28 @@ pub fn last_words(home: &Path) -> Option<String> {
     text.lines()
         .rfind(|line| !line.trim().is_empty())
         .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_start_that_fails_is_told_once_and_tried_again_when_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut daemon = Daemon {
+            // Nowhere to write its log to.
+            home: dir.path().join("nowhere"),
+            config: dir.path().join("none"),
+            child: None,
+            back_at: None,
+            killed: false,
+        };
+        for _ in 0..2 {
+            daemon.kill();
+            assert!(daemon.changed().await.is_err());
+            let more = timeout(Duration::from_millis(100), daemon.changed()).await;
+            assert!(more.is_err(), "it was tried again by itself");
+        }
+    }
 }
