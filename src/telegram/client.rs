@@ -4,26 +4,21 @@
 //! its request path sleeps ten seconds on every 5xx, hides status and error code, and takes a message that
 //! was sent but whose description it cannot parse for a failure. Of an answer only what is needed is read.
 
+mod answer;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use teloxide_core::payloads;
 use url::Url;
 
 pub use super::call_error::CallError;
-use super::{
-    BotToken,
-    classify::{Evidence, Transport, classify},
-    inbound,
-};
-use crate::{core::json::repair_surrogates, gateway::ports::Clock};
+use super::{BotToken, classify::Evidence, inbound};
+use crate::gateway::ports::Clock;
 
 /// Largest answer that is read, in bytes. Telegram's own limit for a batch of updates is 4 MiB.
 const ANSWER_BYTES: usize = 5 * 1024 * 1024;
-
-/// Longest description that is kept of an error, in characters.
-const DESCRIPTION_CHARS: usize = 300;
 
 /// Where and how to reach the Bot API.
 #[derive(Clone, Debug)]
@@ -136,7 +131,9 @@ impl Client {
         };
         // Polls have connections of their own: a stalled one holds up nothing else.
         let build = |builder: reqwest::ClientBuilder| {
-            builder.build().map_err(|error| ClientError(causes(&error)))
+            builder
+                .build()
+                .map_err(|error| ClientError(answer::causes(&error)))
         };
         let server = options.api_url.as_str().trim_end_matches('/');
         let base = format!("{server}/bot{}", token.secret());
@@ -370,119 +367,6 @@ impl Client {
         }
         Ok((retry_after_s, body))
     }
-
-    /// A call that broke on the way. `http`: the status, where the head of an answer came.
-    pub(super) fn broken(
-        &self,
-        method: &'static str,
-        error: reqwest::Error,
-        http: Option<u16>,
-    ) -> CallError {
-        let evidence = Evidence {
-            transport: Some(transport(&error)),
-            http,
-            ..Evidence::default()
-        };
-        // The URL holds the token.
-        self.error(method, &evidence, Some(causes(&error.without_url())))
-    }
-
-    fn read<R: DeserializeOwned>(
-        &self,
-        method: &'static str,
-        status: u16,
-        header_s: Option<u64>,
-        body: &[u8],
-    ) -> Result<R, CallError> {
-        let text = String::from_utf8_lossy(body);
-        let reply = match serde_json::from_str::<Reply>(&text) {
-            Ok(reply) => reply,
-            Err(error) => {
-                let evidence = Evidence {
-                    http: Some(status),
-                    retry_after_s: header_s,
-                    ..Evidence::default()
-                };
-                let cause = format!(
-                    "not an answer of the Bot API ({} bytes): {error}",
-                    body.len()
-                );
-                return Err(self.error(method, &evidence, Some(cause)));
-            }
-        };
-        if reply.ok {
-            let result = reply.result.as_deref().map_or("null", RawValue::get);
-            return serde_json::from_str(result).map_err(|error| {
-                let evidence = Evidence {
-                    http: Some(status),
-                    ..Evidence::default()
-                };
-                self.error(
-                    method,
-                    &evidence,
-                    Some(format!("unexpected result: {error}")),
-                )
-            });
-        }
-        // Each is taken for itself: an odd one does not cost the others.
-        let value = |raw: &Option<Box<RawValue>>| -> Value {
-            raw.as_deref()
-                .and_then(|raw| {
-                    serde_json::from_slice(&repair_surrogates(raw.get().as_bytes())).ok()
-                })
-                .unwrap_or_default()
-        };
-        let description = value(&reply.description);
-        let parameters = value(&reply.parameters);
-        let evidence = Evidence {
-            transport: None,
-            http: Some(status),
-            answered: true,
-            code: value(&reply.error_code).as_i64(),
-            description: description.as_str(),
-            retry_after_s: parameters["retry_after"].as_u64().or(header_s),
-            migrate_to: parameters["migrate_to_chat_id"].as_i64(),
-        };
-        Err(self.error(method, &evidence, None))
-    }
-
-    fn error(
-        &self,
-        method: &'static str,
-        evidence: &Evidence<'_>,
-        cause: Option<String>,
-    ) -> CallError {
-        let (class, reason) = classify(evidence, self.0.clock.now());
-        // The token goes first: cut in two it could not be found any more.
-        let tidy = |text: &str| -> String {
-            self.0
-                .token
-                .strip_from(text)
-                .chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .take(DESCRIPTION_CHARS)
-                .collect()
-        };
-        CallError {
-            method,
-            class,
-            reason,
-            http: evidence.http,
-            code: evidence.code,
-            description: evidence.description.map(tidy),
-            cause: cause.as_deref().map(tidy),
-        }
-    }
-}
-
-/// What an answer of a Bot API server looks like. Values are kept raw, so that one that is odd does no harm.
-#[derive(Deserialize)]
-struct Reply {
-    ok: bool,
-    result: Option<Box<RawValue>>,
-    error_code: Option<Box<RawValue>>,
-    description: Option<Box<RawValue>>,
-    parameters: Option<Box<RawValue>>,
 }
 
 /// A result that nobody needs: whatever it is, the call was done.
@@ -494,34 +378,6 @@ impl From<serde::de::IgnoredAny> for Anything {
     fn from(_: serde::de::IgnoredAny) -> Self {
         Self
     }
-}
-
-/// Where a request broke.
-fn transport(error: &reqwest::Error) -> Transport {
-    if error.is_connect() || error.is_builder() {
-        Transport::NotSent
-    } else if error.is_timeout() {
-        Transport::Timeout
-    } else {
-        // Reset, closed, half an answer: whether the request was read is not known.
-        Transport::Broken
-    }
-}
-
-/// An error with everything that led to it, in one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        // Wrappers often repeat the text of what they wrap.
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        next = cause.source();
-    }
-    line
 }
 
 fn is_loopback(url: &Url) -> bool {

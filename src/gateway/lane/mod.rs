@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `mod.rs` | the loop: messages, news of the run, deadlines |
+//! | `msg.rs` | what a lane is told |
 //! | `work.rs` | windows, queue, places, launching |
 //! | `submit.rs` | giving a prompt to the agent |
 //! | `output.rs` | lines of the agent -> state machine -> one transaction |
@@ -17,12 +18,14 @@
 mod control;
 mod ending;
 mod full;
+mod msg;
 mod output;
 mod submit;
 mod take_up;
 mod work;
 
 pub(super) use control::acknowledge;
+pub use msg::{Ack, Decision, LaneMsg, Reply};
 pub(super) use work::{placeholder, put};
 
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -41,7 +44,7 @@ use crate::{
     core::{
         Millis,
         event::Question,
-        ids::{ConversationId, InboxId, RunId, TurnId},
+        ids::{ConversationId, RunId, TurnId},
         turn::Turn,
     },
     store::{
@@ -58,74 +61,6 @@ const RETRY: Duration = Duration::from_secs(2);
 const TYPING: Duration = Duration::from_secs(4);
 /// How long a process may take to end itself when asked to, before it is made to.
 const END_GRACE: Duration = Duration::from_secs(10);
-
-/// What a command or a press gets back, and the inbox row that is thereby done.
-#[derive(Clone, Debug)]
-pub struct Ack {
-    /// The update.
-    pub inbox: InboxId,
-    /// How to answer.
-    pub reply: Reply,
-    /// Who asked, for the audit: a Telegram user id.
-    pub who: i64,
-}
-
-/// How a command or press is answered.
-#[derive(Clone, Debug)]
-pub enum Reply {
-    /// By a message.
-    Message {
-        /// Where.
-        target: Target,
-        /// To which message, in groups.
-        reply_to: Option<i64>,
-    },
-    /// By an answer to the press.
-    Press {
-        /// Telegram's id of the press.
-        callback_id: String,
-    },
-}
-
-/// What a person decided about a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Yes, this time.
-    Once,
-    /// Yes, for the session.
-    Session,
-    /// No.
-    Deny,
-}
-
-/// What a lane is told.
-#[derive(Debug)]
-pub enum LaneMsg {
-    /// The store may hold something new for it.
-    Woken,
-    /// The batching window closes now.
-    CloseWindow,
-    /// A run of an earlier daemon is this conversation's.
-    TakeUp(Box<RunRow>),
-    /// A turn is to end, if it still runs.
-    Interrupt {
-        /// Answer.
-        ack: Ack,
-        /// Which.
-        turn: TurnId,
-    },
-    /// A question is decided.
-    Decide {
-        /// Its row.
-        question: i64,
-        /// How.
-        decision: Decision,
-        /// Answer.
-        ack: Ack,
-    },
-    /// Another conversation needs the place of an idle process.
-    GiveWay,
-}
 
 /// The run that a lane has.
 struct Live {
