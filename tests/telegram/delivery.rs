@@ -1,8 +1,14 @@
 //! From the outbox to the chat, when the network or Telegram misbehaves.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
 use serde_json::json;
 use telexd::{
     core::text::{Button, Formatted, Look, Shown, Span},
+    gateway::ports::Clock,
     store::rows::Urgency,
     telegram::delivery::DeliveryConfig,
 };
@@ -192,6 +198,43 @@ async fn what_never_left_is_not_marked() {
     rig.api.network(Network::Up).await.unwrap();
     assert_eq!(rig.done(row).await.ambiguous, 0);
     assert_eq!(rig.api.view(|v| v.bot_texts(1001)), ["text"]);
+    delivery.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_delays_nothing() {
+    const HOUR: i64 = 3_600_000;
+    struct Set(AtomicI64);
+    impl Clock for Set {
+        fn now(&self) -> i64 {
+            now() + self.0.load(Ordering::SeqCst)
+        }
+    }
+    let rig = Rig::new().await;
+    rig.acquainted(1001);
+    let flood = |retry_after| FaultKind::TooManyRequests {
+        retry_after,
+        parameters: true,
+        header: false,
+    };
+    // While it runs. Whoever writes a row wakes it, as the next message would.
+    let clock = Arc::new(Set(AtomicI64::new(3 * HOUR)));
+    let delivery = rig.deliver_by(Arc::clone(&clock) as _, quick());
+    rig.api.fault(Fault::once("sendMessage", flood(1)));
+    let held = rig.say(1001, "held").await;
+    rig.row_when(held, |row| row.attempts == 1).await;
+    clock.0.store(0, Ordering::SeqCst);
+    let next = rig.say(1001, "next").await;
+    rig.done(held).await;
+    rig.done(next).await;
+    // While nobody runs.
+    clock.0.store(3 * HOUR, Ordering::SeqCst);
+    rig.api.fault(Fault::once("sendMessage", flood(1)));
+    let held = rig.say(1001, "held again").await;
+    rig.row_when(held, |row| row.attempts == 1).await;
+    delivery.kill().await;
+    let delivery = rig.deliver();
+    rig.done(held).await;
     delivery.stop().await;
 }
 

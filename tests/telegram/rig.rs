@@ -163,11 +163,15 @@ impl Rig {
     }
 
     pub fn deliver_with(&self, config: DeliveryConfig) -> Running {
+        self.deliver_by(Arc::new(SystemClock), config)
+    }
+
+    pub fn deliver_by(&self, clock: Arc<dyn Clock>, config: DeliveryConfig) -> Running {
         let stop = CancellationToken::new();
         let delivery = Delivery {
             client: self.client.clone(),
             store: self.store.clone(),
-            clock: Arc::new(SystemClock),
+            clock,
             dice: Arc::new(FreshDice),
             config,
         };

@@ -378,6 +378,24 @@ fn the_audit_tells_the_last_acts_in_order() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_holds_nothing_longer_than_it_was_to_wait() {
+    const HOUR: i64 = 3_600_000;
+    let db = Db::new();
+    const AHEAD: i64 = 10 * HOUR;
+    db.tx(|tx| tx.limit_set("all", AHEAD + 5_000, AHEAD));
+    assert_eq!(db.tx(|tx| tx.clock_set_back(None, AHEAD)), 0);
+    assert_eq!(db.tx(|tx| tx.clock_set_back(Some(AHEAD - 1), AHEAD)), 0);
+    // By what is entered, where nobody remembers the clock.
+    assert_eq!(db.tx(|tx| tx.clock_set_back(None, 7 * HOUR)), 3 * HOUR);
+    assert_eq!(db.tx(|tx| tx.limit("all")), Some(7 * HOUR + 5_000));
+    assert_eq!(db.tx(|tx| tx.clock_set_back(None, 7 * HOUR)), 0, "once");
+    // By who remembers it.
+    const SEEN: Option<i64> = Some(7 * HOUR + 1_000);
+    assert_eq!(db.tx(|tx| tx.clock_set_back(SEEN, 7 * HOUR)), 1_000);
+    assert_eq!(db.tx(|tx| tx.limit("all")), Some(7 * HOUR + 4_000));
+}
+
+#[test]
 fn the_longer_limit_counts() {
     let db = Db::new();
     assert_eq!(db.tx(|tx| tx.limit("all")), None);

@@ -138,6 +138,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.out_recover(1)?;
     tx.out_prune(1)?;
 
+    tx.clock_set_back(Some(2), 1)?;
     tx.limit_set("all", 5, 1)?;
     tx.limit("all")?;
     tx.limits_prune(1)?;

@@ -57,6 +57,8 @@ pub(super) struct Worker {
     outage: u32,
     /// Nothing is started before then.
     shut_until: Millis,
+    /// Latest reading of the clock; none before the first.
+    seen: Option<Millis>,
     page: usize,
 }
 
@@ -72,6 +74,7 @@ impl Worker {
             busy_chats: HashSet::new(),
             outage: 0,
             shut_until: Millis::MIN,
+            seen: None,
             page: PAGE,
         }
     }
@@ -160,6 +163,23 @@ impl Worker {
     async fn start_what_is_due(&mut self) -> Result<Option<Duration>, StoreError> {
         loop {
             let now = self.tools.clock.now();
+            if self.seen.is_none_or(|seen| now < seen) {
+                let seen = self.seen;
+                let told = self.tools.store.tx(move |tx| tx.clock_set_back(seen, now));
+                match told.await {
+                    Ok(0) => {}
+                    Ok(by_ms) => tracing::warn!(
+                        by_ms,
+                        "the clock was set back; what waits to be sent waits no longer for that"
+                    ),
+                    Err(StoreError::Closed) => return Err(StoreError::Closed),
+                    Err(error) => {
+                        tracing::error!(%error, "cannot bring the outbox into line with the clock");
+                        return Ok(Some(Duration::from_millis(STORE_RETRY_MS)));
+                    }
+                }
+            }
+            self.seen = Some(now);
             let page = self.page;
             let read = self
                 .tools
