@@ -192,7 +192,7 @@ async fn it_stops_in_time_while_twenty_answers_stream_and_all_of_them_arrive() {
     // Told again while it takes them up.
     let mut daemon = world.start();
     world
-        .wait_log("taking up what an earlier life left runs=20")
+        .wait_log("taking up what an earlier life left (runs=20,")
         .await;
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.wait().await.code(), Some(0), "{}", world.log());
