@@ -169,7 +169,8 @@ impl Rig {
     pub fn deliver_by(&self, clock: Arc<dyn Clock>, config: DeliveryConfig) -> Running {
         let stop = CancellationToken::new();
         let delivery = Delivery {
-            client: self.client.clone(),
+            // It makes deadlines of Telegram's waits.
+            client: client_by(&self.api, self.api.token(), Arc::clone(&clock)),
             store: self.store.clone(),
             clock,
             dice: Arc::new(FreshDice),
@@ -260,16 +261,15 @@ impl Drop for Running {
 }
 
 pub fn client(api: &BotApi, token: &str) -> Client {
+    client_by(api, token, Arc::new(SystemClock))
+}
+
+fn client_by(api: &BotApi, token: &str, clock: Arc<dyn Clock>) -> Client {
     let mut options = ClientOptions::new(api.url().parse().unwrap());
     options.poll_timeout = Duration::from_secs(5);
     options.call_timeout = Duration::from_secs(2);
     options.connect_timeout = Duration::from_secs(1);
-    Client::new(
-        BotToken::new(token).unwrap(),
-        &options,
-        Arc::new(SystemClock),
-    )
-    .unwrap()
+    Client::new(BotToken::new(token).unwrap(), &options, clock).unwrap()
 }
 
 /// No pacing, short waits.
