@@ -203,12 +203,14 @@ impl Owner {
             tracing::warn!(event = error.kind(), %error, closures = ran.len(), "a transaction failed");
         } else {
             self.shared.commits.fetch_add(1, Ordering::Relaxed);
-            if outbox_touched {
-                self.shared.outbox.notify_one();
-            }
         }
+        let delivery_waits = outbox_touched && whole.is_none();
         for job in ran {
             job.reply(whole.clone());
+        }
+        // Last: whoever was answered may have a prompt on its way, and is to be first with its next transaction.
+        if delivery_waits {
+            self.shared.outbox.notify_one();
         }
     }
 
