@@ -285,7 +285,11 @@ impl Loop {
                     self.accept(id, bot_id, &raw).await?;
                 }
             }
-            Entered::Admitted(conversation) => self.intake.reception.admitted(conversation),
+            Entered::Admitted(conversation) => {
+                self.intake.reception.admitted(conversation);
+                // It goes before the next poll.
+                tokio::task::yield_now().await;
+            }
         }
         Ok(Kept::Well)
     }
