@@ -326,7 +326,7 @@ impl Loop {
                 Err(error @ (StoreError::Closed | StoreError::Full)) => return Err(error),
                 // It must be kept, whatever is wrong with acting on it.
                 Err(error) => {
-                    tracing::warn!(%error, "an update is entered without acting on it yet")
+                    tracing::warn!(%error, "an update is entered without acting on it yet");
                 }
             }
         }
