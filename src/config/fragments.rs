@@ -1,11 +1,11 @@
 //! What a configuration file may say: every key, each optional.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use toml::de::DeValue;
 use url::Url;
 
-use crate::core::policy::Approvers;
+use crate::core::{policy::Approvers, profile::Profile};
 
 use super::{
     choices::{Launcher, LogLevel, PermissionMode},
@@ -139,6 +139,8 @@ keys! {
             "Telegram user ids of those who may do everything.";
         users: Vec<i64>, (), Some(Vec::new()),
             "Telegram user ids of those who may talk to the agent.";
+        profiles: BTreeMap<i64, Profile>, (), Some(BTreeMap::new()),
+            "Profile of agents by the id of a person or chat; the person's goes first, without one agent.profile holds.";
     }
     agent: Agent {
         command: String, TextRule::Program, Some("claude".to_owned()),
@@ -147,6 +149,8 @@ keys! {
             "Where the agent works. Must be set.";
         launcher: Launcher, (), Some(Launcher::default()),
             "How agents are started.";
+        profile: Profile, (), Some(Profile::default()),
+            "Profile of agents: NAME of the unit template telexd-agent-NAME@.service, empty for telexd-agent@.service.";
         environment_file: PathBuf, "/etc/telexd/agent.env", None,
             "File with NAME=value lines for the agent (API key, login); for the direct launcher.";
         trust_project: bool, (), Some(false),

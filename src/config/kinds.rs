@@ -1,11 +1,14 @@
 //! Kinds of values that a key may have: how each is read from TOML, checked, and shown.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use toml::de::DeValue;
 use url::Url;
 
-use crate::core::policy::NOT_PEOPLE;
+use crate::core::{policy::NOT_PEOPLE, profile::Profile};
 
 use super::problem::{holds_token, quoted};
 
@@ -352,6 +355,82 @@ impl Kind for Vec<i64> {
 
     fn how(_: &()) -> String {
         "write it like [1001, 1002]".to_owned()
+    }
+}
+
+/// A profile of agents.
+impl Kind for Profile {
+    type Rule = ();
+
+    fn read(value: &DeValue<'_>, rule: &()) -> Result<Self, Mistake> {
+        let text = value
+            .as_str()
+            .ok_or_else(|| Mistake::kind::<Self>(value, rule))?;
+        Self::parse(text).ok_or_else(|| {
+            Mistake::new(
+                format!("{} is not the name of a profile", quoted(text)),
+                Self::how(rule),
+            )
+        })
+    }
+
+    fn shown(&self) -> String {
+        toml_text(self.as_str())
+    }
+
+    fn allowed(_: &()) -> String {
+        format!(
+            "a profile's name in quotes: up to {} characters of a-z and 0-9, empty for the standard one",
+            Self::MOST
+        )
+    }
+
+    fn how(_: &()) -> String {
+        "name a unit template telexd-agent-NAME@.service by its NAME, like \"strict\"".to_owned()
+    }
+}
+
+/// Profiles by the id of a person or chat.
+impl Kind for BTreeMap<i64, Profile> {
+    type Rule = ();
+
+    fn read(value: &DeValue<'_>, rule: &()) -> Result<Self, Mistake> {
+        let table = value
+            .as_table()
+            .ok_or_else(|| Mistake::kind::<Self>(value, rule))?;
+        let mut profiles = Self::new();
+        for (key, value) in table {
+            let text: &str = key.get_ref();
+            let id = text.parse::<i64>().ok().filter(|id| *id != 0);
+            let Some(id) = id.filter(|id| id.to_string() == text) else {
+                return Err(Mistake::new(
+                    format!("{} is not the id of a person or chat", quoted(text)),
+                    Self::how(rule),
+                ));
+            };
+            let profile = Profile::read(value.get_ref(), &())?;
+            profiles.insert(id, profile);
+        }
+        Ok(profiles)
+    }
+
+    fn shown(&self) -> String {
+        if self.is_empty() {
+            return "{}".to_owned();
+        }
+        let all: Vec<String> = self
+            .iter()
+            .map(|(id, profile)| format!("\"{id}\" = {}", profile.shown()))
+            .collect();
+        format!("{{ {} }}", all.join(", "))
+    }
+
+    fn allowed(_: &()) -> String {
+        "a table of ids of people and chats, each with a profile's name".to_owned()
+    }
+
+    fn how(_: &()) -> String {
+        "write it like { \"1002\" = \"strict\", \"-1001234\" = \"open\" }".to_owned()
     }
 }
 

@@ -10,6 +10,7 @@ use url::{Host, Url};
 use crate::core::{
     batching::WindowRule,
     policy::{Access, Approvers},
+    profile::Profiles,
 };
 
 use super::{
@@ -27,6 +28,8 @@ pub struct Settings {
     pub telegram: Telegram,
     /// Who may do what.
     pub access: Access,
+    /// Who is given which profile of agents.
+    pub profiles: Profiles,
     /// Agents.
     pub agent: Agent,
     /// Database and run directories.
@@ -151,6 +154,10 @@ impl Draft {
                 poll_timeout: seconds(&telegram.poll_timeout_s?),
             },
             access: Access::new(access.admins?.value, access.users?.value),
+            profiles: Profiles {
+                standard: agent.profile?.value,
+                of: access.profiles?.value,
+            },
             agent: Agent {
                 command: agent.command?.value,
                 directory: self.agent_directory,
@@ -288,6 +295,24 @@ fn doubts(file: &Path, fragment: &Fragment) -> Vec<Problem> {
             "is not used with launcher = \"systemd\"".to_owned(),
             "give the agent's unit LoadCredential= instead: systemctl edit telexd-agent@.service",
         ));
+    }
+    if let (Some(profiles), Some(profile), Some(launcher)) = (
+        &fragment.access.profiles,
+        &fragment.agent.profile,
+        &fragment.agent.launcher,
+    ) && launcher.value == Launcher::Direct
+    {
+        const REMEDY: &str =
+            "whoever has a profile gets no agent: take it away, or start agents by systemd";
+        let what = || "has no meaning with launcher = \"direct\"".to_owned();
+        if profiles.value.values().any(|p| !p.is_standard()) {
+            let origins = [&profiles.origin, &launcher.origin];
+            doubts.push(located(file, &origins, "access.profiles", what(), REMEDY));
+        }
+        if !profile.value.is_standard() {
+            let origins = [&profile.origin, &launcher.origin];
+            doubts.push(located(file, &origins, "agent.profile", what(), REMEDY));
+        }
     }
     if let (Some(agent), Some(state)) = (&fragment.agent.directory, &fragment.state.directory)
         && agent.value.starts_with(&state.value)

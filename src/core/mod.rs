@@ -12,6 +12,7 @@ pub mod inbound;
 pub mod json;
 pub mod messages;
 pub mod policy;
+pub mod profile;
 pub mod text;
 pub mod trouble;
 pub mod turn;
