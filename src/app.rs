@@ -38,7 +38,7 @@ use crate::{
         ports::{Clock, Dice, SupervisorCommand},
         slots::Slots,
     },
-    runner::DirectRunner,
+    runner::{self, DirectRunner, SystemdRunner},
     store::Store,
     systemd::{self, log::Kinds},
     telegram::{
@@ -136,11 +136,6 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    if settings.agent.launcher == Launcher::Systemd {
-        bail!(
-            "agent.launcher = \"systemd\" is not possible in this version; set it to \"direct\" or \"auto\""
-        );
-    }
     let token =
         BotToken::new(settings.telegram.token.expose()).context("the bot token is not one")?;
     let mut options = ClientOptions::new(settings.telegram.api_url.clone());
@@ -155,11 +150,8 @@ pub async fn serve(
     {
         bot_name.set(&name);
     }
-    let runner = Arc::new(DirectRunner::new(
-        settings.state_directory.clone(),
-        handoff_socket(&settings.state_directory),
-        supervisor,
-    )?);
+    let by_systemd = by_systemd(settings);
+    let runner = runner(settings, by_systemd, supervisor)?;
     let tasks = TaskTracker::new();
     let dice: Arc<dyn Dice> = Arc::new(SystemDice);
     let (presence, _presence_task) =
@@ -167,7 +159,7 @@ pub async fn serve(
     let deps = Arc::new(Deps {
         store: store.clone(),
         runner: Arc::clone(&runner) as _,
-        backend: Arc::new(backend(settings)),
+        backend: Arc::new(backend(settings, by_systemd)),
         renderer: Arc::new(MarkdownRenderer),
         presence: Arc::new(presence),
         clock: Arc::clone(&clock),
@@ -239,6 +231,7 @@ pub async fn serve(
 fn gateway_config(settings: &Settings, bot_name: BotName) -> gateway::Config {
     gateway::Config {
         access: settings.access.clone(),
+        profiles: settings.profiles.clone(),
         approvers: settings.agent.approvers,
         bot_name,
         stale_after: millis(settings.stale_after),
@@ -250,12 +243,62 @@ fn gateway_config(settings: &Settings, bot_name: BotName) -> gateway::Config {
     }
 }
 
-fn backend(settings: &Settings) -> Claude {
+/// Whether agents are started by systemd; says so.
+fn by_systemd(settings: &Settings) -> bool {
+    match settings.agent.launcher {
+        Launcher::Direct => {
+            info!("agents are started directly, as the configuration says");
+            false
+        }
+        Launcher::Systemd => {
+            info!("agents are started by systemd, as the configuration says");
+            true
+        }
+        Launcher::Auto => match runner::look() {
+            runner::Systemd::Here(template) => {
+                info!(template = %template.display(), "agents are started by systemd, which runs this machine");
+                true
+            }
+            runner::Systemd::Not(why) => {
+                info!(why, "agents are started directly");
+                false
+            }
+        },
+    }
+}
+
+fn runner(
+    settings: &Settings,
+    by_systemd: bool,
+    supervisor: SupervisorCommand,
+) -> Result<Arc<dyn runner::Service>> {
+    let (state, socket) = (
+        settings.state_directory.clone(),
+        handoff_socket(&settings.state_directory),
+    );
+    if !by_systemd {
+        return Ok(Arc::new(DirectRunner::new(state, socket, supervisor)?));
+    }
+    // Where the configuration itself says systemd, checking it has said so already.
+    if settings.agent.launcher == Launcher::Auto
+        && let Some(file) = &settings.agent.environment_file
+    {
+        warn!(
+            file = %file.display(),
+            "agent.environment_file is not used where agents are started by systemd; put the lines into \
+             /etc/telexd/agent.env, or name the file with LoadCredential=agent-env:FILE in `systemctl edit \
+             telexd-agent@.service`"
+        );
+    }
+    Ok(Arc::new(SystemdRunner::new(state, socket)?))
+}
+
+fn backend(settings: &Settings, by_systemd: bool) -> Claude {
     let agent = &settings.agent;
     Claude::new(ClaudeConfig {
         command: agent.command.clone(),
         directory: agent.directory.clone(),
-        environment_file: agent.environment_file.clone(),
+        environment_file: agent.environment_file.clone().filter(|_| !by_systemd),
         trust_project: agent.trust_project,
         model: agent.model.clone(),
         permission_mode: Some(agent.permission_mode.as_str().to_owned()),

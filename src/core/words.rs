@@ -93,6 +93,9 @@ pub const OUTPUT_LIMIT: &str = "The agent wrote more than it may and was ended. 
 
 /// The agent's working directory is not there.
 pub const AGENT_DIRECTORY: &str = "The directory in which the agent works cannot be entered. An administrator must look at `agent.directory` in the server's configuration.";
+/// An administrator ended the agent.
+pub const AGENT_ENDED: &str =
+    "The agent was stopped by an administrator of the server before it had finished.";
 /// The agent could not be started, for a reason that only an administrator understands.
 pub const AGENT_NOT_STARTED: &str =
     "The agent could not be started. An administrator finds the reason in the server's journal.";
@@ -101,6 +104,55 @@ pub const AGENT_NOT_STARTED: &str =
 #[must_use]
 pub fn agent_killed(signal: i32) -> String {
     format!("The agent was ended from outside (signal {signal}) before it had finished.")
+}
+
+/// The agent crashed by this signal, given without its `SIG`.
+#[must_use]
+pub fn agent_crashed(signal: &str) -> String {
+    format!("The agent crashed (signal {signal}) before it had finished.")
+}
+
+/// The agent used more memory than it may, in bytes.
+#[must_use]
+pub fn agent_out_of_memory(limit: Option<u64>) -> String {
+    const LAST: &str = "An administrator can raise the limit.";
+    match limit {
+        Some(limit) => format!(
+            "The agent used more than {} of memory and was ended. {LAST}",
+            memory(limit)
+        ),
+        None => format!("The agent used more memory than there is and was ended. {LAST}"),
+    }
+}
+
+/// The agent ran longer than it may, in seconds.
+#[must_use]
+pub fn agent_out_of_time(seconds: u64) -> String {
+    format!(
+        "The agent ran for more than {} and was ended. An administrator can raise the limit.",
+        span(Millis::try_from(seconds).unwrap_or(Millis::MAX / 1000) * 1000)
+    )
+}
+
+/// The agent's service could not be started; `what` goes on after "because".
+#[must_use]
+pub fn agent_service(what: &str) -> String {
+    format!(
+        "The agent could not be started because {what}. An administrator finds the remedy in the server's journal."
+    )
+}
+
+/// Bytes as people say them.
+fn memory(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")];
+    let Some((size, unit)) = UNITS.into_iter().find(|(size, _)| bytes >= *size) else {
+        return format!("{bytes} bytes");
+    };
+    let (whole, tenth) = (bytes / size, bytes % size * 10 / size);
+    match tenth {
+        0 => format!("{whole} {unit}"),
+        tenth => format!("{whole}.{tenth} {unit}"),
+    }
 }
 
 /// The agent is not installed.
@@ -295,6 +347,21 @@ pub fn button(label: &str, data: impl Into<String>) -> Button {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_of_an_agent_read_well() {
+        for (bytes, text) in [
+            (1 << 30, "more than 1 GB of memory"),
+            (3 << 29, "more than 1.5 GB of memory"),
+            (60 << 20, "more than 60 MB of memory"),
+            (999, "more than 999 bytes of memory"),
+        ] {
+            let told = agent_out_of_memory(Some(bytes));
+            assert!(told.contains(text), "{told}");
+        }
+        assert!(agent_out_of_time(6 * 3600).contains("more than 6 h and"));
+        assert!(agent_out_of_time(u64::MAX).contains("more than"));
+    }
 
     #[test]
     fn spans_read_well() {

@@ -22,6 +22,7 @@ use crate::{
         Millis,
         batching::WindowRule,
         policy::{Access, Approvers},
+        profile::Profiles,
     },
     store::Store,
 };
@@ -36,6 +37,8 @@ use self::{
 pub struct Config {
     /// Who may do what.
     pub access: Access,
+    /// Who is given which profile of agents.
+    pub profiles: Profiles,
     /// Who may answer an agent's question.
     pub approvers: Approvers,
     /// The bot's username; commands addressed to another bot are not ours.

@@ -1,6 +1,6 @@
 //! What the gateway needs from the rooms around it. They implement these traits; `app.rs` puts them together.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -8,15 +8,13 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::{
-    core::{
-        Millis,
-        event::{AgentEvent, Question},
-        ids::{ConversationId, InboxId, RunId},
-        inbound::Inbound,
-        text::Formatted,
-    },
-    store::{StoreError, Tx},
+use crate::core::{
+    Millis,
+    event::{AgentEvent, Question},
+    ids::{InboxId, RunId},
+    inbound::Inbound,
+    profile::Profile,
+    text::Formatted,
 };
 
 /// Time, so that tests can hold it.
@@ -52,6 +50,8 @@ pub struct Launch {
     pub session_id: Uuid,
     /// Whether that session exists already.
     pub resume: bool,
+    /// Profile that its process is to have.
+    pub profile: Profile,
 }
 
 /// A command line with its surroundings: content of `spec.json`. Holds no secret.
@@ -71,6 +71,9 @@ pub struct Spec {
     pub version_gate: Option<VersionGate>,
     /// Most bytes of `output.jsonl`; the supervisor sets it as `RLIMIT_FSIZE` of the agent where it is not 0.
     pub output_limit: u64,
+    /// Profile of the process, for launchers that know profiles.
+    #[serde(default)]
+    pub profile: Profile,
 }
 
 /// Check before the launch.
@@ -139,6 +142,18 @@ pub enum Exit {
         /// Why.
         why: NotStarted,
     },
+    /// It used more memory than it may, and was ended with everything that it had started.
+    OutOfMemory {
+        /// What it may use, in bytes, where that is known.
+        limit: Option<u64>,
+    },
+    /// It ran longer than it may.
+    TimeLimit {
+        /// How long it may, in seconds.
+        seconds: u64,
+    },
+    /// An administrator ended it: its unit or slice was stopped.
+    Stopped,
 }
 
 /// Why an agent was not started.
@@ -167,11 +182,84 @@ pub enum NotStarted {
         /// Which, and why.
         detail: String,
     },
+    /// Its service could not be started.
+    Service {
+        /// What is wrong.
+        trouble: ServiceTrouble,
+        /// A sentence for the administrator that names the file and the command that mends it.
+        detail: String,
+    },
     /// Anything else.
     Other {
         /// The system's reason.
         detail: String,
     },
+}
+
+impl NotStarted {
+    /// Name of the kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "NotFound",
+            Self::TooOld { .. } => "TooOld",
+            Self::Directory { .. } => "Directory",
+            Self::EnvironmentFile { .. } => "EnvironmentFile",
+            Self::Service { .. } => "Service",
+            Self::Other { .. } => "Other",
+        }
+    }
+}
+
+impl fmt::Display for NotStarted {
+    /// For the administrator.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound { program } => write!(
+                f,
+                "there is no program {program} in the PATH of the agent's user; install it there, or give its path as \
+                 agent.command"
+            ),
+            Self::TooOld { found, oldest } => {
+                write!(
+                    f,
+                    "the agent is version {found}; {oldest} or newer is needed: update it"
+                )
+            }
+            Self::Directory { detail } => write!(
+                f,
+                "the agent's user cannot enter {detail}; make agent.directory a directory that this user may enter"
+            ),
+            Self::EnvironmentFile { detail } => {
+                write!(f, "the agent's variables cannot be read: {detail}")
+            }
+            Self::Service { detail, .. } | Self::Other { detail } => f.write_str(detail),
+        }
+    }
+}
+
+/// What is wrong with an agent's service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceTrouble {
+    /// The unit is masked.
+    Masked,
+    /// There is no such template.
+    Missing,
+    /// The unit file or a drop-in of it cannot be used.
+    Broken,
+    /// The user that it is to run as is not there.
+    User,
+    /// Starting it is not allowed.
+    Refused,
+    /// systemd cannot be reached.
+    NoSystemd,
+    /// The file with the agent's keys is not there.
+    Credentials,
+    /// Its sandbox cannot be set up, or its program not be executed.
+    Sandbox,
+    /// Anything else.
+    Other,
 }
 
 /// A whole line of `output.jsonl`.
@@ -263,6 +351,9 @@ pub trait Runner: Send + Sync {
     async fn remove(&self, run: &RunId);
     /// Run directories that are there.
     async fn list(&self) -> Vec<RunId>;
+    /// Told once at the start, before anything is launched: these are the runs that may live. Whatever else a service
+    /// manager still has of an earlier daemon is to be ended. Returns at once.
+    fn expect(&self, _live: Vec<RunId>) {}
 }
 
 /// A run could not be started or taken up.
@@ -288,21 +379,9 @@ pub struct SupervisorCommand {
     pub args: Vec<OsString>,
 }
 
-/// What an update brings about, to be done in the transaction that enters it into the inbox under this id. Marks the row.
-pub type Admission = Box<dyn FnOnce(&Tx<'_>, InboxId) -> Result<ConversationId, StoreError> + Send>;
-
 /// Where intake hands over what it has committed.
 #[async_trait]
 pub trait Reception: Send + Sync {
-    /// The short way: one transaction instead of two for a message that has no other before it. `None` for whatever
-    /// has to wait its turn or asks for more than a transaction: it goes the way of [`Reception::accept`].
-    ///
-    /// To be asked when everything that was accepted before is with the reception, and used before anything else is.
-    fn admit(&self, bot_id: i64, inbound: &Inbound) -> Option<Admission>;
-
-    /// The transaction of an [`Admission`] is committed and gave this conversation. Never waits.
-    fn admitted(&self, conversation: ConversationId);
-
     /// Takes an update that is in the inbox. Returns when it is queued for acting, in order; the acting marks its
     /// inbox row in the same transaction as its effects. After a crash the rows that are not marked come again.
     async fn accept(&self, id: InboxId, bot_id: i64, inbound: Inbound);

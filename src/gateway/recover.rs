@@ -21,6 +21,8 @@ pub(super) async fn run(deps: &Arc<Deps>, lanes: &Lanes) -> Result<(), StoreErro
         .store
         .tx(move |tx| Ok((tx.runs_live()?, tx.conversations_with_work()?)))
         .await?;
+    deps.runner
+        .expect(runs.iter().map(|run| run.id.clone()).collect());
     if !runs.is_empty() || !work.is_empty() {
         info!(
             runs = runs.len(),

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use super::{
     directory::{RunDirs, RunPaths, Standing},
+    engine::Launcher,
     room,
 };
 use crate::{core::ids::RunId, gateway::ports::RunControl};
@@ -28,15 +29,17 @@ pub(crate) const TERMINATE: u8 = b't';
 const ROOM: u64 = 64 * 1024;
 
 /// Control of one run.
-#[derive(Debug)]
 pub(crate) struct Control {
     run: RunId,
     dirs: Arc<RunDirs>,
+    launcher: Arc<dyn Launcher>,
     paths: RunPaths,
     /// The input, opened at the first use.
     input: Mutex<Option<Input>>,
     /// A termination that could not be rung (the bell was full): the follower rings again.
     unheard: AtomicBool,
+    /// Whether the run was told to end.
+    asked: AtomicBool,
     /// Wakes the follower.
     wake: Arc<Notify>,
 }
@@ -49,14 +52,21 @@ struct Input {
 }
 
 impl Control {
-    pub(crate) fn new(run: RunId, dirs: Arc<RunDirs>, wake: Arc<Notify>) -> Self {
+    pub(crate) fn new(
+        run: RunId,
+        dirs: Arc<RunDirs>,
+        launcher: Arc<dyn Launcher>,
+        wake: Arc<Notify>,
+    ) -> Self {
         let paths = dirs.paths(&run);
         Self {
             run,
             dirs,
+            launcher,
             paths,
             input: Mutex::new(None),
             unheard: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             wake,
         }
     }
@@ -77,6 +87,11 @@ impl Control {
     /// Has the supervisor look at the input.
     pub(crate) fn look(&self) {
         self.ring(LOOK);
+    }
+
+    /// Whether the run was told to end by this daemon.
+    pub(crate) fn was_asked_to_end(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// Rings again for a termination that was not heard. To be called from time to time.
@@ -143,6 +158,10 @@ impl RunControl for Control {
             Ok(Standing::Alive) => {
                 if !self.ring(TERMINATE) {
                     self.unheard.store(true, Ordering::SeqCst);
+                }
+                // Once: it goes on by itself.
+                if !self.asked.swap(true, Ordering::SeqCst) {
+                    self.launcher.end(&self.run, &self.dirs.profile(&self.run));
                 }
             }
             Ok(_) => self.wake.notify_one(),

@@ -14,15 +14,18 @@ use nix::libc;
 use tokio::{process::Command, sync::oneshot};
 
 use super::{
+    Service,
     directory::{RunDirs, RunPaths, trouble},
     engine::{Engine, Launcher},
     fds,
     follow::Departure,
-    handoff::SameUser,
+    handoff::{Doors, SameUser},
 };
 use crate::{
-    core::ids::RunId,
-    gateway::ports::{Followed, Remains, Runner, RunnerError, Spec, SupervisorCommand},
+    core::{ids::RunId, profile::Profile},
+    gateway::ports::{
+        Followed, NotStarted, Remains, Runner, RunnerError, ServiceTrouble, Spec, SupervisorCommand,
+    },
 };
 
 /// Variables that a supervisor gets from the daemon: nothing else of the daemon's environment, which may hold
@@ -54,7 +57,7 @@ impl DirectRunner {
             socket: socket.clone(),
         });
         let dirs = RunDirs::open(&state_dir)?;
-        Engine::new(dirs, &socket, launcher, Arc::new(SameUser)).map(Self)
+        Engine::new(dirs, &socket, Doors::Own, launcher, Arc::new(SameUser)).map(Self)
     }
 
     /// Stops listening and following. The runs go on.
@@ -82,6 +85,13 @@ impl Runner for DirectRunner {
     }
 }
 
+#[async_trait]
+impl Service for DirectRunner {
+    async fn shutdown(&self) {
+        self.0.shutdown().await;
+    }
+}
+
 /// The supervisor's program as a path that does not depend on the working directory.
 fn find(program: &OsStr) -> Result<PathBuf, RunnerError> {
     let path = Path::new(program);
@@ -105,6 +115,14 @@ fn find(program: &OsStr) -> Result<PathBuf, RunnerError> {
     })
 }
 
+/// A profile that a launcher without profiles was asked for.
+fn no_profiles(profile: &Profile) -> String {
+    format!(
+        "the profile {profile} needs systemd, and agents are started directly here; take it out of access.profiles and \
+         agent.profile, or set agent.launcher = \"systemd\""
+    )
+}
+
 struct Direct {
     program: PathBuf,
     args: Vec<OsString>,
@@ -113,7 +131,16 @@ struct Direct {
 
 #[async_trait]
 impl Launcher for Direct {
-    async fn start(&self, run: &RunId, paths: &RunPaths) -> Result<Departure, RunnerError> {
+    async fn start(&self, spec: &Spec, paths: &RunPaths) -> Result<Departure, RunnerError> {
+        if !spec.profile.is_standard() {
+            // Without the sandbox that somebody wanted for it, it had better not run.
+            let detail = no_profiles(&spec.profile);
+            let trouble = ServiceTrouble::Missing;
+            return Ok(Box::pin(std::future::ready(NotStarted::Service {
+                trouble,
+                detail,
+            })));
+        }
         let errors = OpenOptions::new()
             .append(true)
             .custom_flags(libc::O_NOFOLLOW)
@@ -122,7 +149,7 @@ impl Launcher for Direct {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
-            .arg(run.as_str())
+            .arg(spec.run.as_str())
             .arg(&self.socket)
             .env_clear()
             .envs(KEPT.iter().filter_map(|n| Some((n, std::env::var_os(n)?))))
@@ -142,11 +169,11 @@ impl Launcher for Direct {
                 Err(error) => format!("its supervisor was lost ({error})"),
             };
             // Nobody listens any more once the run was taken.
-            let _ = sender.send(words);
+            let _ = sender.send(NotStarted::Other { detail: words });
         });
         Ok(Box::pin(async move {
             match receiver.await {
-                Ok(words) => words,
+                Ok(why) => why,
                 Err(_) => std::future::pending().await,
             }
         }))

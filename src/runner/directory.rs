@@ -20,9 +20,11 @@ use nix::{
     unistd::mkfifo,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{fds::reason, room, wire};
 use crate::{
-    core::ids::RunId,
+    core::{ids::RunId, profile::Profile},
     gateway::ports::{Exit, RunnerError, Spec},
 };
 
@@ -104,7 +106,31 @@ pub(crate) enum Record {
     /// Taken; no whole record.
     Taken,
     /// Over. `None`: a whole line that is not a record.
-    Over(Option<Exit>),
+    Over(Option<Ended>),
+}
+
+/// The exit record: how the agent ended, and what helps to tell why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    /// How.
+    #[serde(flatten)]
+    pub(crate) exit: Exit,
+    /// Whether the supervisor was told to end it by a signal, and not over the bell: then it was not the daemon.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) by_signal: bool,
+    /// The boot of the machine in which that was, where it was by a signal; see [`boot_id`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) boot: Option<String>,
+}
+
+/// What the kernel calls this boot; no two are called the same. The unit of the daemon hides the file and has the
+/// variable.
+pub(crate) fn boot_id() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .ok()
+        .or_else(|| std::env::var("TELEXD_BOOT_ID").ok())?;
+    let id = id.trim().replace('-', "");
+    (!id.is_empty()).then_some(id)
 }
 
 impl Record {
@@ -284,6 +310,21 @@ impl RunDirs {
                 Err(trouble("prepare the run directory", &paths.dir, &error))
             }
         }
+    }
+
+    /// Profile that the run was prepared with; the standard one where that cannot be read, as of a run that is not
+    /// there.
+    pub(crate) fn profile(&self, run: &RunId) -> Profile {
+        #[derive(Deserialize)]
+        struct Part {
+            #[serde(default)]
+            profile: Profile,
+        }
+        std::fs::read(self.paths(run).spec())
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Part>(&bytes).ok())
+            .map(|part| part.profile)
+            .unwrap_or_default()
     }
 
     /// How the run stands.

@@ -17,6 +17,7 @@ fn spec(run: RunId) -> Spec {
         directory: "/".into(),
         version_gate: None,
         output_limit: 0,
+        profile: Profile::default(),
     }
 }
 
@@ -133,13 +134,19 @@ fn a_second_daemon_is_refused_until_the_first_lets_go() {
 
 #[test]
 fn records_are_read() {
-    let over = |exit| Record::Over(Some(exit));
+    let over = |exit, by_signal, boot: Option<&str>| {
+        Record::Over(Some(Ended {
+            exit,
+            by_signal,
+            boot: boot.map(str::to_owned),
+        }))
+    };
     assert_eq!(Record::parse(b""), Record::Untouched);
     assert_eq!(Record::parse(b"\n"), Record::Taken);
     assert_eq!(Record::parse(b"\n{\"how\":\"co"), Record::Taken);
     assert_eq!(
         Record::parse(b"\n{\"how\":\"code\",\"code\":3}\n"),
-        over(Exit::Code { code: 3 })
+        over(Exit::Code { code: 3 }, false, None)
     );
     assert_eq!(Record::parse(b"\nnonsense\n"), Record::Over(None));
 }

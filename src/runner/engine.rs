@@ -9,24 +9,44 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     control::Control,
-    directory::{RunDirs, RunPaths, Standing, trouble},
+    directory::{Ended, RunDirs, RunPaths, Standing, trouble},
     follow::{Departure, Follower, MOST_NOTICES},
-    handoff::{self, PeerCheck},
+    handoff::{self, Doors, PeerCheck},
     output::Output,
     room::OutputRoom,
     watch::Watches,
 };
 use crate::{
-    core::ids::RunId,
-    gateway::ports::{Followed, Remains, Runner, RunnerError, Spec},
+    core::{ids::RunId, profile::Profile},
+    gateway::ports::{Exit, Followed, Remains, Runner, RunnerError, Spec},
 };
 
-/// Starts the supervisor of a run whose directory is ready.
+/// Starts the supervisor of a run whose directory is ready, and knows what can be known of a run besides its directory.
 #[async_trait]
 pub(crate) trait Launcher: Send + Sync {
     /// # Errors
     /// A sentence for the administrator; then no supervisor will come.
-    async fn start(&self, run: &RunId, paths: &RunPaths) -> Result<Departure, RunnerError>;
+    async fn start(&self, spec: &Spec, paths: &RunPaths) -> Result<Departure, RunnerError>;
+
+    /// Ends a run whose supervisor was told to end it over the bell, should that not be able to. Returns at once.
+    fn end(&self, _run: &RunId, _profile: &Profile) {}
+
+    /// How a run that is over really ended. `asked`: this daemon had told its supervisor to end it.
+    async fn verdict(
+        &self,
+        _run: &RunId,
+        _profile: &Profile,
+        ended: Option<Ended>,
+        _asked: bool,
+    ) -> Option<Exit> {
+        ended.map(|ended| ended.exit)
+    }
+
+    /// Nobody took the run, and nobody can any more: nothing of its launch is to be left. Returns at once.
+    fn discard(&self, _run: &RunId, _profile: &Profile) {}
+
+    /// See [`Runner::expect`].
+    fn expect(&self, _live: Vec<RunId>) {}
 }
 
 /// The runner, but for the launching and the check of peers.
@@ -46,10 +66,11 @@ impl Engine {
     pub(crate) fn new(
         dirs: RunDirs,
         socket: &Path,
+        doors: Doors,
         launcher: Arc<dyn Launcher>,
         check: Arc<dyn PeerCheck>,
     ) -> Result<Self, RunnerError> {
-        let listener = handoff::listen(socket)?;
+        let listener = handoff::listen(socket, doors)?;
         let engine = Self {
             dirs: Arc::new(dirs),
             watches: Arc::new(Watches::new()),
@@ -95,12 +116,14 @@ impl Engine {
         let control = Arc::new(Control::new(
             run.clone(),
             Arc::clone(&self.dirs),
+            Arc::clone(&self.launcher),
             Arc::clone(&wake),
         ));
         let (sender, notices) = mpsc::channel(MOST_NOTICES);
         let follower = Follower {
             run: run.clone(),
             dirs: Arc::clone(&self.dirs),
+            launcher: Arc::clone(&self.launcher),
             paths,
             control: Arc::clone(&control),
             notices: sender,
@@ -154,7 +177,7 @@ impl Runner for Engine {
         let started = match opened {
             Ok(output) => self
                 .launcher
-                .start(&run, &paths)
+                .start(spec, &paths)
                 .await
                 .map(|departure| (output, departure)),
             Err(error) => Err(error),
@@ -182,7 +205,10 @@ impl Runner for Engine {
     async fn inspect(&self, run: &RunId) -> Remains {
         match self.dirs.withdraw(run) {
             Ok(Standing::Missing) => Remains::Missing,
-            Ok(Standing::Prepared | Standing::Withdrawn) => Remains::NeverStarted,
+            Ok(Standing::Prepared | Standing::Withdrawn) => {
+                self.launcher.discard(run, &self.dirs.profile(run));
+                Remains::NeverStarted
+            }
             Ok(Standing::Alive) => Remains::Alive,
             Ok(Standing::Over) => Remains::Over,
             Err(error) => {
@@ -207,6 +233,10 @@ impl Runner for Engine {
 
     async fn list(&self) -> Vec<RunId> {
         self.dirs.list()
+    }
+
+    fn expect(&self, live: Vec<RunId>) {
+        self.launcher.expect(live);
     }
 }
 

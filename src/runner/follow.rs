@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     control::Control,
-    directory::{Record, RunDirs, RunPaths, Standing},
+    directory::{Ended, Record, RunDirs, RunPaths, Standing},
+    engine::Launcher,
     fds,
     output::{Output, Step},
     room::OutputRoom,
@@ -39,13 +40,15 @@ const WAIT_FOR_SUPERVISOR: Duration = Duration::from_secs(75);
 /// How long processes that outlived their supervisor may take to let go of the output.
 const WAIT_FOR_WRITERS: Duration = Duration::from_secs(10);
 
-/// Resolves, in words, when the process that was launched has ended. Never, where the launcher cannot tell.
-pub(crate) type Departure = Pin<Box<dyn Future<Output = String> + Send>>;
+/// Resolves, with what the launcher knows of the reason, when no supervisor will come any more. Never, where the launcher
+/// cannot tell.
+pub(crate) type Departure = Pin<Box<dyn Future<Output = NotStarted> + Send>>;
 
 /// Follows one run until it has ended, nobody listens any more, or the daemon shuts down.
 pub(crate) struct Follower {
     pub(crate) run: RunId,
     pub(crate) dirs: Arc<RunDirs>,
+    pub(crate) launcher: Arc<dyn Launcher>,
     pub(crate) paths: RunPaths,
     pub(crate) control: Arc<Control>,
     pub(crate) notices: mpsc::Sender<Notice>,
@@ -80,6 +83,8 @@ impl Follower {
 
     async fn all(&mut self, departure: Departure) -> Result<(), Stopped> {
         if let Some(end) = self.wait_for_supervisor(departure).await {
+            self.launcher
+                .discard(&self.run, &self.dirs.profile(&self.run));
             return self.tell(Notice::Ended(end)).await;
         }
         if self.launched {
@@ -89,10 +94,16 @@ impl Follower {
             self.control.look();
         }
         let trusted = self.lines_until_over().await?;
-        let end = self.settle().await;
+        let ended = self.settle().await;
         if trusted {
             self.drain().await?;
         }
+        let asked = self.control.was_asked_to_end();
+        let profile = self.dirs.profile(&self.run);
+        let end = self
+            .launcher
+            .verdict(&self.run, &profile, ended, asked)
+            .await;
         self.tell(Notice::Ended(end)).await
     }
 
@@ -102,10 +113,9 @@ impl Follower {
 
     /// Returns `None` once a supervisor has taken the run, and how it ended if none ever will.
     async fn wait_for_supervisor(&self, mut departure: Departure) -> Option<Option<Exit>> {
-        let never = |detail: String| {
-            Some(Some(Exit::NotStarted {
-                why: NotStarted::Other { detail },
-            }))
+        let never = |why: NotStarted| Some(Some(Exit::NotStarted { why }));
+        let other = |detail: &str| NotStarted::Other {
+            detail: detail.to_owned(),
         };
         let deadline = Instant::now() + WAIT_FOR_SUPERVISOR;
         loop {
@@ -118,7 +128,7 @@ impl Follower {
                 },
                 Ok(Standing::Over) => return None,
                 Ok(Standing::Withdrawn) => {
-                    return never("it was ended before it started".to_owned());
+                    return never(other("it was ended before it started"));
                 }
                 Ok(Standing::Missing) => return Some(None),
                 Err(error) => {
@@ -127,8 +137,8 @@ impl Follower {
             }
             let gone = tokio::select! {
                 () = self.wake.notified() => continue,
-                words = &mut departure => words,
-                () = tokio::time::sleep_until(deadline) => "its supervisor did not come".to_owned(),
+                why = &mut departure => why,
+                () = tokio::time::sleep_until(deadline) => other("its supervisor did not come"),
                 () = tokio::time::sleep(RECHECK) => {
                     self.control.ring_again();
                     continue;
@@ -137,11 +147,12 @@ impl Follower {
             departure = Box::pin(std::future::pending());
             match self.dirs.withdraw(&self.run) {
                 Ok(Standing::Withdrawn) => {
-                    let mut detail = gone;
-                    if let Some(words) = self.paths.last_words() {
-                        detail = format!("{detail}: {words}");
-                    }
-                    return never(detail);
+                    return never(match (gone, self.paths.last_words()) {
+                        (NotStarted::Other { detail }, Some(words)) => {
+                            other(&format!("{detail}: {words}"))
+                        }
+                        (gone, _) => gone,
+                    });
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -225,15 +236,15 @@ impl Follower {
 
     /// The exit record of a run that is over. Where its supervisor was killed, waits a little for what it left
     /// behind to let go of the output.
-    async fn settle(&self) -> Option<Exit> {
+    async fn settle(&self) -> Option<Ended> {
         let deadline = Instant::now() + WAIT_FOR_WRITERS;
         loop {
             match self.paths.read_record() {
-                Ok(Record::Over(exit)) => {
-                    if exit.is_none() {
+                Ok(Record::Over(ended)) => {
+                    if ended.is_none() {
                         tracing::error!(run = %self.run, "the exit record cannot be read");
                     }
-                    return exit;
+                    return ended;
                 }
                 Ok(_) => {}
                 Err(error) => {

@@ -10,7 +10,7 @@ use std::{
     fs::Permissions,
     io::{self, IoSlice},
     os::{
-        fd::{AsRawFd, BorrowedFd},
+        fd::{AsRawFd, BorrowedFd, OwnedFd},
         unix::fs::PermissionsExt,
     },
     path::{Path, PathBuf},
@@ -21,7 +21,7 @@ use std::{
 use async_trait::async_trait;
 use fail::fail_point;
 use nix::{
-    sys::socket::{ControlMessage, MsgFlags, sendmsg},
+    sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt::PeerPidfd},
     unistd::Uid,
 };
 use tokio::{
@@ -36,21 +36,58 @@ use super::{
     socket,
     wire::{self, Ack, Reply, Request},
 };
-use crate::{core::ids::RunId, gateway::ports::RunnerError};
+use crate::{
+    core::{ids::RunId, profile::Profile},
+    gateway::ports::RunnerError,
+};
 
 /// Limit for a whole hand-off.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Most peers at once.
 const MOST_PEERS: usize = 64;
-/// Mode of the socket: the user of the daemon alone.
-const MODE: u32 = 0o600;
+
+/// Who may connect. It decides nothing about who gets a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doors {
+    /// The user of the daemon alone.
+    Own,
+    /// Every user: supervisors are of another one.
+    Everybody,
+}
+
+impl Doors {
+    fn mode(self) -> u32 {
+        match self {
+            Self::Own => 0o600,
+            Self::Everybody => 0o666,
+        }
+    }
+}
+
+/// Who has connected.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Process and user, as they were when it connected.
+    pub(crate) credentials: UCred,
+    /// The process itself, where the kernel (6.5 and later) gives it: unlike its number it cannot become another one.
+    pub(crate) pidfd: Option<OwnedFd>,
+}
+
+/// Why a peer does not get a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// It may not.
+    Never(String),
+    /// It cannot be told now; the peer may come again.
+    Later(String),
+}
 
 /// Says whether a peer may have the hand-off of a run that it knows the name of.
 #[async_trait]
 pub(crate) trait PeerCheck: Send + Sync {
     /// # Errors
     /// Why not, for the log; the peer only hears that it is refused.
-    async fn check(&self, peer: UCred, run: &RunId) -> Result<(), String>;
+    async fn check(&self, peer: &Peer, run: &RunId, profile: &Profile) -> Result<(), Doubt>;
 }
 
 /// The check of the direct launcher: the peer must be the same user. The name of the run is a secret of its own.
@@ -59,12 +96,12 @@ pub(crate) struct SameUser;
 
 #[async_trait]
 impl PeerCheck for SameUser {
-    async fn check(&self, peer: UCred, _run: &RunId) -> Result<(), String> {
-        let own = Uid::effective().as_raw();
-        if peer.uid() == own {
+    async fn check(&self, peer: &Peer, _run: &RunId, _profile: &Profile) -> Result<(), Doubt> {
+        let (own, other) = (Uid::effective().as_raw(), peer.credentials.uid());
+        if other == own {
             Ok(())
         } else {
-            Err(format!("the peer is user {}, not {own}", peer.uid()))
+            Err(Doubt::Never(format!("the peer is user {other}, not {own}")))
         }
     }
 }
@@ -73,8 +110,8 @@ impl PeerCheck for SameUser {
 ///
 /// # Errors
 /// A sentence for the administrator.
-pub(crate) fn listen(path: &Path) -> Result<UnixListener, RunnerError> {
-    let listener = bind_over(path).map_err(|e| trouble("listen at", path, &e))?;
+pub(crate) fn listen(path: &Path, doors: Doors) -> Result<UnixListener, RunnerError> {
+    let listener = bind_over(path, doors.mode()).map_err(|e| trouble("listen at", path, &e))?;
     listener
         .set_nonblocking(true)
         .and_then(|()| UnixListener::from_std(listener))
@@ -82,7 +119,7 @@ pub(crate) fn listen(path: &Path) -> Result<UnixListener, RunnerError> {
 }
 
 /// Binds beside the path and renames, so that there is no instant without a socket and none with wrong permissions.
-fn bind_over(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+fn bind_over(path: &Path, mode: u32) -> io::Result<std::os::unix::net::UnixListener> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     let draft = PathBuf::from(draft);
@@ -91,7 +128,7 @@ fn bind_over(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
         _ => {}
     }
     let listener = socket::bind(&draft)?;
-    std::fs::set_permissions(&draft, Permissions::from_mode(MODE))?;
+    std::fs::set_permissions(&draft, Permissions::from_mode(mode))?;
     std::fs::rename(&draft, path)?;
     Ok(listener)
 }
@@ -139,12 +176,24 @@ async fn meet(mut stream: UnixStream, dirs: &RunDirs, check: &dyn PeerCheck) -> 
         refuse(&mut stream, "the request cannot be read").await;
         return Err("a peer sent something that is no request".to_owned());
     };
-    let peer = stream
-        .peer_cred()
-        .map_err(|e| cannot("ask who the peer is", &e))?;
-    if let Err(why) = check.check(peer, &run).await {
-        refuse(&mut stream, "not allowed").await;
-        return Err(format!("run {run}: {why}"));
+    let peer = Peer {
+        credentials: stream
+            .peer_cred()
+            .map_err(|e| cannot("ask who the peer is", &e))?,
+        pidfd: getsockopt(&stream, PeerPidfd).ok(),
+    };
+    let profile = dirs.profile(&run);
+    match check.check(&peer, &run, &profile).await {
+        Ok(()) => {}
+        Err(Doubt::Never(why)) => {
+            refuse(&mut stream, "not allowed").await;
+            return Err(format!("run {run}: {why}"));
+        }
+        // Closing without a word makes the supervisor come again.
+        Err(Doubt::Later(why)) => {
+            tracing::debug!(%run, why, "a supervisor is to come again");
+            return Ok(());
+        }
     }
     // Nothing may wait between the look at the directory and the sending; the buffer of a fresh stream has room.
     let given = dirs.give(&run, |frame, fds| {

@@ -19,3 +19,4 @@ mod crash;
 mod life;
 mod real;
 mod talk;
+mod units;

@@ -202,6 +202,7 @@ fn oldest() -> Option<Version> {
     let launch = Launch {
         session_id: Uuid::nil(),
         resume: false,
+        profile: telexd::core::profile::Profile::default(),
     };
     let spec = claude.spec(&RunId::from_random([0; RunId::LEN]), &launch);
     Some(spec.version_gate?.oldest)

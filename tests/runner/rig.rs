@@ -112,6 +112,7 @@ impl Rig {
             directory: self.base.path().to_owned(),
             version_gate: None,
             output_limit: 0,
+            profile: Default::default(),
         }
     }
 

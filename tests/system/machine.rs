@@ -138,11 +138,6 @@ impl Machine {
         traces
     }
 
-    /// Process id of the keeper, which is the first of its group.
-    pub fn keeper(&self) -> u32 {
-        self.keeper.as_ref().unwrap().id()
-    }
-
     async fn end_with(&mut self, verb: &str, code: &str) {
         let words = ["systemctl", "--no-block", verb];
         let output = self.inside(&words, b"", PATIENCE).await;
@@ -150,7 +145,11 @@ impl Machine {
         let ended = self.folder.join("ended");
         let until = Instant::now() + PATIENCE;
         while !ended.exists() {
-            assert!(Instant::now() < until, "{verb} takes too long");
+            assert!(
+                Instant::now() < until,
+                "{verb} takes too long\n{}",
+                self.tail().await
+            );
             breathe().await;
         }
         assert_eq!(
@@ -225,7 +224,10 @@ impl Machine {
         };
         let both = async { tokio::join!(feed, child.wait_with_output()).1 };
         let Ok(output) = timeout(patience, both).await else {
-            panic!("{words:?} takes longer than {patience:?}");
+            panic!(
+                "{words:?} takes longer than {patience:?}\n{}",
+                self.tail().await
+            );
         };
         let output = output.unwrap();
         Output {
@@ -254,7 +256,6 @@ impl Host for Machine {
             "--wait",
             "--pipe",
             "--service-type=exec",
-            "--description=what the test does",
             "--setenv=LC_ALL=C.UTF-8",
             "/bin/bash",
             "-c",
@@ -308,14 +309,14 @@ impl Host for Machine {
                 Instant::now() < until,
                 "{} does not come up: {}",
                 self.name,
-                self.console()
+                self.tail().await
             );
             breathe().await;
         }
     }
 
     async fn tail(&self) -> String {
-        self.console()
+        journal_tail(&self.upper()) + &self.console()
     }
 }
 

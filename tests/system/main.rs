@@ -16,6 +16,7 @@
     clippy::expect_used,
     clippy::print_stderr,
     clippy::unwrap_used,
+    dead_code,
     missing_docs,
     reason = "a test says what it found and fails"
 )]
@@ -23,14 +24,11 @@
 mod host;
 mod layers;
 mod machine;
-mod server;
 
 #[path = "../shared/mod.rs"]
 mod shared;
 
 mod boots;
-mod package;
-mod service;
 mod vm;
 
 /// Makes, of functions that take a release, a test for each release.

@@ -73,6 +73,7 @@ pub(super) fn spec(config: &ClaudeConfig, run: &RunId, launch: &Launch) -> Spec 
             oldest: OLDEST,
         }),
         output_limit: config.output_limit,
+        profile: launch.profile.clone(),
     }
 }
 
@@ -144,6 +145,7 @@ mod tests {
         Launch {
             session_id: Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_0001),
             resume,
+            profile: crate::core::profile::Profile::default(),
         }
     }
 

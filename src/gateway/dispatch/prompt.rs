@@ -1,10 +1,10 @@
 //! Prompts: a message becomes a turn, or part of one.
 
-use super::{super::Deps, Desk};
+use super::Desk;
 use crate::{
     core::{
         Millis,
-        ids::{ConversationId, ConversationKey, InboxId, TurnId},
+        ids::{ConversationId, ConversationKey, TurnId},
         inbound::{ChatKind, Message, Person},
         words,
     },
@@ -24,12 +24,13 @@ impl Desk<'_> {
         message: &Message,
         person: &Person,
     ) -> Result<(), StoreError> {
+        let now = self.deps.clock.now();
+        let private = message.place.kind == ChatKind::Private;
+        let (target, reply_to) = (Self::target(message), Self::reply_to(message));
         let id = self.id;
+        let notice = notice_about_files(message);
         if message.text.trim().is_empty() {
-            let now = self.deps.clock.now();
-            let (target, reply_to) = (Self::target(message), Self::reply_to(message));
-            let private = message.place.kind == ChatKind::Private;
-            let text = notice_about_files(message).or(private.then_some(words::NOTHING_TO_PASS_ON));
+            let text = notice.or(private.then_some(words::NOTHING_TO_PASS_ON));
             return self
                 .deps
                 .store
@@ -47,9 +48,27 @@ impl Desk<'_> {
                 })
                 .await;
         }
-        let arriving = Arriving::new(self.deps, self.bot_id, message, person);
+        let arriving = Arriving {
+            key: self.key(message, person),
+            person: person.clone(),
+            part: TurnPart {
+                inbox: id,
+                message_id: message.message_id,
+                text: message.text.clone(),
+                received_at: now,
+            },
+            target,
+            reply_to,
+            notice,
+            // The age by two clocks: a server whose clock is wrong must not hold everything, so the future counts as now.
+            age: now.saturating_sub(message.date.saturating_mul(1000)).max(0),
+            stale_after: self.deps.config.stale_after,
+            batching: self.deps.config.batching.is_some(),
+            uuid: self.deps.dice.uuid(),
+            now,
+        };
         fail::fail_point!("dispatch-before-commit");
-        let conversation = self.deps.store.tx(move |tx| arriving.enter(tx, id)).await?;
+        let conversation = self.deps.store.tx(move |tx| arriving.enter(tx)).await?;
         fail::fail_point!("dispatch-after-commit");
         self.lanes.wake(conversation);
         Ok(())
@@ -57,11 +76,10 @@ impl Desk<'_> {
 }
 
 /// A prompt about to become (part of) a turn.
-pub(super) struct Arriving {
+struct Arriving {
     key: ConversationKey,
     person: Person,
-    message_id: i64,
-    text: String,
+    part: TurnPart,
     target: Target,
     reply_to: Option<i64>,
     notice: Option<&'static str>,
@@ -73,35 +91,8 @@ pub(super) struct Arriving {
 }
 
 impl Arriving {
-    /// Of a message with text.
-    pub(super) fn new(deps: &Deps, bot_id: i64, message: &Message, person: &Person) -> Self {
-        let now = deps.clock.now();
-        Self {
-            key: super::key(bot_id, message, person),
-            person: person.clone(),
-            message_id: message.message_id,
-            text: message.text.clone(),
-            target: Desk::target(message),
-            reply_to: Desk::reply_to(message),
-            notice: notice_about_files(message),
-            // The age by two clocks: a server whose clock is wrong must not hold everything, so the future counts as now.
-            age: now.saturating_sub(message.date.saturating_mul(1000)).max(0),
-            stale_after: deps.config.stale_after,
-            batching: deps.config.batching.is_some(),
-            uuid: deps.dice.uuid(),
-            now,
-        }
-    }
-
-    /// Makes it a turn, or a part of the one that is being collected, and marks its row in the inbox.
-    pub(super) fn enter(self, tx: &Tx<'_>, inbox: InboxId) -> Result<ConversationId, StoreError> {
+    fn enter(self, tx: &Tx<'_>) -> Result<ConversationId, StoreError> {
         let now = self.now;
-        let part = TurnPart {
-            inbox,
-            message_id: self.message_id,
-            text: self.text.clone(),
-            received_at: now,
-        };
         tx.person_seen(self.person.id, &self.person.name, now)?;
         let conversation = tx.conversation_open(&self.key, now)?.id;
         if let Some(notice) = self.notice {
@@ -114,9 +105,10 @@ impl Arriving {
             )?;
         }
         let open = tx.turns_open(conversation)?;
+        let inbox = self.part.inbox;
         if self.age > self.stale_after {
-            let text = words::late(self.age, &self.text);
-            let turn = self.add(tx, conversation, part, TurnState::Held)?;
+            let text = words::late(self.age, &self.part.text);
+            let turn = self.add(tx, conversation, TurnState::Held)?;
             let buttons = vec![vec![
                 words::button(words::RUN, format!("r:{turn}")),
                 words::button(words::DISCARD, format!("d:{turn}")),
@@ -130,12 +122,12 @@ impl Arriving {
                 now,
             )?;
         } else if !self.batching {
-            let turn = self.add(tx, conversation, part, TurnState::Queued)?;
+            let turn = self.add(tx, conversation, TurnState::Queued)?;
             lane::placeholder(tx, self.target, turn, &open, self.reply_to, now)?;
         } else if let Some(collecting) = open.iter().find(|t| t.state == TurnState::Collecting) {
-            tx.turn_part_add(collecting.id, &part)?;
+            tx.turn_part_add(collecting.id, &self.part)?;
         } else {
-            self.add(tx, conversation, part, TurnState::Collecting)?;
+            self.add(tx, conversation, TurnState::Collecting)?;
         }
         tx.inbox_done(inbox, Verdict::Prompt, now)?;
         Ok(conversation)
@@ -145,14 +137,13 @@ impl Arriving {
         &self,
         tx: &Tx<'_>,
         conversation: ConversationId,
-        part: TurnPart,
         state: TurnState,
     ) -> Result<TurnId, StoreError> {
         let new = NewTurn {
             conversation,
             uuid: Some(self.uuid),
             state,
-            parts: vec![part],
+            parts: vec![self.part.clone()],
             run: None,
         };
         tx.turn_add(&new, self.now)

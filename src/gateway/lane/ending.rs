@@ -16,7 +16,7 @@ use crate::{
         words,
     },
     gateway::{
-        ports::{Exit, NotStarted, Renderer},
+        ports::{Exit, NotStarted, Renderer, ServiceTrouble},
         show,
     },
     store::{
@@ -52,7 +52,7 @@ pub(super) fn fate(machine: &mut Turn, exit: Option<&Exit>, attempts: i64, start
             return Fate::Again;
         }
         // It was about to end when it was given the prompt, and never looked at it.
-        Some(Exit::Signal { .. } | Exit::Code { code: 129.. })
+        Some(Exit::Signal { .. } | Exit::Code { code: 129.. } | Exit::TimeLimit { .. })
             if untouched && attempts + 1 < MOST_ATTEMPTS =>
         {
             return Fate::Again;
@@ -104,11 +104,18 @@ fn exit_trouble(exit: &Exit) -> Trouble {
         Exit::Code { .. } => words::AGENT_STOPPED.to_owned(),
         // The limit on its output is the kernel's to keep.
         Exit::Signal { signal } if *signal == nix::libc::SIGXFSZ => words::OUTPUT_LIMIT.to_owned(),
-        Exit::Signal { signal } => words::agent_killed(*signal),
+        Exit::Signal { signal } => match crash(*signal) {
+            Some(name) => words::agent_crashed(name),
+            None => words::agent_killed(*signal),
+        },
+        Exit::OutOfMemory { limit } => words::agent_out_of_memory(*limit),
+        Exit::TimeLimit { seconds } => words::agent_out_of_time(*seconds),
+        Exit::Stopped => words::AGENT_ENDED.to_owned(),
         Exit::NotStarted { why } => match why {
             NotStarted::NotFound { program } => words::agent_not_found(program),
             NotStarted::TooOld { found, oldest } => words::agent_too_old(found, oldest),
             NotStarted::Directory { .. } => words::AGENT_DIRECTORY.to_owned(),
+            NotStarted::Service { trouble, .. } => words::agent_service(service(*trouble)),
             NotStarted::EnvironmentFile { .. } | NotStarted::Other { .. } => {
                 words::AGENT_NOT_STARTED.to_owned()
             }
@@ -121,11 +128,49 @@ fn exit_trouble(exit: &Exit) -> Trouble {
     }
 }
 
+/// Name, without its `SIG`, of a signal that a process gets for what it did itself.
+fn crash(signal: i32) -> Option<&'static str> {
+    use nix::sys::signal::Signal;
+    let signal = Signal::try_from(signal).ok()?;
+    matches!(
+        signal,
+        Signal::SIGSEGV
+            | Signal::SIGABRT
+            | Signal::SIGBUS
+            | Signal::SIGILL
+            | Signal::SIGFPE
+            | Signal::SIGTRAP
+            | Signal::SIGSYS
+    )
+    .then(|| signal.as_str().trim_start_matches("SIG"))
+}
+
+/// What is wrong with the agent's service, for people.
+fn service(trouble: ServiceTrouble) -> &'static str {
+    match trouble {
+        ServiceTrouble::Masked => "its service is switched off (masked)",
+        ServiceTrouble::Missing => "its service is not installed",
+        ServiceTrouble::Broken => "the configuration of its service cannot be used",
+        ServiceTrouble::User => "the user that it is to run as does not exist",
+        ServiceTrouble::Refused => "I am not allowed to start it",
+        ServiceTrouble::NoSystemd => "systemd cannot be reached",
+        ServiceTrouble::Credentials => "the file with its keys is missing",
+        ServiceTrouble::Sandbox => "its sandbox cannot be set up",
+        ServiceTrouble::Other => "its service failed",
+    }
+}
+
 fn status_of(exit: Option<&Exit>) -> RunStatus {
     match exit {
         Some(Exit::Code { code: 0 }) => RunStatus::Completed,
         // 128 + signal: the agent caught it and ended because of it.
-        Some(Exit::Signal { .. } | Exit::Code { code: 129.. }) => RunStatus::Killed,
+        Some(
+            Exit::Signal { .. }
+            | Exit::Code { code: 129.. }
+            | Exit::OutOfMemory { .. }
+            | Exit::TimeLimit { .. }
+            | Exit::Stopped,
+        ) => RunStatus::Killed,
         Some(_) => RunStatus::Failed,
         None => RunStatus::Lost,
     }
@@ -155,7 +200,7 @@ impl Lane {
         let asked_for = live.ending.is_some();
         match &exit {
             Some(Exit::NotStarted { why }) => {
-                tracing::error!(conversation = self.conversation.id.0, run = %live.id, ?why, "the agent could not be started");
+                tracing::error!(conversation = self.conversation.id.0, run = %live.id, kind = why.kind(), "the agent could not be started: {why}");
             }
             Some(exit) => {
                 info!(conversation = self.conversation.id.0, run = %live.id, ?exit, "agent ended");

@@ -10,6 +10,7 @@ use crate::{
     core::{
         Millis, batching,
         ids::{RunId, TurnId},
+        profile::Profile,
         trouble::{Category, Trouble},
         turn::{Ending, Turn, View},
         words,
@@ -264,6 +265,7 @@ impl Lane {
         let launch = Launch {
             session_id: session.session_id,
             resume: session.metadata.begun,
+            profile: self.profile(),
         };
         let spec = self.deps.backend.spec(&run, &launch);
         let row = RunRow {
@@ -323,6 +325,13 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// Profile of this conversation's processes.
+    fn profile(&self) -> Profile {
+        let key = &self.conversation.key;
+        let profiles = &self.deps.config.profiles;
+        profiles.pick(key.user_id, key.chat_id).clone()
     }
 
     /// The launch failed on our side: the turn that wanted it is told, so that nobody waits for nothing.

@@ -39,6 +39,7 @@ pub(super) struct Agent {
     pid: Pid,
     forwarder: Forwarder,
     ending: Ending,
+    by_signal: bool,
 }
 
 /// How far we are with ending it.
@@ -79,11 +80,12 @@ impl Agent {
             pid: Pid::from_raw(pid),
             forwarder: Forwarder::new(input, File::from(write)),
             ending: Ending::No,
+            by_signal: false,
         })
     }
 
-    /// Feeds it until it ends.
-    pub(super) fn stay(mut self, bell: &File, signals: &Signals) -> Exit {
+    /// Feeds it until it ends. Returns how, and whether a signal had told us to end it.
+    pub(super) fn stay(mut self, bell: &File, signals: &Signals) -> (Exit, bool) {
         // What was written before we came.
         let mut look = true;
         let mut closed = false;
@@ -96,11 +98,12 @@ impl Agent {
             .and_then(|()| self.forwarder.step(closed));
             for status in tree::reap().unwrap_or_default() {
                 match status {
-                    WaitStatus::Exited(pid, code) if pid == self.pid => return Exit::Code { code },
+                    WaitStatus::Exited(pid, code) if pid == self.pid => {
+                        return (Exit::Code { code }, self.by_signal);
+                    }
                     WaitStatus::Signaled(pid, signal, _) if pid == self.pid => {
-                        return Exit::Signal {
-                            signal: signal as i32,
-                        };
+                        let signal = signal as i32;
+                        return (Exit::Signal { signal }, self.by_signal);
                     }
                     _ => {}
                 }
@@ -125,6 +128,7 @@ impl Agent {
             }
             if stop && matches!(self.ending, Ending::No) {
                 tree::send(self.pid, Signal::SIGTERM);
+                self.by_signal = seen.by_signal;
                 self.ending = Ending::Asked(now + TERM_LIMIT);
             }
         }

@@ -22,10 +22,13 @@ const MOST_BYTES: u64 = 256 * 1024;
 /// Variables by name.
 pub(super) type Environment = BTreeMap<OsString, OsString>;
 
-/// Builds it. The environment file wins over the spec, and both over our own user's variables.
+/// Name of the credential that holds the agent's variables, where a service manager gives us credentials.
+const CREDENTIAL: &str = "agent-env";
+
+/// Builds it. The credential wins over the environment file, that over the spec, and all over our own user's variables.
 ///
 /// # Errors
-/// The environment file's. Never its content.
+/// The file's. Never its content.
 pub(super) fn build(spec: &Spec) -> Result<Environment, NotStarted> {
     let mut all: Environment = spec.env.iter().map(|(n, v)| (n.into(), v.into())).collect();
     if let Some(path) = &spec.environment_file {
@@ -34,6 +37,9 @@ pub(super) fn build(spec: &Spec) -> Result<Environment, NotStarted> {
             detail: format!("{}, line {line}: {what}", path.display()),
         })?;
         all.extend(more);
+    }
+    if let Some(directory) = std::env::var_os("CREDENTIALS_DIRECTORY") {
+        all.extend(credential(Path::new(&directory))?);
     }
     let user = User::from_uid(Uid::effective()).ok().flatten();
     for (name, fallback) in [
@@ -61,6 +67,24 @@ pub(super) fn build(spec: &Spec) -> Result<Environment, NotStarted> {
         }
     }
     Ok(all)
+}
+
+/// Variables of the credential; none where there is no such credential.
+///
+/// The path that we see is of no use to an administrator, who knows the file that the unit names.
+fn credential(directory: &Path) -> Result<Vec<(OsString, OsString)>, NotStarted> {
+    let path = directory.join(CREDENTIAL);
+    let wrong = |what: String| NotStarted::EnvironmentFile {
+        detail: format!(
+            "the credential {CREDENTIAL}, which is /etc/telexd/agent.env unless LoadCredential= of the unit says \
+             otherwise, {what}"
+        ),
+    };
+    if matches!(path.symlink_metadata(), Err(e) if e.kind() == std::io::ErrorKind::NotFound) {
+        return Ok(Vec::new());
+    }
+    let bytes = read(&path).map_err(|detail| wrong(format!("cannot be read ({detail})")))?;
+    parse(&bytes).map_err(|(line, what)| wrong(format!("has a mistake in line {line}: {what}")))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -156,6 +180,22 @@ mod tests {
                 .collect::<Vec<_>>(),
             expected
         );
+    }
+
+    #[test]
+    fn a_credential_is_read_and_its_mistakes_lead_to_the_administrators_file() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(credential(dir.path()), Ok(Vec::new()));
+        let file = dir.path().join("agent-env");
+        std::fs::write(&file, "A=1\n").unwrap();
+        assert_eq!(credential(dir.path()), Ok(vec![("A".into(), "1".into())]));
+        std::fs::write(&file, "A=1\nsecret\n").unwrap();
+        let Err(NotStarted::EnvironmentFile { detail }) = credential(dir.path()) else {
+            panic!("it is wrong");
+        };
+        assert!(detail.contains("/etc/telexd/agent.env"), "{detail}");
+        assert!(detail.contains("line 2"), "{detail}");
+        assert!(!detail.contains("secret"), "{detail}");
     }
 
     #[test]

@@ -17,8 +17,9 @@ use nix::{
 use super::signals::Signals;
 use crate::{
     core::ids::RunId,
-    gateway::ports::{Exit, Spec},
+    gateway::ports::Spec,
     runner::{
+        directory::Ended,
         fds, socket,
         wire::{self, Ack, Reply, Request},
     },
@@ -53,8 +54,8 @@ impl Hand {
     }
 
     /// Writes the exit record.
-    pub(super) fn record(&mut self, exit: &Exit) -> io::Result<()> {
-        self.exit.write_all(&wire::line(exit))?;
+    pub(super) fn record(&mut self, ended: &Ended) -> io::Result<()> {
+        self.exit.write_all(&wire::line(ended))?;
         self.exit.sync_all()
     }
 }

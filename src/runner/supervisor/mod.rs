@@ -26,7 +26,10 @@ use std::{
 use nix::{sys::prctl, unistd::setsid};
 
 use self::{agent::Agent, join::Hand, signals::Signals};
-use super::fds;
+use super::{
+    directory::{Ended, boot_id},
+    fds,
+};
 use crate::{
     core::ids::RunId,
     gateway::ports::{Exit, NotStarted},
@@ -87,12 +90,23 @@ fn supervise(run: &RunId, socket: &std::path::Path) -> Result<(), String> {
     fds::no_core_dumps().map_err(|e| format!("cannot switch off core dumps: {e}"))?;
     let signals = Signals::take().map_err(|e| format!("cannot take signals: {e}"))?;
     let mut hand = join::join(run, socket, &signals, Instant::now() + WAIT_FOR_DAEMON)?;
-    let exit = match serve(&mut hand, &signals) {
-        Ok(exit) => exit,
-        Err(why) => Exit::NotStarted { why },
+    let (exit, by_signal) = match serve(&mut hand, &signals) {
+        Ok(ended) => ended,
+        Err(why) => {
+            if std::env::var_os("JOURNAL_STREAM").is_some() {
+                // In the journal it stands with the unit. (Elsewhere our words go to the agent's stderr.log.)
+                let _ = writeln!(std::io::stderr(), "telexd-run: run {run}: {why}");
+            }
+            (Exit::NotStarted { why }, false)
+        }
     };
     let swept = tree::sweep(&signals, GRACE, SWEEP);
-    hand.record(&exit)
+    let ended = Ended {
+        exit,
+        by_signal,
+        boot: by_signal.then(boot_id).flatten(),
+    };
+    hand.record(&ended)
         .map_err(|e| format!("cannot write the exit record: {}", fds::reason(&e)))?;
     if !swept {
         return Err("some processes of the agent could not be killed".to_owned());
@@ -101,7 +115,7 @@ fn supervise(run: &RunId, socket: &std::path::Path) -> Result<(), String> {
 }
 
 /// Starts the agent and stays with it until it ends.
-fn serve(hand: &mut Hand, signals: &Signals) -> Result<Exit, NotStarted> {
+fn serve(hand: &mut Hand, signals: &Signals) -> Result<(Exit, bool), NotStarted> {
     let prepared = program::prepare(&hand.spec)?;
     if let Some(gate) = &hand.spec.version_gate {
         program::check_version(&prepared, gate, hand, signals)?;

@@ -31,6 +31,8 @@ pub(super) struct Signals {
 pub(super) struct Seen {
     /// The agent is to end.
     pub(super) stop: bool,
+    /// A signal said so.
+    pub(super) by_signal: bool,
     /// The bell rang.
     pub(super) bell: bool,
     /// What the extra descriptor is ready for.
@@ -98,7 +100,8 @@ impl Signals {
         if extra.is_some() {
             seen.extra = asked.last().and_then(PollFd::revents);
         }
-        seen.stop = self.drain() | self.pending.take();
+        seen.by_signal = self.drain() | self.pending.take();
+        seen.stop = seen.by_signal;
         if let Some(bell) = bell {
             let (rang, stop) = listen(bell);
             seen.bell = rang;

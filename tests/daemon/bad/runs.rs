@@ -43,7 +43,7 @@ async fn an_agent_that_dies_in_mid_answer_leaves_its_words_and_a_reason() {
         ),
         (
             "die SEGV",
-            "🤖 The agent was ended from outside (signal 11) before it had finished.",
+            "🤖 The agent crashed (signal SEGV) before it had finished.",
         ),
     ] {
         let before = world.api.view(|v| v.bot_messages(USER)).len();
