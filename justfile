@@ -12,7 +12,7 @@ default:
   @just --list --unsorted
 
 # Everything that CI checks.
-ci: fmt rooms units manuals deny clippy doc test foreign package
+ci: fmt rooms units manuals deny clippy doc test foreign package system
 
 # The sources are formatted.
 fmt:
@@ -48,16 +48,21 @@ doc:
   RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items --all-features --locked
 
 # All tests; installs the agent that they drive.
+[positional-arguments]
 test *filters: (tool "cargo-nextest" "0.9.143")
   tests/agent/install
-  cargo nextest run --workspace --features failpoints --locked {{ filters }}
+  cargo nextest run --workspace --features failpoints --locked "$@"
   {{ if filters == "" { "cargo test --doc --workspace --features failpoints --locked --quiet" } else { "" } }}
 
-# Tests of the whole system in real Debians; as root, on a Debian with mmdebstrap and systemd-container.
+# Tests of the whole system in real Debians, as root. They install the package that TELEXD_DEB names, else one that is built
+# first (with TELEXD_BINARIES=target/debug: quickly, of the programs that are there).
+[positional-arguments]
 system *filters: (tool "cargo-nextest" "0.9.143")
+  tests/agent/install
   tests/system/roots bookworm
   tests/system/roots trixie
-  cargo nextest run --features failpoints,system --test system --locked {{ filters }}
+  TELEXD_DEB=${TELEXD_DEB:-$(packaging/build)}; export TELEXD_DEB; \
+    cargo nextest run --features failpoints,system --test system --locked "$@"
 
 # Foreign programs against ours: Bot API clients on the loopback server, another renderer of Markdown, another model of the
 # Bot API on what the daemon sends.

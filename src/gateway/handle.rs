@@ -7,13 +7,16 @@ use tokio::sync::mpsc;
 
 use super::{
     Deps,
-    dispatch::{self, Arrival},
+    dispatch::{self, Arrival, Underway},
     lanes::Lanes,
-    ports::Reception,
+    ports::{Admission, Reception},
     recover,
 };
 use crate::{
-    core::{ids::InboxId, inbound::Inbound},
+    core::{
+        ids::{ConversationId, InboxId},
+        inbound::Inbound,
+    },
     store::StoreError,
 };
 
@@ -23,8 +26,10 @@ const WAITING_ROOM: usize = 256;
 /// The gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
+    deps: Arc<Deps>,
     lanes: Lanes,
     arrivals: mpsc::Sender<Arrival>,
+    underway: Underway,
 }
 
 impl Gateway {
@@ -36,10 +41,20 @@ impl Gateway {
         let lanes = Lanes::new(Arc::clone(&deps));
         recover::run(&deps, &lanes).await?;
         let (arrivals, waiting) = mpsc::channel(WAITING_ROOM);
-        deps.tasks
-            .spawn(dispatch::run(Arc::clone(&deps), lanes.clone(), waiting));
+        let underway = Underway::default();
+        deps.tasks.spawn(dispatch::run(
+            Arc::clone(&deps),
+            lanes.clone(),
+            waiting,
+            underway.clone(),
+        ));
         deps.tasks.spawn(recover::collect(Arc::clone(&deps)));
-        Ok(Self { lanes, arrivals })
+        Ok(Self {
+            deps,
+            lanes,
+            arrivals,
+            underway,
+        })
     }
 
     /// Number of conversations that have a lane at the moment.
@@ -51,7 +66,20 @@ impl Gateway {
 
 #[async_trait]
 impl Reception for Gateway {
+    fn admit(&self, bot_id: i64, inbound: &Inbound) -> Option<Admission> {
+        // Updates are acted on in order: none may overtake one that the dispatcher has.
+        self.underway
+            .none()
+            .then(|| dispatch::admission(&self.deps, bot_id, inbound))
+            .flatten()
+    }
+
+    fn admitted(&self, conversation: ConversationId) {
+        self.lanes.wake(conversation);
+    }
+
     async fn accept(&self, id: InboxId, bot_id: i64, inbound: Inbound) {
+        self.underway.add();
         // Closed only when the daemon stops; the row is in the inbox and comes again.
         let _ = self
             .arrivals

@@ -8,13 +8,16 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::core::{
-    Millis,
-    event::{AgentEvent, Question},
-    ids::{InboxId, RunId},
-    inbound::Inbound,
-    profile::Profile,
-    text::Formatted,
+use crate::{
+    core::{
+        Millis,
+        event::{AgentEvent, Question},
+        ids::{ConversationId, InboxId, RunId},
+        inbound::Inbound,
+        profile::Profile,
+        text::Formatted,
+    },
+    store::{StoreError, Tx},
 };
 
 /// Time, so that tests can hold it.
@@ -379,9 +382,21 @@ pub struct SupervisorCommand {
     pub args: Vec<OsString>,
 }
 
+/// What an update brings about, to be done in the transaction that enters it into the inbox under this id. Marks the row.
+pub type Admission = Box<dyn FnOnce(&Tx<'_>, InboxId) -> Result<ConversationId, StoreError> + Send>;
+
 /// Where intake hands over what it has committed.
 #[async_trait]
 pub trait Reception: Send + Sync {
+    /// The short way: one transaction instead of two for a message that has no other before it. `None` for whatever
+    /// has to wait its turn or asks for more than a transaction: it goes the way of [`Reception::accept`].
+    ///
+    /// To be asked when everything that was accepted before is with the reception, and used before anything else is.
+    fn admit(&self, bot_id: i64, inbound: &Inbound) -> Option<Admission>;
+
+    /// The transaction of an [`Admission`] is committed and gave this conversation. Never waits.
+    fn admitted(&self, conversation: ConversationId);
+
     /// Takes an update that is in the inbox. Returns when it is queued for acting, in order; the acting marks its
     /// inbox row in the same transaction as its effects. After a crash the rows that are not marked come again.
     async fn accept(&self, id: InboxId, bot_id: i64, inbound: Inbound);

@@ -153,6 +153,8 @@ fn prepare(connection: &Connection, check: bool) -> rusqlite::Result<Health> {
     }
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is needed to take a savepoint back is no file: it would be one of another folder, with troubles of its own.
+    connection.pragma_update(None, "temp_store", "memory")?;
     // After a burst the log shrinks to this many bytes again.
     connection.pragma_update_and_check(None, "journal_size_limit", 4 << 20, |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(64);

@@ -24,7 +24,7 @@ use crate::{
     core::{
         Millis,
         backoff::{Backoff, BackoffRule},
-        ids::InboxId,
+        ids::{ConversationId, InboxId},
         inbound::Inbound,
         trouble::CallClass,
     },
@@ -262,11 +262,75 @@ impl Loop {
                 raw: update.raw,
             })
             .collect();
-        let (bot_id, now) = (self.intake.client.bot_id(), self.intake.clock.now());
 
         fail::fail_point!("intake-before-commit");
-        let committed = self
-            .intake
+        let entered = self.enter(rows, behind).await;
+        fail::fail_point!("intake-after-commit");
+
+        let entered = match entered {
+            Ok(entered) => entered,
+            Err(StoreError::Closed) => return Err(Stop::Closed),
+            // Not confirmed, so Telegram sends the batch again.
+            Err(error) => return Ok(Kept::NotStored(error)),
+        };
+        let unmoved = behind.is_none() || behind == *offset;
+        if behind.is_some() {
+            *offset = behind;
+        }
+        match entered {
+            Entered::Rows(rows) if rows.is_empty() && unmoved => return Ok(Kept::NoProgress),
+            Entered::Rows(rows) => {
+                let bot_id = self.intake.client.bot_id();
+                for (id, raw) in rows {
+                    self.accept(id, bot_id, &raw).await?;
+                }
+            }
+            Entered::Admitted(conversation) => {
+                self.intake.reception.admitted(conversation);
+                // It goes before the next poll.
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(Kept::Well)
+    }
+
+    /// Commits a batch and the offset behind it. A message that comes alone, when nothing is before it, is acted on in
+    /// the same transaction: that is the usual case, and every commit is time that somebody waits.
+    async fn enter(
+        &self,
+        rows: Vec<RawUpdate>,
+        behind: Option<i64>,
+    ) -> Result<Entered, StoreError> {
+        let (bot_id, now) = (self.intake.client.bot_id(), self.intake.clock.now());
+        if let [row] = rows.as_slice()
+            && let Some(admission) = self
+                .intake
+                .reception
+                .admit(bot_id, &inbound::read(&row.raw))
+        {
+            let row = row.clone();
+            let admitted = self
+                .intake
+                .store
+                .tx(move |tx| {
+                    let added = tx.inbox_add(bot_id, &[row], now)?;
+                    if let Some(behind) = behind {
+                        tx.set_poll_offset(bot_id, behind)?;
+                    }
+                    added.first().map(|id| admission(tx, *id)).transpose()
+                })
+                .await;
+            match admitted {
+                Ok(Some(conversation)) => return Ok(Entered::Admitted(conversation)),
+                Ok(None) => return Ok(Entered::Rows(Vec::new())),
+                Err(error @ (StoreError::Closed | StoreError::Full)) => return Err(error),
+                // It must be kept, whatever is wrong with acting on it.
+                Err(error) => {
+                    tracing::warn!(%error, "an update is entered without acting on it yet");
+                }
+            }
+        }
+        self.intake
             .store
             .tx(move |tx| {
                 let mut fresh = Vec::with_capacity(rows.len());
@@ -278,25 +342,9 @@ impl Loop {
                 if let Some(behind) = behind {
                     tx.set_poll_offset(bot_id, behind)?;
                 }
-                Ok(fresh)
+                Ok(Entered::Rows(fresh))
             })
-            .await;
-        fail::fail_point!("intake-after-commit");
-
-        let fresh = match committed {
-            Ok(fresh) => fresh,
-            Err(StoreError::Closed) => return Err(Stop::Closed),
-            // Not confirmed, so Telegram sends the batch again.
-            Err(error) => return Ok(Kept::NotStored(error)),
-        };
-        let stuck = fresh.is_empty() && (behind.is_none() || behind == *offset);
-        if behind.is_some() {
-            *offset = behind;
-        }
-        for (id, raw) in fresh {
-            self.accept(id, bot_id, &raw).await?;
-        }
-        Ok(if stuck { Kept::NoProgress } else { Kept::Well })
+            .await
     }
 
     async fn accept(&self, id: InboxId, bot_id: i64, raw: &str) -> Result<(), Stop> {
@@ -429,6 +477,14 @@ impl Loop {
     fn up_ms(&self) -> Millis {
         Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX)
     }
+}
+
+/// What the transaction of a batch gave.
+enum Entered {
+    /// New rows with their texts, to be acted on.
+    Rows(Vec<(InboxId, String)>),
+    /// A prompt that is acted on already, in this conversation.
+    Admitted(ConversationId),
 }
 
 /// What became of a batch.

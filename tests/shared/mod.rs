@@ -1,5 +1,7 @@
 //! What tests of the daemon and of the whole system have in common.
 
+#![allow(dead_code, reason = "not each of these programs uses all of it")]
+
 use std::time::{Duration, Instant};
 
 use telexd_botapi::ShownMessage;

@@ -1,17 +1,31 @@
 //! The rig itself: machines come up, do what they are told, and leave nothing behind.
 
-use std::fs;
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, SystemTime},
+};
+
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 
 use crate::{
-    host::{Host as _, Release},
-    machine::{Layer, Machine},
+    host::{Host as _, PATIENCE, Release},
+    machine::{Layer, Machine, script},
     on_each_release,
+    shared::wait_within,
 };
 
 on_each_release!(
     a_machine_boots_and_runs_what_it_is_told,
     a_machine_keeps_its_files_over_a_reboot_and_a_kill,
     nothing_is_left_of_machines_that_are_gone,
+    nothing_is_left_of_a_test_that_is_killed,
+    a_shell_for_people_is_one_as_root_in_such_a_machine,
 );
 
 async fn a_machine_boots_and_runs_what_it_is_told(release: Release) {
@@ -80,6 +94,106 @@ async fn nothing_is_left_of_machines_that_are_gone(release: Release) {
         }
         assert_eq!(mentions(&name), [""; 0]);
     }
+}
+
+/// What the next test kills: says which machine it has, and waits.
+#[tokio::test]
+#[ignore = "another test runs it, to kill it"]
+async fn a_test_that_waits_to_be_killed() {
+    let Some(release) = env::var_os("TELEXD_TEST_RELEASE") else {
+        panic!("another test runs this one");
+    };
+    let releases = [Release::Bookworm, Release::Trixie];
+    let release = releases.into_iter().find(|r| release == r.name()).unwrap();
+    let machine = Machine::boot(release, Layer::Plain).await;
+    for path in machine.traces() {
+        eprintln!("trace {}", path.display());
+    }
+    eprintln!("keeper {}", machine.keeper());
+    std::future::pending::<()>().await;
+}
+
+async fn nothing_is_left_of_a_test_that_is_killed(release: Release) {
+    for keeper_too in [false, true] {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "--ignored", "--nocapture"])
+            .arg("boots::a_test_that_waits_to_be_killed")
+            .env("TELEXD_TEST_RELEASE", release.name())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut traces: Vec<PathBuf> = Vec::new();
+        let mut keeper = None;
+        for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+            let line = line.unwrap();
+            if let Some(path) = line.strip_prefix("trace ") {
+                traces.push(path.into());
+            } else if let Some(pid) = line.strip_prefix("keeper ") {
+                keeper = Some(Pid::from_raw(pid.parse().unwrap()));
+                break;
+            }
+        }
+        let keeper = keeper.expect("the other test has a machine");
+        assert!(traces.iter().all(|path| path.exists()), "{traces:?}");
+        if keeper_too {
+            killpg(keeper, Signal::SIGSTOP).unwrap();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if keeper_too {
+            killpg(keeper, Signal::SIGKILL).unwrap();
+            wait_gone(&[format!("/proc/{keeper}").into()]).await;
+            let folder = traces
+                .iter()
+                .find(|path| path.join("upper").exists())
+                .unwrap();
+            // The next machine finds it, once it is old enough not to be one that is just being made.
+            let long_ago = SystemTime::now() - Duration::from_secs(120);
+            fs::File::open(folder)
+                .unwrap()
+                .set_modified(long_ago)
+                .unwrap();
+            drop(Machine::boot(release, Layer::Plain).await);
+        }
+        wait_gone(&traces).await;
+    }
+}
+
+async fn wait_gone(paths: &[PathBuf]) {
+    let left = || {
+        paths
+            .iter()
+            .filter(|path| path.exists())
+            .collect::<Vec<_>>()
+    };
+    wait_within(
+        PATIENCE,
+        "nothing is left",
+        || left().is_empty(),
+        || format!("{:?}", left()),
+    )
+    .await;
+}
+
+async fn a_shell_for_people_is_one_as_root_in_such_a_machine(release: Release) {
+    let mut child = tokio::process::Command::new(script("shell"))
+        .arg(release.name())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let lines = b"id -un; cat /proc/1/comm; . /etc/os-release; echo $VERSION_CODENAME; exit 7";
+    tokio::io::AsyncWriteExt::write_all(&mut input, lines)
+        .await
+        .unwrap();
+    drop(input);
+    let output = child.wait_with_output().await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said, format!("root\nsystemd\n{}\n", release.name()));
+    assert_eq!(output.status.code(), Some(7));
 }
 
 /// Processes and mounts on this host that have to do with a machine.

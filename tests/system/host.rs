@@ -1,5 +1,7 @@
 //! What a test may do with a machine, be it a container or a virtual machine.
 
+#![allow(dead_code, reason = "tools, of which not all are in use at all times")]
+
 use std::{
     fmt,
     time::{Duration, Instant},
@@ -56,7 +58,8 @@ impl fmt::Display for Output {
     }
 }
 
-/// A machine that is on, or was.
+/// A machine that is on, or was. Where the journal can be read from outside, one that is dropped because the test fails
+/// prints its end.
 pub trait Host {
     /// What runs on it.
     fn release(&self) -> Release;
@@ -79,7 +82,7 @@ pub trait Host {
     /// Starts a machine that is off, and waits until all that starts by itself has.
     async fn start(&mut self);
 
-    /// The last lines of the journal, be the machine on or off, for a test that fails.
+    /// What it shows on its console, be it on or off.
     async fn tail(&self) -> String;
 
     /// Runs a script of bash as root.
@@ -90,11 +93,7 @@ pub trait Host {
     /// Runs a script that must succeed; what it wrote, without the white space around it.
     async fn ok(&self, script: &str) -> String {
         let output = self.sh(script).await;
-        assert!(
-            output.code == 0,
-            "{script}: {output}\n{}",
-            self.tail().await
-        );
+        assert!(output.code == 0, "{script}: {output}");
         output.stdout.trim().to_owned()
     }
 
@@ -140,7 +139,7 @@ pub trait Host {
     /// Waits until the condition holds, which is asked over and over.
     ///
     /// # Panics
-    /// Where it does not within [`PATIENCE`]: with the end of the journal.
+    /// Where it does not within [`PATIENCE`].
     async fn wait_until(&self, what: &str, mut condition: impl AsyncFnMut() -> bool) {
         let until = Instant::now() + PATIENCE;
         while !condition().await {

@@ -115,7 +115,7 @@ async fn install(release: Release, layer: &Path) {
         .put_file("/root/telexd.deb", &package, 0o644, "root:root")
         .await;
     machine
-        .ok("DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-download /root/telexd.deb && rm /root/telexd.deb")
+        .ok("DEBIAN_FRONTEND=noninteractive apt-get install --yes /root/telexd.deb && rm /root/telexd.deb")
         .await;
     machine.power_off().await;
     let upper = machine.upper();

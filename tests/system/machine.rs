@@ -138,6 +138,11 @@ impl Machine {
         traces
     }
 
+    /// Process id of the keeper, which is the first of its group.
+    pub fn keeper(&self) -> u32 {
+        self.keeper.as_ref().unwrap().id()
+    }
+
     async fn end_with(&mut self, verb: &str, code: &str) {
         let words = ["systemctl", "--no-block", verb];
         let output = self.inside(&words, b"", PATIENCE).await;
@@ -145,11 +150,7 @@ impl Machine {
         let ended = self.folder.join("ended");
         let until = Instant::now() + PATIENCE;
         while !ended.exists() {
-            assert!(
-                Instant::now() < until,
-                "{verb} takes too long\n{}",
-                self.tail().await
-            );
+            assert!(Instant::now() < until, "{verb} takes too long");
             breathe().await;
         }
         assert_eq!(
@@ -224,10 +225,7 @@ impl Machine {
         };
         let both = async { tokio::join!(feed, child.wait_with_output()).1 };
         let Ok(output) = timeout(patience, both).await else {
-            panic!(
-                "{words:?} takes longer than {patience:?}\n{}",
-                self.tail().await
-            );
+            panic!("{words:?} takes longer than {patience:?}");
         };
         let output = output.unwrap();
         Output {
@@ -256,6 +254,7 @@ impl Host for Machine {
             "--wait",
             "--pipe",
             "--service-type=exec",
+            "--description=what the test does",
             "--setenv=LC_ALL=C.UTF-8",
             "/bin/bash",
             "-c",
@@ -309,14 +308,14 @@ impl Host for Machine {
                 Instant::now() < until,
                 "{} does not come up: {}",
                 self.name,
-                self.tail().await
+                self.console()
             );
             breathe().await;
         }
     }
 
     async fn tail(&self) -> String {
-        journal_tail(&self.upper()) + &self.console()
+        self.console()
     }
 }
 

@@ -16,7 +16,6 @@
     clippy::expect_used,
     clippy::print_stderr,
     clippy::unwrap_used,
-    dead_code,
     missing_docs,
     reason = "a test says what it found and fails"
 )]
@@ -24,11 +23,14 @@
 mod host;
 mod layers;
 mod machine;
+mod server;
 
 #[path = "../shared/mod.rs"]
 mod shared;
 
 mod boots;
+mod package;
+mod service;
 mod vm;
 
 /// Makes, of functions that take a release, a test for each release.

@@ -10,7 +10,7 @@ use telexd::{
 use telexd_botapi::{Config, Fault, FaultKind, Network};
 use tokio::sync::watch;
 
-use crate::rig::{DEADLINE, Gateway, Rig, client};
+use crate::rig::{BROKEN, DEADLINE, Gateway, Rig, client};
 
 async fn health_when(
     watched: &mut watch::Receiver<PollHealth>,
@@ -58,6 +58,34 @@ async fn updates_are_kept_handed_over_in_order_and_confirmed() {
             json!(["message", "edited_message", "callback_query"])
         );
     }
+    intake.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_alone_is_acted_on_as_it_is_entered_and_kept_where_that_fails() {
+    let rig = Rig::new().await;
+    let ann = rig.api.user(1001, "Ann");
+    let gateway = Arc::new(Gateway {
+        admits: true,
+        ..Gateway::default()
+    });
+    let (intake, _health) = rig.take_in(&gateway);
+    ann.send_text(1001, "at once");
+    gateway.admitted(1).await;
+    assert_eq!(rig.tx(|tx| tx.inbox_pending(9)).await.len(), 0);
+    assert_eq!(rig.tx(|tx| tx.inbox_backlog()).await.0, 0);
+
+    ann.send_text(1001, BROKEN);
+    gateway.taken(1).await;
+    assert_eq!(gateway.texts(), [BROKEN]);
+    assert_eq!(rig.tx(|tx| tx.inbox_pending(9)).await.len(), 1);
+
+    ann.send_text(1001, "once more");
+    gateway.admitted(2).await;
+    rig.api
+        .wait_for(DEADLINE, |v| v.pending_updates().is_empty())
+        .await
+        .unwrap();
     intake.stop().await;
 }
 

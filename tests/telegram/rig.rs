@@ -10,11 +10,11 @@ use telexd::{
     core::{
         Millis,
         backoff::BackoffRule,
-        ids::{ConversationKey, InboxId, RunId, TurnId},
+        ids::{ConversationId, ConversationKey, InboxId, RunId, TurnId},
         inbound::Inbound,
         text::{Formatted, Shown},
     },
-    gateway::ports::{Clock, Dice, Reception},
+    gateway::ports::{Admission, Clock, Dice, Reception},
     store::{
         Store, StoreError, Tx,
         rows::{NewTurn, OutRow, OutState, OutboxId, Slot, Target, TurnState, Urgency, Verdict},
@@ -169,7 +169,8 @@ impl Rig {
     pub fn deliver_by(&self, clock: Arc<dyn Clock>, config: DeliveryConfig) -> Running {
         let stop = CancellationToken::new();
         let delivery = Delivery {
-            client: self.client.clone(),
+            // It makes deadlines of Telegram's waits.
+            client: client_by(&self.api, self.api.token(), Arc::clone(&clock)),
             store: self.store.clone(),
             clock,
             dice: Arc::new(FreshDice),
@@ -260,16 +261,15 @@ impl Drop for Running {
 }
 
 pub fn client(api: &BotApi, token: &str) -> Client {
+    client_by(api, token, Arc::new(SystemClock))
+}
+
+fn client_by(api: &BotApi, token: &str, clock: Arc<dyn Clock>) -> Client {
     let mut options = ClientOptions::new(api.url().parse().unwrap());
     options.poll_timeout = Duration::from_secs(5);
     options.call_timeout = Duration::from_secs(2);
     options.connect_timeout = Duration::from_secs(1);
-    Client::new(
-        BotToken::new(token).unwrap(),
-        &options,
-        Arc::new(SystemClock),
-    )
-    .unwrap()
+    Client::new(BotToken::new(token).unwrap(), &options, clock).unwrap()
 }
 
 /// No pacing, short waits.
@@ -325,10 +325,38 @@ pub struct Gateway {
     pub news: Notify,
     /// How many are taken before it stalls for ever.
     pub stall_after: Option<usize>,
+    /// Whether messages that come alone are acted on at once; of [`BROKEN`] the transaction fails.
+    pub admits: bool,
+    pub admissions: Mutex<usize>,
 }
+
+/// Text of a message that cannot be acted on.
+pub const BROKEN: &str = "broken";
 
 #[async_trait::async_trait]
 impl Reception for Gateway {
+    fn admit(&self, _bot_id: i64, inbound: &Inbound) -> Option<Admission> {
+        let Inbound::Message(message) = inbound else {
+            return None;
+        };
+        let text = message.text.clone();
+        self.admits.then(|| -> Admission {
+            Box::new(move |tx, id| {
+                if text == BROKEN {
+                    return Err(StoreError::Other("not this one".to_owned()));
+                }
+                tx.inbox_done(id, Verdict::Prompt, 1)?;
+                Ok(ConversationId(1))
+            })
+        })
+    }
+
+    fn admitted(&self, conversation: ConversationId) {
+        assert_eq!(conversation, ConversationId(1));
+        *self.admissions.lock().unwrap() += 1;
+        self.news.notify_waiters();
+    }
+
     async fn accept(&self, id: InboxId, bot_id: i64, inbound: Inbound) {
         assert_eq!(bot_id, 4242);
         if self.stall_after.is_some_and(|most| self.count() >= most) {
@@ -346,10 +374,22 @@ impl Gateway {
 
     /// Waits until so many have been taken.
     pub async fn taken(&self, count: usize) {
+        self.until(|gateway| gateway.count() >= count).await;
+    }
+
+    /// Waits until so many have been acted on as they were entered.
+    pub async fn admitted(&self, count: usize) {
+        self.until(|gateway| *gateway.admissions.lock().unwrap() >= count)
+            .await;
+    }
+
+    async fn until(&self, done: impl Fn(&Self) -> bool) {
         let waiting = async {
             loop {
-                let news = self.news.notified();
-                if self.count() >= count {
+                let mut news = std::pin::pin!(self.news.notified());
+                // From here on, not only from the first poll: the news may come in between.
+                news.as_mut().enable();
+                if done(self) {
                     return;
                 }
                 news.await;

@@ -14,12 +14,20 @@ mod command;
 mod press;
 mod prompt;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 use tracing::{debug, error, info};
 
-use super::{Deps, lanes::Lanes};
+use prompt::Arriving;
+
+use super::{Deps, lanes::Lanes, ports::Admission};
 use crate::{
     core::{
         command::{Command, Reading, read},
@@ -49,19 +57,59 @@ pub(super) struct Arrival {
     pub(super) inbound: Inbound,
 }
 
+/// How many updates were accepted and are not acted on yet. Those that are put off do not count: later ones pass them.
+#[derive(Clone, Default)]
+pub(super) struct Underway(Arc<AtomicUsize>);
+
+impl Underway {
+    pub(super) fn add(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn done(&self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn none(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 0
+    }
+}
+
+/// What a message brings about, if it is a prompt that a transaction alone can enter. Everything else goes to the desk.
+pub(super) fn admission(deps: &Deps, bot_id: i64, inbound: &Inbound) -> Option<Admission> {
+    let Inbound::Message(message) = inbound else {
+        return None;
+    };
+    let role = deps.config.access.role_of_message(message);
+    policy::may_prompt(role).ok()?;
+    let person = message.from.as_ref()?;
+    let prompt = !message.edited
+        && !message.text.trim().is_empty()
+        && read(&message.text, &deps.config.bot_name.get()) == Reading::Prompt;
+    let arriving = prompt.then(|| Arriving::new(deps, bot_id, message, person))?;
+    Some(Box::new(move |tx, id| arriving.enter(tx, id)))
+}
+
 /// Takes updates until the daemon stops. What is still queued then is in the inbox and comes again.
-pub(super) async fn run(deps: Arc<Deps>, lanes: Lanes, mut arrivals: mpsc::Receiver<Arrival>) {
+pub(super) async fn run(
+    deps: Arc<Deps>,
+    lanes: Lanes,
+    mut arrivals: mpsc::Receiver<Arrival>,
+    underway: Underway,
+) {
     // Updates that the store refused for a reason that waiting might mend.
     let mut postponed: Vec<Arrival> = Vec::new();
     loop {
-        let due = tokio::select! {
+        let (due, fresh) = tokio::select! {
             biased;
             () = deps.shutdown.cancelled() => return,
             arrival = arrivals.recv() => match arrival {
-                Some(arrival) => vec![arrival],
+                Some(arrival) => (vec![arrival], true),
                 None => return,
             },
-            () = tokio::time::sleep(POSTPONED), if !postponed.is_empty() => std::mem::take(&mut postponed),
+            () = tokio::time::sleep(POSTPONED), if !postponed.is_empty() => {
+                (std::mem::take(&mut postponed), false)
+            }
         };
         for arrival in due {
             let desk = Desk {
@@ -77,6 +125,9 @@ pub(super) async fn run(deps: Arc<Deps>, lanes: Lanes, mut arrivals: mpsc::Recei
                 Insisted::Refused => {}
                 Insisted::Stopping => return,
             }
+        }
+        if fresh {
+            underway.done();
         }
     }
 }
@@ -194,12 +245,7 @@ impl Desk<'_> {
     }
 
     fn key(&self, message: &Message, person: &Person) -> ConversationKey {
-        ConversationKey {
-            bot_id: self.bot_id,
-            chat_id: message.place.chat_id,
-            thread_id: message.place.thread_id,
-            user_id: person.id,
-        }
+        key(self.bot_id, message, person)
     }
 
     async fn edited(&self, message: &Message, person: &Person) -> Result<(), StoreError> {
@@ -234,5 +280,14 @@ impl Desk<'_> {
             chat_id: message.place.chat_id,
             thread_id: message.place.thread_id,
         }
+    }
+}
+
+fn key(bot_id: i64, message: &Message, person: &Person) -> ConversationKey {
+    ConversationKey {
+        bot_id,
+        chat_id: message.place.chat_id,
+        thread_id: message.place.thread_id,
+        user_id: person.id,
     }
 }

@@ -1,10 +1,10 @@
 //! Prompts: a message becomes a turn, or part of one.
 
-use super::Desk;
+use super::{super::Deps, Desk};
 use crate::{
     core::{
         Millis,
-        ids::{ConversationId, ConversationKey, TurnId},
+        ids::{ConversationId, ConversationKey, InboxId, TurnId},
         inbound::{ChatKind, Message, Person},
         words,
     },
@@ -24,13 +24,12 @@ impl Desk<'_> {
         message: &Message,
         person: &Person,
     ) -> Result<(), StoreError> {
-        let now = self.deps.clock.now();
-        let private = message.place.kind == ChatKind::Private;
-        let (target, reply_to) = (Self::target(message), Self::reply_to(message));
         let id = self.id;
-        let notice = notice_about_files(message);
         if message.text.trim().is_empty() {
-            let text = notice.or(private.then_some(words::NOTHING_TO_PASS_ON));
+            let now = self.deps.clock.now();
+            let (target, reply_to) = (Self::target(message), Self::reply_to(message));
+            let private = message.place.kind == ChatKind::Private;
+            let text = notice_about_files(message).or(private.then_some(words::NOTHING_TO_PASS_ON));
             return self
                 .deps
                 .store
@@ -48,27 +47,9 @@ impl Desk<'_> {
                 })
                 .await;
         }
-        let arriving = Arriving {
-            key: self.key(message, person),
-            person: person.clone(),
-            part: TurnPart {
-                inbox: id,
-                message_id: message.message_id,
-                text: message.text.clone(),
-                received_at: now,
-            },
-            target,
-            reply_to,
-            notice,
-            // The age by two clocks: a server whose clock is wrong must not hold everything, so the future counts as now.
-            age: now.saturating_sub(message.date.saturating_mul(1000)).max(0),
-            stale_after: self.deps.config.stale_after,
-            batching: self.deps.config.batching.is_some(),
-            uuid: self.deps.dice.uuid(),
-            now,
-        };
+        let arriving = Arriving::new(self.deps, self.bot_id, message, person);
         fail::fail_point!("dispatch-before-commit");
-        let conversation = self.deps.store.tx(move |tx| arriving.enter(tx)).await?;
+        let conversation = self.deps.store.tx(move |tx| arriving.enter(tx, id)).await?;
         fail::fail_point!("dispatch-after-commit");
         self.lanes.wake(conversation);
         Ok(())
@@ -76,10 +57,11 @@ impl Desk<'_> {
 }
 
 /// A prompt about to become (part of) a turn.
-struct Arriving {
+pub(super) struct Arriving {
     key: ConversationKey,
     person: Person,
-    part: TurnPart,
+    message_id: i64,
+    text: String,
     target: Target,
     reply_to: Option<i64>,
     notice: Option<&'static str>,
@@ -91,8 +73,35 @@ struct Arriving {
 }
 
 impl Arriving {
-    fn enter(self, tx: &Tx<'_>) -> Result<ConversationId, StoreError> {
+    /// Of a message with text.
+    pub(super) fn new(deps: &Deps, bot_id: i64, message: &Message, person: &Person) -> Self {
+        let now = deps.clock.now();
+        Self {
+            key: super::key(bot_id, message, person),
+            person: person.clone(),
+            message_id: message.message_id,
+            text: message.text.clone(),
+            target: Desk::target(message),
+            reply_to: Desk::reply_to(message),
+            notice: notice_about_files(message),
+            // The age by two clocks: a server whose clock is wrong must not hold everything, so the future counts as now.
+            age: now.saturating_sub(message.date.saturating_mul(1000)).max(0),
+            stale_after: deps.config.stale_after,
+            batching: deps.config.batching.is_some(),
+            uuid: deps.dice.uuid(),
+            now,
+        }
+    }
+
+    /// Makes it a turn, or a part of the one that is being collected, and marks its row in the inbox.
+    pub(super) fn enter(self, tx: &Tx<'_>, inbox: InboxId) -> Result<ConversationId, StoreError> {
         let now = self.now;
+        let part = TurnPart {
+            inbox,
+            message_id: self.message_id,
+            text: self.text.clone(),
+            received_at: now,
+        };
         tx.person_seen(self.person.id, &self.person.name, now)?;
         let conversation = tx.conversation_open(&self.key, now)?.id;
         if let Some(notice) = self.notice {
@@ -105,10 +114,9 @@ impl Arriving {
             )?;
         }
         let open = tx.turns_open(conversation)?;
-        let inbox = self.part.inbox;
         if self.age > self.stale_after {
-            let text = words::late(self.age, &self.part.text);
-            let turn = self.add(tx, conversation, TurnState::Held)?;
+            let text = words::late(self.age, &self.text);
+            let turn = self.add(tx, conversation, part, TurnState::Held)?;
             let buttons = vec![vec![
                 words::button(words::RUN, format!("r:{turn}")),
                 words::button(words::DISCARD, format!("d:{turn}")),
@@ -122,12 +130,12 @@ impl Arriving {
                 now,
             )?;
         } else if !self.batching {
-            let turn = self.add(tx, conversation, TurnState::Queued)?;
+            let turn = self.add(tx, conversation, part, TurnState::Queued)?;
             lane::placeholder(tx, self.target, turn, &open, self.reply_to, now)?;
         } else if let Some(collecting) = open.iter().find(|t| t.state == TurnState::Collecting) {
-            tx.turn_part_add(collecting.id, &self.part)?;
+            tx.turn_part_add(collecting.id, &part)?;
         } else {
-            self.add(tx, conversation, TurnState::Collecting)?;
+            self.add(tx, conversation, part, TurnState::Collecting)?;
         }
         tx.inbox_done(inbox, Verdict::Prompt, now)?;
         Ok(conversation)
@@ -137,13 +145,14 @@ impl Arriving {
         &self,
         tx: &Tx<'_>,
         conversation: ConversationId,
+        part: TurnPart,
         state: TurnState,
     ) -> Result<TurnId, StoreError> {
         let new = NewTurn {
             conversation,
             uuid: Some(self.uuid),
             state,
-            parts: vec![self.part.clone()],
+            parts: vec![part],
             run: None,
         };
         tx.turn_add(&new, self.now)
