@@ -38,6 +38,8 @@ pub struct Surroundings {
     pub credentials_directory: Option<PathBuf>,
     /// `$PATH`: where programs are looked for.
     pub path: Option<OsString>,
+    /// File that the shipped unit makes its credential of. [`check`] looks into it where it has no credentials itself.
+    pub unit_token: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -47,6 +49,7 @@ impl Surroundings {
         Self {
             credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
             path: std::env::var_os("PATH"),
+            unit_token: Some(token::UNIT_FILE.into()),
         }
     }
 }
@@ -90,7 +93,8 @@ pub fn load(file: &Path, surroundings: &Surroundings) -> Result<Loaded, Problems
 }
 
 /// Checks everything, for an administrator, and gives what is questionable. Differs from [`load`] in one point: where
-/// the token is to come from a systemd credential and this process is given none, that is only a warning.
+/// the token is to come from a systemd credential and this process is given none, the file that it is made of is checked,
+/// and if that cannot be read there is only a warning.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
@@ -105,7 +109,12 @@ pub fn check(file: &Path, surroundings: &Surroundings) -> Result<Vec<Problem>, P
         Some(source) => {
             read_token(&source, &mut inputs);
         }
-        None => inputs.warnings.extend(no_token(file, &inputs)),
+        None => match &surroundings.unit_token {
+            Some(path) if fs::File::open(path).is_ok() => {
+                read_token(&token::Source::Credential(path.clone()), &mut inputs);
+            }
+            _ => inputs.warnings.extend(unseen_token(file, &inputs)),
+        },
     }
     if inputs.problems.is_empty() {
         Ok(inputs.warnings)
@@ -295,6 +304,21 @@ fn no_token(file: &Path, inputs: &inputs::Inputs) -> Option<Problem> {
                 "set token_file = \"/etc/telexd/token\" under [telegram], or give the unit \
                  LoadCredential={}:/etc/telexd/token",
                 token::CREDENTIAL
+            ),
+        )
+        .with_key("telegram.token_file")
+    })
+}
+
+/// That the token was not checked, with the same exception.
+fn unseen_token(file: &Path, inputs: &inputs::Inputs) -> Option<Problem> {
+    (!inputs.may_mean("telegram", "token_file")).then(|| {
+        Problem::of_file(
+            file,
+            "is not set, so the service has its bot token from a systemd credential, which cannot be seen from here",
+            format!(
+                "write the token to {} or name another source in the unit (see telexd(8)), and run this as root",
+                token::UNIT_FILE
             ),
         )
         .with_key("telegram.token_file")

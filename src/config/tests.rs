@@ -329,6 +329,38 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
+fn the_file_of_the_credential_is_checked_where_it_can_be_seen() {
+    let place = Place::new("access.admins = [1]\n");
+    place.write(
+        "telexd.toml.d/a.toml",
+        &format!("agent.directory = \"{}\"", place.dir.path().display()),
+    );
+    let surroundings = Surroundings {
+        unit_token: Some(place.path("unit-token")),
+        ..Surroundings::default()
+    };
+    assert_eq!(
+        place.lines(&check(&place.file(), &surroundings).unwrap()),
+        [
+            "telexd.toml: telegram.token_file: is not set, so the service has its bot token from a systemd credential, \
+             which cannot be seen from here; write the token to /etc/telexd/token or name another source in the unit \
+             (see telexd(8)), and run this as root"
+        ]
+    );
+    place.write("unit-token", "not one");
+    assert!(
+        place.lines(&check(&place.file(), &surroundings).unwrap_err().0)[0]
+            .starts_with("unit-token: ")
+    );
+    place.write("unit-token", "42:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawX");
+    let owner_only = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(place.path("unit-token"), owner_only).unwrap();
+    assert_eq!(check(&place.file(), &surroundings).unwrap(), []);
+    // For running it does not count.
+    assert!(load(&place.file(), &surroundings).is_err());
+}
+
+#[test]
 fn the_credential_is_taken_where_no_file_is_named() {
     let place = Place::new("");
     place.write(
@@ -348,6 +380,14 @@ fn the_credential_is_taken_where_no_file_is_named() {
         ]
     );
     assert!(check(&place.file(), &surroundings).is_err());
+    place.write("telegram-token", "\n");
+    assert_eq!(
+        place.lines(&load(&place.file(), &surroundings).unwrap_err().0),
+        [
+            "telegram-token: telegram.token_file: there is no bot token; write the token that @BotFather gave you: \
+             install -m 0600 /dev/stdin /etc/telexd/token (paste it, then Ctrl-D), and run: systemctl restart telexd"
+        ]
+    );
     place.write("telegram-token", "42:credential\n");
     let loaded = load(&place.file(), &surroundings).unwrap();
     assert_eq!(loaded.settings.telegram.token.expose(), "42:credential");

@@ -12,6 +12,9 @@ use super::problem::Problem;
 /// Name of the systemd credential that holds the token where the configuration names no file.
 pub const CREDENTIAL: &str = "telegram-token";
 
+/// File that the shipped unit makes that credential of.
+pub const UNIT_FILE: &str = "/etc/telexd/token";
+
 /// Most bytes that are read of a token file.
 const MOST: u64 = 4096;
 
@@ -159,7 +162,10 @@ pub fn read(source: &Source) -> Result<(Token, Vec<Problem>), Box<Problem>> {
     let path = source.path();
     let text = read_small(path).map_err(|error| cannot_read(source, &error))?;
     let text = std::str::from_utf8(&text).map_err(|_| bad_form(path, "is not text"))?;
-    let token = Token::parse(text).map_err(|shape| bad_form(path, &shape.to_string()))?;
+    let token = Token::parse(text).map_err(|shape| match (shape, source) {
+        (TokenShape::Empty, Source::Credential(_)) => no_credential(path),
+        _ => bad_form(path, &shape.to_string()),
+    })?;
     let mut warnings = Vec::new();
     let mode = fs::metadata(path).map_or(0, |meta| meta.permissions().mode());
     if mode & 0o007 != 0 {
@@ -212,6 +218,17 @@ fn cannot_read(source: &Source, error: &io::Error) -> Box<Problem> {
     };
     let what = format!("the bot token cannot be read: {}", plain(error));
     Box::new(Problem::of_file(source.path(), what, remedy).with_key("telegram.token_file"))
+}
+
+/// The shipped unit gives an empty credential where the file of the token is missing.
+fn no_credential(path: &Path) -> Box<Problem> {
+    let remedy = format!(
+        "write the token that @BotFather gave you: install -m 0600 /dev/stdin {UNIT_FILE} (paste it, then Ctrl-D), and \
+         run: systemctl restart telexd"
+    );
+    Box::new(
+        Problem::of_file(path, "there is no bot token", remedy).with_key("telegram.token_file"),
+    )
 }
 
 fn bad_form(path: &Path, what: &str) -> Box<Problem> {
