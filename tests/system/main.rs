@@ -29,7 +29,9 @@ mod server;
 mod shared;
 
 mod boots;
+mod lifecycle;
 mod package;
+mod rights;
 mod service;
 mod vm;
 
