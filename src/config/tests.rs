@@ -330,11 +330,8 @@ fn files_that_cannot_be_read() {
 
 #[test]
 fn the_file_of_the_credential_is_checked_where_it_can_be_seen() {
-    let place = Place::new("access.admins = [1]\n");
-    place.write(
-        "telexd.toml.d/a.toml",
-        &format!("agent.directory = \"{}\"", place.dir.path().display()),
-    );
+    let place =
+        Place::new("access.users = [1]\nagent.directory = \"/\"\nstate.directory = \"/tmp\"\n");
     let surroundings = Surroundings {
         unit_token: Some(place.path("unit-token")),
         ..Surroundings::default()
