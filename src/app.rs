@@ -21,7 +21,9 @@ use uuid::Uuid;
 
 use crate::{
     agent::claude::{Claude, ClaudeConfig},
-    config::{Launcher, Settings},
+    alert,
+    cli::Word,
+    config::{Contacts, Launcher, Settings},
     core::{
         Millis,
         backoff::{Backoff, BackoffRule},
@@ -39,7 +41,7 @@ use crate::{
         slots::Slots,
     },
     runner::{self, DirectRunner, SystemdRunner},
-    store::Store,
+    store::{OpenError, Store},
     systemd::{self, log::Kinds},
     telegram::{
         BotToken,
@@ -57,6 +59,10 @@ const STOP_WITHIN: Duration = Duration::from_millis(4500);
 const INTERRUPT_GRACE: Millis = 2000;
 /// How long until the bot's name is asked for again after the token was refused.
 const REFUSED_WAIT: Duration = Duration::from_secs(30);
+/// How long an alert waits until it shows whether the unit is started again, and how long it tries to reach Telegram.
+/// Together less than the unit's `TimeoutStartSec=`.
+const ALERT_SETTLE: Duration = Duration::from_secs(15);
+const ALERT_SEND: Duration = Duration::from_secs(60);
 /// Setting under which the bot's username is kept.
 const BOT_NAME: &str = "bot.username";
 
@@ -95,6 +101,55 @@ impl Dice for SystemDice {
     fn uuid(&self) -> Uuid {
         Uuid::new_v4()
     }
+}
+
+/// Logs what is to be said of a start.
+pub fn log_word(word: &Word<'_>) {
+    match word {
+        Word::Doubt(doubt) => {
+            warn!(path = %doubt.file.display(), "{doubt}");
+        }
+        Word::Refused(problems) => {
+            for problem in &problems.0 {
+                error!(event = messages::CONFIG_REJECTED, path = %problem.file.display(), "{problem}");
+            }
+        }
+        Word::Failed(error) => {
+            let kind = error
+                .downcast_ref::<OpenError>()
+                .map_or(messages::START_FAILED, OpenError::kind);
+            error!(event = kind, "{error:#}");
+        }
+    }
+}
+
+/// Tells the administrators that a unit failed; `contacts` says whom, and by which bot.
+///
+/// # Errors
+/// There is no runtime to do it in.
+pub fn alert(contacts: Contacts, unit: &str) -> Result<alert::Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let request = alert::Request {
+        unit: unit.to_owned(),
+        failure: alert::report::Failure::of_process(),
+        host: host.trim().to_owned(),
+        contacts,
+        uid: nix::unistd::getuid().as_raw(),
+        // systemd names several with colons between them.
+        memory: std::env::var("STATE_DIRECTORY")
+            .ok()
+            .and_then(|folders| folders.split(':').next().map(PathBuf::from)),
+        journalctl: "journalctl".into(),
+        systemctl: "systemctl".into(),
+        clock: Arc::new(SystemClock),
+        settle: ALERT_SETTLE,
+        send: ALERT_SEND,
+    };
+    Ok(runtime.block_on(alert::run(request)))
 }
 
 /// Runs the daemon until SIGTERM or SIGINT. Blocks; makes its own runtime.

@@ -9,7 +9,10 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, DEFAULT_FILE, Problem, Problems, Settings, Surroundings};
+use crate::{
+    alert,
+    config::{self, Contacts, DEFAULT_FILE, Problem, Problems, Settings, Surroundings},
+};
 
 /// Exit codes, as `--help` documents them.
 pub mod exit {
@@ -61,6 +64,16 @@ enum Verb {
     /// The output is TOML with comments. The bot token is not in it.
     Config,
 
+    /// Tell every administrator in Telegram that a unit failed
+    ///
+    /// For telexd-alert@.service, which telexd.service names in OnFailure=. Needs neither the daemon nor its database, and
+    /// makes do with a configuration that is broken.
+    Alert {
+        /// The unit, as systemd names it
+        #[arg(value_name = "UNIT")]
+        unit: String,
+    },
+
     /// Bring the database to a schema version, up or down, after a backup
     ///
     /// Before going back to an older telexd, run this with the newer one. The daemon must not be running.
@@ -79,8 +92,23 @@ enum Verb {
 pub struct Deeds {
     /// Runs the daemon until it is told to stop.
     pub run: fn(&Settings) -> anyhow::Result<()>,
+    /// Puts it into the journal; false: standard error does not lead there, so it is to be printed.
+    pub log: fn(&Word<'_>) -> bool,
+    /// Tells the administrators that this unit failed.
+    pub alert: fn(Contacts, &str) -> anyhow::Result<alert::Outcome>,
     /// Brings the database in a state directory to a schema version; gives a sentence about what was done.
     pub migrate: fn(&Path, u32) -> anyhow::Result<String>,
+}
+
+/// What is to be said of a start of the daemon.
+#[derive(Debug)]
+pub enum Word<'a> {
+    /// Something in the configuration is questionable.
+    Doubt(&'a Problem),
+    /// The configuration is wrong.
+    Refused(&'a Problems),
+    /// It cannot run, or go on.
+    Failed(&'a anyhow::Error),
 }
 
 /// Does what the command line says. `args` begin with the program's name.
@@ -122,10 +150,27 @@ fn act(
     match cli.verb.unwrap_or(Verb::Run) {
         Verb::Run => match config::load(file, surroundings) {
             Ok(loaded) => {
-                warn(&loaded.warnings, err)?;
-                finish((deeds.run)(&loaded.settings), err)
+                for doubt in &loaded.warnings {
+                    if !(deeds.log)(&Word::Doubt(doubt)) {
+                        warn(std::slice::from_ref(doubt), err)?;
+                    }
+                }
+                let done = (deeds.run)(&loaded.settings);
+                if let Err(error) = &done
+                    && (deeds.log)(&Word::Failed(error))
+                {
+                    return Ok(exit::OTHER);
+                }
+                finish(done, err)
             }
+            Err(problems) if (deeds.log)(&Word::Refused(&problems)) => Ok(exit::CONFIG),
             Err(problems) => refuse(&problems, err),
+        },
+        Verb::Alert { unit } => match (deeds.alert)(config::contacts(file, surroundings), &unit) {
+            Ok(alert::Outcome::Told(_) | alert::Outcome::Nothing) => Ok(exit::OK),
+            Ok(alert::Outcome::Failed) => Ok(exit::OTHER),
+            Ok(alert::Outcome::NoWay) => Ok(exit::CONFIG),
+            Err(error) => finish(Err(error), err),
         },
         Verb::Check => match config::check(file, surroundings) {
             Ok(warnings) => {
@@ -197,6 +242,15 @@ mod tests {
                 return Err(anyhow::anyhow!("the cause")).context("it failed");
             }
             Ok(())
+        },
+        log: |_| false,
+        alert: |contacts, unit| {
+            Ok(match (unit, contacts.admins.as_slice()) {
+                (_, []) => alert::Outcome::NoWay,
+                ("telexd.service", admins) => alert::Outcome::Told(admins.len()),
+                ("up.service", _) => alert::Outcome::Nothing,
+                _ => alert::Outcome::Failed,
+            })
         },
         migrate: |state, to| {
             if to == 9 {
@@ -343,6 +397,19 @@ mod tests {
         );
         assert_eq!(telexd(&["migrate"]).0, code(2));
         assert_eq!(telexd(&["migrate", "--to", "-1"]).0, code(2));
+    }
+
+    #[test]
+    fn alerting() {
+        // Whatever else is wrong.
+        let (_dir, file) = place("log.level = 1\nagent.max_processes = 0\n");
+        for (unit, exit) in [("telexd.service", 0), ("up.service", 0), ("x.service", 1)] {
+            let done = telexd(&["alert", unit, "--config", &file]);
+            assert_eq!(done, (code(exit), String::new(), String::new()), "{unit}");
+        }
+        let none = telexd(&["alert", "telexd.service", "--config", "/nowhere/at/all"]);
+        assert_eq!(none.0, code(78));
+        assert_eq!(telexd(&["alert"]).0, code(2));
     }
 
     #[test]

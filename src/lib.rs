@@ -4,6 +4,7 @@
 //! `tests/rooms.rs` fails when a room uses one that it may not.
 
 pub mod agent;
+pub mod alert;
 pub mod app;
 pub mod cli;
 pub mod config;

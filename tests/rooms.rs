@@ -22,6 +22,11 @@ const MAY_USE: &[(&str, Uses)] = &[
     ("runner", Uses::Only(&["core", "gateway::ports"])),
     ("dbus", Uses::Only(&["core", "gateway::handle"])),
     ("systemd", Uses::Only(&[])),
+    // Speaks for the daemon when that is down, so it takes only what works without it.
+    (
+        "alert",
+        Uses::Only(&["config", "core", "telegram", "gateway::ports"]),
+    ),
     ("health", Uses::Only(&["core", "gateway::handle"])),
     ("failpoints", Uses::Only(&[])),
     ("lib", Uses::Only(&[])),

@@ -8,25 +8,42 @@ use telexd::{
     config::Surroundings,
     store, systemd,
 };
+use tracing::Level;
 
 fn main() -> ExitCode {
     let deeds = Deeds {
         run: |settings| {
-            systemd::log::start(
-                systemd::log::level(settings.log_level.into()),
-                app::LOG_KINDS,
-            );
+            start_log(settings.log_level.into());
             #[cfg(feature = "failpoints")]
             telexd::failpoints::arm().map_err(anyhow::Error::msg)?;
             app::run(settings)
         },
+        log: |word| {
+            // Elsewhere it is printed, for whoever typed the command.
+            let to_journal = systemd::log::to_journal();
+            if to_journal {
+                start_log(Level::INFO);
+                app::log_word(word);
+            }
+            to_journal
+        },
+        alert: |contacts, unit| {
+            start_log(Level::INFO);
+            app::alert(contacts, unit)
+        },
         migrate: |directory, version| Ok(store::migrate_to(directory, version)?.to_string()),
     };
-    cli::main(
+    let code = cli::main(
         std::env::args_os(),
         &Surroundings::of_process(),
         &deeds,
         &mut io::stdout(),
         &mut io::stderr(),
-    )
+    );
+    systemd::log::finish();
+    code
+}
+
+fn start_log(level: Level) {
+    systemd::log::start(systemd::log::level(level), app::LOG_KINDS);
 }

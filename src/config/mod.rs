@@ -21,6 +21,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use url::Url;
+
 pub use self::{
     choices::{Launcher, LogLevel, PermissionMode},
     problem::{Problem, Problems},
@@ -149,6 +151,54 @@ pub fn state_directory(file: &Path) -> Result<PathBuf, Problems> {
     match inputs.merged.state.directory {
         Some(found) if inputs.problems.is_empty() => Ok(found.value),
         _ => Err(Problems(inputs.problems)),
+    }
+}
+
+/// Whom to tell that the daemon is down, and by which bot: as much of it as can be made out.
+#[derive(Clone, Debug)]
+pub struct Contacts {
+    /// Telegram user ids of the administrators.
+    pub admins: Vec<i64>,
+    /// Address of the Bot API.
+    pub api_url: Option<Url>,
+    /// The bot's token.
+    pub token: Option<Token>,
+    /// What is wrong with the configuration.
+    pub problems: Vec<Problem>,
+}
+
+impl Contacts {
+    /// Texts that must not leave this machine.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let token = self.token.iter().map(Token::expose);
+        token
+            .flat_map(|token| {
+                [
+                    token,
+                    token.split_once(':').map_or("", |(_, secret)| secret),
+                ]
+            })
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// Reads whom to tell, whatever else is wrong with the configuration.
+#[must_use]
+pub fn contacts(file: &Path, surroundings: &Surroundings) -> Contacts {
+    let mut inputs = inputs::read(file);
+    let token =
+        token_source(&inputs, surroundings).and_then(|source| read_token(&source, &mut inputs));
+    Contacts {
+        admins: inputs
+            .merged
+            .access
+            .admins
+            .map_or_else(Vec::new, |found| found.value),
+        api_url: inputs.merged.telegram.api_url.map(|found| found.value),
+        token,
+        problems: inputs.problems,
     }
 }
 

@@ -116,10 +116,11 @@ impl Line {
         }
     }
 
-    /// What people read: the message, the reason, then whatever else it says.
+    /// What people read: the message, the reason, then whatever else it says that does not stand in the message.
     pub(super) fn text(&self) -> String {
         let mut text = self.message.clone();
-        let values = || self.values.0.iter();
+        let stands = |value: &str| value.len() > 3 && self.message.contains(value);
+        let values = || self.values.0.iter().filter(|(_, value)| !stands(value));
         for (name, value) in values() {
             if REASONS.contains(name) {
                 let _ = write!(text, ": {value}");

@@ -87,7 +87,7 @@ fn fields_and_priorities_are_what_they_should_be() {
         error!(event = "known", run = "abc", chat = -5, priority = "x", MESSAGE_ID = "forged", %cause, "it fails");
         warn!(event = "unknown", unit = "telexd-agent-strict@abc.service", run = "abc", "two\nlines");
         info!("all is well");
-        debug!(wait_ms = 5, "looked");
+        debug!(wait_ms = 5, path = "/a/file", "looked at /a/file");
     });
     let of = |n: usize, field: &str| entries[n].get(field).map(String::as_str);
     let priorities: Vec<_> = (0..4).map(|n| of(n, "PRIORITY").unwrap()).collect();
@@ -129,7 +129,8 @@ fn fields_and_priorities_are_what_they_should_be() {
         Some("two\nlines (unit=telexd-agent-strict@abc.service, run=abc)")
     );
     assert_eq!(of(1, "UNIT"), Some("telexd-agent-strict@abc.service"));
-    assert_eq!(of(3, "MESSAGE"), Some("looked (wait_ms=5)"));
+    assert_eq!(of(3, "TELEXD_PATH"), Some("/a/file"));
+    assert_eq!(of(3, "MESSAGE"), Some("looked at /a/file (wait_ms=5)"));
 }
 
 #[test]

@@ -26,6 +26,7 @@ use crate::{
         backoff::{Backoff, BackoffRule},
         ids::{ConversationId, InboxId},
         inbound::Inbound,
+        messages,
         trouble::CallClass,
     },
     gateway::ports::{Clock, Dice, Reception},
@@ -44,6 +45,9 @@ const PENDING_PAGE: usize = 256;
 /// Shortest wait before a poll that repeats its offset, in milliseconds: Telegram answers one that comes within half
 /// a second with a single update, and behind one that cannot be confirmed nothing else would ever come.
 const REPEAT_MS: u64 = 700;
+
+/// From when on an outage is one that an administrator should know of, in seconds.
+const LONG_OUTAGE_S: Millis = 60;
 
 /// Waits of the poll loop.
 #[derive(Clone, Copy, Debug)]
@@ -350,7 +354,7 @@ impl Loop {
     async fn accept(&self, id: InboxId, bot_id: i64, raw: &str) -> Result<(), Stop> {
         let inbound = inbound::read(raw);
         if let Inbound::Unreadable(why) = &inbound {
-            tracing::warn!(inbox = %id, why, "an update cannot be read; it is kept");
+            tracing::warn!(event = messages::UPDATE_UNREADABLE, inbox = %id, why, "an update cannot be read; it is kept");
         }
         tokio::select! {
             biased;
@@ -391,7 +395,14 @@ impl Loop {
         let for_s = before
             .failing_since
             .map_or(0, |since| now.saturating_sub(since) / 1000);
-        tracing::info!(failures = before.failures, for_s, "updates come in again");
+        let long = for_s >= LONG_OUTAGE_S;
+        let event = long.then_some(messages::TELEGRAM_BACK);
+        tracing::info!(
+            event,
+            failures = before.failures,
+            for_s,
+            "updates come in again"
+        );
         self.intake.health.send_modify(|health| {
             health.failures = 0;
             health.failing_since = None;
@@ -416,6 +427,7 @@ impl Loop {
             match removed {
                 Ok(()) => {
                     tracing::warn!(
+                        event = messages::WEBHOOK_REMOVED,
                         "removed a webhook of this bot, as it kept updates from coming in"
                     );
                     return Ok(());
@@ -447,17 +459,22 @@ impl Loop {
         // A long outage is told of at a falling rate: 1st, 2nd, 4th, 8th, … failure.
         match &trouble {
             PollTrouble::Call(CallClass::Conflict) if !same => tracing::error!(
+                event = messages::POLL_CONFLICT,
                 error,
                 "another program polls with this bot's token (or one did a moment ago); only one can get the updates"
             ),
             PollTrouble::Call(CallClass::Unauthorized) if !same => {
                 tracing::error!(
+                    event = messages::TOKEN_REFUSED,
                     error,
                     "Telegram does not accept the bot's token; get a valid one from @BotFather"
                 );
             }
             _ if !same || failures.is_power_of_two() => {
-                tracing::warn!(failures, wait_ms, error, "no updates come in");
+                let since = before.failing_since.unwrap_or(now);
+                let long = now.saturating_sub(since) / 1000 >= LONG_OUTAGE_S;
+                let event = long.then_some(messages::TELEGRAM_UNREACHABLE);
+                tracing::warn!(event, failures, wait_ms, error, "no updates come in");
             }
             _ => tracing::debug!(failures, wait_ms, error, "no updates come in"),
         }

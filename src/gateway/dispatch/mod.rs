@@ -33,7 +33,7 @@ use crate::{
         command::{Command, Reading, read},
         ids::{ConversationKey, InboxId},
         inbound::{ChatKind, Inbound, Message, Person},
-        policy,
+        messages, policy,
     },
     store::{
         StoreError,
@@ -161,10 +161,10 @@ impl Desk<'_> {
                 refused += 1;
             }
             if refused == MOST_REFUSALS {
-                error!(update = self.id.0, %cause, "cannot act on an update; it is put off");
+                error!(event = cause.kind(), update = self.id.0, %cause, "cannot act on an update; it is put off");
                 return Insisted::Refused;
             }
-            error!(update = self.id.0, %cause, "cannot act on an update; it is tried again");
+            error!(event = cause.kind(), update = self.id.0, %cause, "cannot act on an update; it is tried again");
             tokio::select! {
                 () = self.deps.shutdown.cancelled() => return Insisted::Stopping,
                 () = tokio::time::sleep(wait) => {}
@@ -219,6 +219,7 @@ impl Desk<'_> {
         else {
             // Nothing is run, nothing is revealed: not even that somebody is here.
             info!(
+                event = messages::STRANGER_REFUSED,
                 update = self.id.0,
                 person = message.from.as_ref().map(|p| p.id),
                 chat = message.place.chat_id,

@@ -9,6 +9,7 @@ use crate::{
         Millis,
         ids::{InboxId, TurnId},
         inbound::Press,
+        messages,
         policy::{self, Denied},
         text::{Formatted, Shown, units},
         words,
@@ -73,6 +74,7 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
     if policy::may_prompt(role).is_err() {
         // Not answered: the button of a stranger keeps turning until Telegram gives up on it. Nothing is revealed.
         info!(
+            event = messages::STRANGER_REFUSED,
             update = desk.id.0,
             person = press.from.id,
             "refused: not a known person"

@@ -398,7 +398,7 @@ impl Lane {
         match result {
             Ok(value) => Some(value),
             Err(cause) => {
-                error!(conversation = self.conversation.id.0, %cause, "{what}; it is tried again");
+                error!(event = cause.kind(), conversation = self.conversation.id.0, %cause, "{what}; it is tried again");
                 self.retry_at = Some(Instant::now() + RETRY);
                 None
             }

@@ -17,7 +17,7 @@ use super::{
     pacing::Pacing,
 };
 use crate::{
-    core::Millis,
+    core::{Millis, messages},
     store::{
         StoreError,
         rows::{OutRow, OutboxId, Urgency},
@@ -144,13 +144,16 @@ impl Worker {
                 Ok(0) => return Ok(true),
                 Ok(ambiguous) => {
                     tracing::warn!(
+                        event = messages::MESSAGE_UNCERTAIN,
                         ambiguous,
                         "messages may have been sent before the last end; they go again, marked"
                     );
                     return Ok(true);
                 }
                 Err(StoreError::Closed) => return Err(StoreError::Closed),
-                Err(error) => tracing::error!(%error, "cannot look after the outbox"),
+                Err(error) => {
+                    tracing::error!(event = error.kind(), %error, "cannot look after the outbox");
+                }
             }
             tokio::select! {
                 () = self.shutdown.cancelled() => return Ok(false),
@@ -190,7 +193,7 @@ impl Worker {
                 Ok(read) => read,
                 Err(StoreError::Closed) => return Err(StoreError::Closed),
                 Err(error) => {
-                    tracing::error!(%error, "cannot read the outbox");
+                    tracing::error!(event = error.kind(), %error, "cannot read the outbox");
                     return Ok(Some(Duration::from_millis(STORE_RETRY_MS)));
                 }
             };
@@ -324,7 +327,7 @@ impl Worker {
             }
             Some(Err(StoreError::Closed)) => return Err(StoreError::Closed),
             Some(Err(error)) => {
-                tracing::error!(%error, "cannot claim a message of the outbox");
+                tracing::error!(event = error.kind(), %error, "cannot claim a message of the outbox");
                 self.shut(now, STORE_RETRY_MS);
             }
             Some(Ok(Way::Untried)) | None => {}
