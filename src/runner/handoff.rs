@@ -37,7 +37,7 @@ use super::{
     wire::{self, Ack, Reply, Request},
 };
 use crate::{
-    core::{ids::RunId, profile::Profile},
+    core::{ids::RunId, messages, profile::Profile},
     gateway::ports::RunnerError,
 };
 
@@ -187,7 +187,8 @@ async fn meet(mut stream: UnixStream, dirs: &RunDirs, check: &dyn PeerCheck) -> 
         Ok(()) => {}
         Err(Doubt::Never(why)) => {
             refuse(&mut stream, "not allowed").await;
-            return Err(format!("run {run}: {why}"));
+            tracing::warn!(event = messages::HANDOFF_REFUSED, %run, why, "somebody asked for a run who may not have it");
+            return Ok(());
         }
         // Closing without a word makes the supervisor come again.
         Err(Doubt::Later(why)) => {

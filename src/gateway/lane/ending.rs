@@ -10,6 +10,7 @@ use crate::{
     core::{
         Millis,
         ids::RunId,
+        messages,
         text::Shown,
         trouble::{Category, Trouble},
         turn::{Ending, Outcome, Turn},
@@ -145,6 +146,36 @@ fn crash(signal: i32) -> Option<&'static str> {
     .then(|| signal.as_str().trim_start_matches("SIG"))
 }
 
+/// The kind of message for an agent that was not started.
+fn not_started(why: &NotStarted) -> &'static str {
+    let NotStarted::Service { trouble, .. } = why else {
+        return messages::AGENT_NOT_STARTED;
+    };
+    match trouble {
+        ServiceTrouble::Masked => messages::TEMPLATE_MASKED,
+        ServiceTrouble::Missing => messages::TEMPLATE_MISSING,
+        ServiceTrouble::Broken
+        | ServiceTrouble::User
+        | ServiceTrouble::Credentials
+        | ServiceTrouble::Sandbox => messages::TEMPLATE_BROKEN,
+        ServiceTrouble::Refused | ServiceTrouble::NoSystemd => messages::RUN_REFUSED,
+        ServiceTrouble::Other => messages::AGENT_NOT_STARTED,
+    }
+}
+
+/// The kind of message for an agent that ended as it should not; `None` where there is nothing wrong with that.
+fn failed(exit: &Exit) -> Option<&'static str> {
+    match exit {
+        Exit::OutOfMemory { .. } => Some(messages::AGENT_OUT_OF_MEMORY),
+        Exit::TimeLimit { .. } => Some(messages::AGENT_OUT_OF_TIME),
+        Exit::Signal { signal } if *signal == nix::sys::signal::Signal::SIGXFSZ as i32 => {
+            Some(messages::AGENT_OUTPUT_LIMIT)
+        }
+        Exit::Signal { .. } | Exit::Code { code: 1.. } => Some(messages::AGENT_CRASHED),
+        _ => None,
+    }
+}
+
 /// What is wrong with the agent's service, for people.
 fn service(trouble: ServiceTrouble) -> &'static str {
     match trouble {
@@ -200,13 +231,18 @@ impl Lane {
         let asked_for = live.ending.is_some();
         match &exit {
             Some(Exit::NotStarted { why }) => {
-                tracing::error!(conversation = self.conversation.id.0, run = %live.id, kind = why.kind(), "the agent could not be started: {why}");
+                tracing::error!(event = not_started(why), conversation = self.conversation.id.0, run = %live.id, kind = why.kind(), "the agent could not be started: {why}");
             }
-            Some(exit) => {
-                info!(conversation = self.conversation.id.0, run = %live.id, ?exit, "agent ended");
-            }
+            Some(exit) => match failed(exit) {
+                Some(event) if !asked_for => {
+                    warn!(event, conversation = self.conversation.id.0, run = %live.id, ?exit, "an agent failed");
+                }
+                _ => {
+                    info!(conversation = self.conversation.id.0, run = %live.id, ?exit, "agent ended");
+                }
+            },
             None => {
-                warn!(conversation = self.conversation.id.0, run = %live.id, "the agent's supervisor is gone and left no record");
+                warn!(event = messages::AGENT_VANISHED, conversation = self.conversation.id.0, run = %live.id, "the agent's supervisor is gone and left no record");
             }
         }
         self.cold = self.window.is_some() && live.active.is_none();

@@ -10,6 +10,7 @@ use crate::{
     core::{
         Millis, batching,
         ids::{RunId, TurnId},
+        messages,
         profile::Profile,
         trouble::{Category, Trouble},
         turn::{Ending, Turn, View},
@@ -317,7 +318,7 @@ impl Lane {
             }
             Err(cause) => {
                 self.place = None;
-                error!(conversation = id.0, run = %run, %cause, "cannot start an agent");
+                error!(event = messages::AGENT_NOT_STARTED, conversation = id.0, run = %run, %cause, "cannot start an agent");
                 if cause.no_room {
                     self.no_room_to_launch(run, cause.to_string()).await
                 } else {
