@@ -10,6 +10,7 @@ use std::{
 
 use nix::{
     fcntl::{Flock, FlockArg},
+    sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs},
     unistd::geteuid,
 };
 
@@ -182,6 +183,13 @@ fn check() {
         if !env::split_paths(&path).any(|folder| folder.join(program).exists()) {
             missing.push(format!("{program} is missing: apt-get install {package}"));
         }
+    }
+    let folder = env::temp_dir();
+    if statfs(&folder).is_ok_and(|fs| fs.filesystem_type() == OVERLAYFS_SUPER_MAGIC) {
+        missing.push(format!(
+            "{} lies on an overlay, on which the kernel lays no other: set TMPDIR to a folder on a disk, or to /dev/shm",
+            folder.display()
+        ));
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
