@@ -17,7 +17,7 @@ use crate::{
 /// Where the machine sees the agent's program.
 pub const AGENT: &str = "/opt/agents/agent";
 /// Where the machine sees telexd with failpoints.
-pub const FAILPOINTS: &str = "/opt/telexd-failpoints";
+pub const FAILPOINTS: &str = "/opt/failpoints/telexd";
 /// Where the agent works.
 pub const PROJECT: &str = "/srv/project";
 
@@ -48,8 +48,15 @@ impl Server<Machine> {
             Agent::Scripted => telexd_scripted_agent::binary(),
             Agent::Real => real_claude(),
         };
-        let failpoints = Path::new(env!("CARGO_BIN_EXE_telexd"));
-        let binds = [(&*program, AGENT), (failpoints, FAILPOINTS)];
+        let binds = [
+            (&*program, AGENT),
+            (Path::new(env!("CARGO_BIN_EXE_telexd")), FAILPOINTS),
+            // It looks for its supervisor beside itself.
+            (
+                Path::new(env!("CARGO_BIN_EXE_telexd-run")),
+                "/opt/failpoints/telexd-run",
+            ),
+        ];
         let machine = Machine::boot_with(release, Layer::Installed, &binds).await;
         let server = Self {
             api: BotApi::start(Config::default()).await.unwrap(),
@@ -60,13 +67,16 @@ impl Server<Machine> {
         server
     }
 
-    /// Has the unit run the daemon that was built with failpoints; `variables` as for `Environment=`.
+    /// Has the unit run the daemon that was built with failpoints. `variables` (`TELEXD_KILL_AT=outbox-claimed:1`) hold for
+    /// the first life from now on only, or it might never get beyond that point.
     pub async fn use_failpoints(&self, variables: &[&str]) {
-        let mut text = format!("[Service]\nExecStart=\nExecStart={FAILPOINTS} run\n");
-        for variable in variables {
-            writeln!(text, "Environment=\"{variable}\"").unwrap();
-        }
+        let variables = variables.join(" ");
+        let text = format!(
+            "[Service]\nExecStart=\n\
+             ExecStart=/bin/sh -c 'mkdir /run/telexd/first 2>/dev/null && export {variables}; exec {FAILPOINTS} run'\n"
+        );
         self.drop_in("telexd.service", "failpoints", &text).await;
+        self.machine.ok("rm -rf /run/telexd/first").await;
     }
 }
 
