@@ -67,8 +67,9 @@ fn every_setting_is_in_its_manual_page_with_its_default() {
             continue;
         };
         let wanted = match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
+            Some("") => "Default: empty. ".to_owned(),
             Some(text) => format!("Default: .Qq {text} . "),
-            None if value == "[]" => "Default: nobody. ".to_owned(),
+            None if value == "[]" || value == "{}" => "Default: nobody. ".to_owned(),
             None => format!("Default: {value}. "),
         };
         assert!(

@@ -1,17 +1,18 @@
 //! The package in the life of a machine: upgrade, removal, purge; the token in an encrypted credential.
 //!
-//! Agents here are units of the shipped template that run `sleep` in the place of the supervisor: how a package is
-//! handled does not depend on what they do.
+//! Where an agent only has to be there, it is a unit of the shipped template that runs `sleep` in the place of the supervisor.
 
 use crate::{
     host::{Host as _, Release},
     layers::package,
     machine::{Layer, Machine},
     on_each_release,
+    server::Server,
+    shared::{USER, texts},
 };
 
 on_each_release!(
-    an_upgrade_restarts_the_daemon_and_touches_no_agent,
+    an_upgrade_in_mid_answer_keeps_the_agent_and_the_answer,
     an_upgrade_does_not_start_what_was_stopped,
     a_removal_ends_everything_and_keeps_what_was_written,
     a_purge_leaves_nothing_but_the_users,
@@ -45,16 +46,16 @@ async fn configured(release: Release) -> Machine {
             "root:root",
         )
         .await;
-    machine
-        .put_file(
-            "/root/telexd.deb",
-            &std::fs::read(package()).unwrap(),
-            0o644,
-            "root:root",
-        )
-        .await;
+    put_package(&machine).await;
     machine.ok("systemctl daemon-reload").await;
     machine
+}
+
+async fn put_package(machine: &Machine) {
+    let bytes = std::fs::read(package()).unwrap();
+    machine
+        .put_file("/root/telexd.deb", &bytes, 0o644, "root:root")
+        .await;
 }
 
 /// Makes of the package a newer one, and installs it as an administrator would.
@@ -74,23 +75,43 @@ async fn upgrade(machine: &Machine) -> String {
     said
 }
 
-async fn an_upgrade_restarts_the_daemon_and_touches_no_agent(release: Release) {
-    let machine = configured(release).await;
+async fn an_upgrade_in_mid_answer_keeps_the_agent_and_the_answer(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    put_package(machine).await;
     machine.ok("echo 'KEY=mine' >/etc/telexd/agent.env").await;
     machine.ok("echo '# mine' >>/etc/telexd/telexd.toml").await;
-    machine
-        .ok(&format!(
-            "systemctl enable --now telexd && systemctl start {AGENT}"
-        ))
+    machine.ok("systemctl enable --now telexd").await;
+    // 20 s: longer than the upgrade takes.
+    server.send("slow 200 x100");
+    server
+        .wait_chat(USER, "the answer has begun", |m| {
+            m.iter().any(|m| m.history.len() > 2)
+        })
         .await;
-    let daemon = machine.property("telexd", "MainPID").await;
-    let agent = machine.property(AGENT, "MainPID").await;
-    upgrade(&machine).await;
+    let agents = async || {
+        machine
+            .ok(
+                "systemctl list-units --plain --no-legend 'telexd-agent@*' | cut -d ' ' -f 1 | \
+                 xargs -r systemctl show --property=Id,MainPID,ActiveState",
+            )
+            .await
+    };
+    let (daemon, before) = (server.pid().await, agents().await);
+    assert!(before.contains("ActiveState=active"), "{before}");
+    upgrade(machine).await;
+    assert_eq!(agents().await, before);
+    assert_ne!(server.pid().await, daemon);
     assert_eq!(machine.property("telexd", "ActiveState").await, "active");
-    assert_ne!(machine.property("telexd", "MainPID").await, daemon);
     assert_eq!(machine.property("telexd", "NRestarts").await, "0");
-    assert_eq!(machine.property(AGENT, "ActiveState").await, "active");
-    assert_eq!(machine.property(AGENT, "MainPID").await, agent);
+    let whole: String = (1..=100).map(|i| format!("piece {i:05} ")).collect();
+    let shown = server
+        .wait_chat(USER, "the whole answer is there", |m| {
+            m.iter()
+                .any(|m| m.buttons.is_empty() && m.text == whole.trim_end())
+        })
+        .await;
+    assert_eq!(texts(&shown).len(), 1, "{:#?}", texts(&shown));
     let kept = machine
         .ok("cat /etc/telexd/agent.env; tail -n 1 /etc/telexd/telexd.toml; stat -c '%U %a' /etc/telexd/agent.env")
         .await;
@@ -160,6 +181,7 @@ async fn a_purge_leaves_nothing_but_the_users(release: Release) {
     machine
         .ok("DEBIAN_FRONTEND=noninteractive apt-get purge --yes telexd 2>&1")
         .await;
+    // Not what systemd itself remembers of units until the next boot.
     let left = machine
         .ok(
             "find / -xdev -iname '*telexd*' -not -path '/proc/*' -not -path '/sys/*'; \
@@ -183,7 +205,8 @@ async fn a_purge_leaves_nothing_but_the_users(release: Release) {
 async fn the_token_may_be_encrypted_as_the_manual_page_says(release: Release) {
     let machine = configured(release).await;
     let page = include_str!("../../docs/man/telexd.8");
-    let commands = page.split(".Bd -literal").nth(1).unwrap();
+    let commands = page.split(".Ss Credentials").nth(1).unwrap();
+    let commands = commands.split(".Bd -literal").nth(1).unwrap();
     let (_, commands) = commands.split_once('\n').unwrap();
     let commands = commands.split(".Ed").next().unwrap().replace("\\e", "\\");
     assert!(commands.contains("systemd-creds encrypt"), "{commands}");

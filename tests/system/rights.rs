@@ -13,6 +13,7 @@ use crate::{
 on_each_release!(
     the_daemon_may_start_and_end_agents_and_nothing_else,
     its_user_alone_may_nothing_where_polkit_can_tell,
+    a_profile_of_ones_own_is_allowed_as_the_manual_page_says,
 );
 
 const ID: &str = "abcdefgh22334455";
@@ -212,4 +213,36 @@ async fn its_user_alone_may_nothing_where_polkit_can_tell(release: Release) {
         ))
         .await;
     assert!(output.code != 0 && refused(&output.stderr), "{output}");
+}
+
+async fn a_profile_of_ones_own_is_allowed_as_the_manual_page_says(release: Release) {
+    let commands = ["mine", "other"].map(|profile| {
+        call(&format!(
+            "StartUnit ss telexd-agent-{profile}@{ID}.service replace"
+        ))
+    });
+    let machine = prepare(release, &commands).await;
+    let page = include_str!("../../docs/man/telexd.8");
+    let rule = page.split("polkit.addRule").nth(1).unwrap();
+    let rule = rule.split(".Ed").next().unwrap();
+    let rule = format!("polkit.addRule{rule}")
+        .replace("\\e", "\\")
+        .replace("NAME", "mine");
+    let template = "[Service]\nType=exec\nExecStart=/bin/sleep 1000\n";
+    for (path, text) in [
+        ("/etc/polkit-1/rules.d/40-telexd-mine.rules", &*rule),
+        ("/etc/systemd/system/telexd-agent-mine@.service", template),
+        ("/etc/systemd/system/telexd-agent-other@.service", template),
+    ] {
+        machine
+            .put_file(path, text.as_bytes(), 0o644, "root:root")
+            .await;
+    }
+    machine
+        .ok("systemctl daemon-reload; systemctl try-restart polkit; systemctl start telexd")
+        .await;
+    let tried = machine.ok("cat /root/tried").await;
+    let results = results(&tried, &commands);
+    assert!(results[0].0 == 0, "{tried}");
+    assert!(results[1].0 != 0 && refused(&results[1].1), "{tried}");
 }
