@@ -118,14 +118,38 @@ pub(crate) struct Ended {
     /// Whether the supervisor was told to end it by a signal, and not over the bell: then it was not the daemon.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) by_signal: bool,
-    /// The boot of the machine in which that was, where it was by a signal; see [`boot_id`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+}
+
+/// What `spec.json` holds besides the spec.
+#[derive(Serialize)]
+struct Kept<'a> {
+    #[serde(flatten)]
+    spec: &'a Spec,
+    boot: Option<String>,
+}
+
+/// Of `spec.json` what others than the supervisor want to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct About {
+    /// Profile that the run was prepared with.
+    #[serde(default)]
+    pub(crate) profile: Profile,
+    /// The boot of the machine in which that was; see [`boot_id`].
+    #[serde(default)]
     pub(crate) boot: Option<String>,
+}
+
+impl About {
+    /// Whether the machine has started anew since.
+    pub(crate) fn is_of_another_boot(&self) -> bool {
+        let now = boot_id();
+        self.boot.is_some() && now.is_some() && self.boot != now
+    }
 }
 
 /// What the kernel calls this boot; no two are called the same. The unit of the daemon hides the file and has the
 /// variable.
-pub(crate) fn boot_id() -> Option<String> {
+fn boot_id() -> Option<String> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .ok()
         .or_else(|| std::env::var("TELEXD_BOOT_ID").ok())?;
@@ -312,19 +336,18 @@ impl RunDirs {
         }
     }
 
-    /// Profile that the run was prepared with; the standard one where that cannot be read, as of a run that is not
+    /// What is known of a run from its preparation; the defaults where that cannot be read, as of a run that is not
     /// there.
-    pub(crate) fn profile(&self, run: &RunId) -> Profile {
-        #[derive(Deserialize)]
-        struct Part {
-            #[serde(default)]
-            profile: Profile,
-        }
+    pub(crate) fn about(&self, run: &RunId) -> About {
         std::fs::read(self.paths(run).spec())
             .ok()
-            .and_then(|bytes| serde_json::from_slice::<Part>(&bytes).ok())
-            .map(|part| part.profile)
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default()
+    }
+
+    /// Profile that a run was prepared with.
+    pub(crate) fn profile(&self, run: &RunId) -> Profile {
+        self.about(run).profile
     }
 
     /// How the run stands.
@@ -470,7 +493,8 @@ fn fill(draft: &RunPaths, spec: &Spec) -> io::Result<()> {
             .open(path)
     };
     let mut file = create(draft.spec())?;
-    file.write_all(&wire::line(spec))?;
+    let boot = boot_id();
+    file.write_all(&wire::line(&Kept { spec, boot }))?;
     file.sync_all()?;
     create(draft.input())?;
     room::keep_first(&create(draft.output())?)?;

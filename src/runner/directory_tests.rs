@@ -134,19 +134,13 @@ fn a_second_daemon_is_refused_until_the_first_lets_go() {
 
 #[test]
 fn records_are_read() {
-    let over = |exit, by_signal, boot: Option<&str>| {
-        Record::Over(Some(Ended {
-            exit,
-            by_signal,
-            boot: boot.map(str::to_owned),
-        }))
-    };
+    let over = |exit, by_signal| Record::Over(Some(Ended { exit, by_signal }));
     assert_eq!(Record::parse(b""), Record::Untouched);
     assert_eq!(Record::parse(b"\n"), Record::Taken);
     assert_eq!(Record::parse(b"\n{\"how\":\"co"), Record::Taken);
     assert_eq!(
         Record::parse(b"\n{\"how\":\"code\",\"code\":3}\n"),
-        over(Exit::Code { code: 3 }, false, None)
+        over(Exit::Code { code: 3 }, false)
     );
     assert_eq!(Record::parse(b"\nnonsense\n"), Record::Over(None));
 }
@@ -156,4 +150,28 @@ proptest! {
     fn no_record_makes_it_panic(bytes: Vec<u8>) {
         let _ = Record::parse(&bytes);
     }
+}
+
+#[test]
+fn a_run_knows_its_profile_and_its_boot() {
+    let state = tempfile::tempdir().unwrap();
+    let dirs = RunDirs::open(state.path()).unwrap();
+    let strict = Profile::parse("strict").unwrap();
+    let wanted = Spec {
+        profile: strict.clone(),
+        ..spec(run(3))
+    };
+    let paths = dirs.prepare(&wanted).unwrap();
+    let about = dirs.about(&run(3));
+    assert_eq!(about.profile, strict);
+    assert!(!about.is_of_another_boot());
+    // The spec itself is read as it was given.
+    let read: Spec = serde_json::from_slice(&std::fs::read(paths.spec()).unwrap()).unwrap();
+    assert_eq!(read, wanted);
+    let earlier = About {
+        boot: Some("0123456789abcdef".to_owned()),
+        ..about
+    };
+    assert!(earlier.is_of_another_boot());
+    assert_eq!(dirs.about(&run(4)), About::default());
 }

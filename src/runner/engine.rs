@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     control::Control,
-    directory::{Ended, RunDirs, RunPaths, Standing, trouble},
+    directory::{About, Ended, RunDirs, RunPaths, Standing, trouble},
     follow::{Departure, Follower, MOST_NOTICES},
     handoff::{self, Doors, PeerCheck},
     output::Output,
@@ -35,7 +35,7 @@ pub(crate) trait Launcher: Send + Sync {
     async fn verdict(
         &self,
         _run: &RunId,
-        _profile: &Profile,
+        _about: &About,
         ended: Option<Ended>,
         _asked: bool,
     ) -> Option<Exit> {

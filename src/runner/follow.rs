@@ -99,11 +99,8 @@ impl Follower {
             self.drain().await?;
         }
         let asked = self.control.was_asked_to_end();
-        let profile = self.dirs.profile(&self.run);
-        let end = self
-            .launcher
-            .verdict(&self.run, &profile, ended, asked)
-            .await;
+        let about = self.dirs.about(&self.run);
+        let end = self.launcher.verdict(&self.run, &about, ended, asked).await;
         self.tell(Notice::Ended(end)).await
     }
 

@@ -9,7 +9,7 @@
 //!
 //! | file | written by | content |
 //! |---|---|---|
-//! | `spec.json` | daemon, once | what to start |
+//! | `spec.json` | daemon, once | what to start, and in which boot of the machine |
 //! | `input.jsonl` | daemon, appended | whole lines for the agent's stdin |
 //! | `output.jsonl` | agent, appended | its stdout |
 //! | `stderr.log` | agent and supervisor | for people |

@@ -28,6 +28,7 @@ mod server;
 #[path = "../shared/mod.rs"]
 mod shared;
 
+mod agents;
 mod boots;
 mod lifecycle;
 mod package;

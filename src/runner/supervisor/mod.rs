@@ -26,10 +26,7 @@ use std::{
 use nix::{sys::prctl, unistd::setsid};
 
 use self::{agent::Agent, join::Hand, signals::Signals};
-use super::{
-    directory::{Ended, boot_id},
-    fds,
-};
+use super::{directory::Ended, fds};
 use crate::{
     core::ids::RunId,
     gateway::ports::{Exit, NotStarted},
@@ -101,11 +98,7 @@ fn supervise(run: &RunId, socket: &std::path::Path) -> Result<(), String> {
         }
     };
     let swept = tree::sweep(&signals, GRACE, SWEEP);
-    let ended = Ended {
-        exit,
-        by_signal,
-        boot: by_signal.then(boot_id).flatten(),
-    };
+    let ended = Ended { exit, by_signal };
     hand.record(&ended)
         .map_err(|e| format!("cannot write the exit record: {}", fds::reason(&e)))?;
     if !swept {

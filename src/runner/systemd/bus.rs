@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::Mutex;
 use zbus::{
     Connection, DBusError as _, MatchRule, Message, MessageStream, connection,
@@ -292,8 +293,9 @@ impl Bus {
         read(&reply).map(Properties)
     }
 
-    /// Name of the unit that a process belongs to. By the descriptor where systemd (253 and later) can, else by the
-    /// number, which may have been given anew to another process meanwhile.
+    /// Name of the unit that a process belongs to. By the descriptor where systemd (253 and later) can; else by the
+    /// number, and then the descriptor must say that the process still lives, so that the number was still its own.
+    /// Without a descriptor the number alone has to do.
     pub(super) async fn unit_of(
         &self,
         pid: u32,
@@ -305,7 +307,8 @@ impl Bus {
                     let (_, id, _): (OwnedObjectPath, String, Vec<u8>) = read(&reply)?;
                     return Ok(id);
                 }
-                Err(error) if error.kind() == "UnknownMethod" => {}
+                // The bus policy of earlier versions denies what they do not know.
+                Err(error) if matches!(error.kind(), "UnknownMethod" | "AccessDenied") => {}
                 Err(error) => return Err(error),
             }
         }
@@ -314,6 +317,12 @@ impl Bus {
             .call((SERVICE, path.as_str(), PROPERTIES), "Get", &(UNIT, "Id"))
             .await?;
         let id: OwnedVariant = read(&reply)?;
+        if pidfd.is_some_and(has_ended) {
+            return Err(CallError::Refused {
+                name: "NoSuchProcess".to_owned(),
+                text: "it has ended".to_owned(),
+            });
+        }
         String::try_from(id).map_err(|_| unreadable())
     }
 
@@ -369,6 +378,12 @@ impl Job {
     }
 }
 
+/// Whether the process of a descriptor has ended.
+fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    let mut asked = [PollFd::new(pidfd, PollFlags::POLLIN)];
+    !matches!(poll(&mut asked, PollTimeout::ZERO), Ok(0))
+}
+
 fn read<T>(reply: &Message) -> Result<T, CallError>
 where
     T: serde::de::DeserializeOwned + zbus::wire::Type,
@@ -378,4 +393,28 @@ where
 
 fn unreadable() -> CallError {
     CallError::NoBus("systemd answered something unreadable".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd};
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_known_by_its_descriptor() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // SAFETY: a system call with plain numbers; what it returns is a new descriptor of ours.
+        let fd = unsafe {
+            let raw = nix::libc::syscall(nix::libc::SYS_pidfd_open, child.id(), 0);
+            OwnedFd::from_raw_fd(i32::try_from(raw).unwrap())
+        };
+        assert!(!has_ended(fd.as_fd()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(has_ended(fd.as_fd()));
+    }
 }

@@ -26,7 +26,7 @@ fn with_instance(profile: &Profile, instance: &str) -> String {
     }
 }
 
-/// Profile and run of a unit's name; `None` where it is not one that [`unit`] makes.
+/// Profile and run of a unit's name; `None` where it is not one that [`unit()`] makes.
 pub(super) fn parse(name: &str) -> Option<(Profile, RunId)> {
     let (prefix, instance) = name.strip_suffix(".service")?.split_once('@')?;
     let profile = match prefix.strip_prefix(STEM)? {

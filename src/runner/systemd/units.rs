@@ -22,7 +22,7 @@ use crate::{
     core::{ids::RunId, profile::Profile},
     gateway::ports::{Exit, NotStarted, RunnerError, ServiceTrouble, Spec},
     runner::{
-        directory::{Ended, RunPaths, boot_id},
+        directory::{About, Ended, RunPaths},
         engine::Launcher,
         follow::Departure,
         handoff::{Doubt, Peer, PeerCheck},
@@ -101,7 +101,7 @@ impl Launcher for Units {
     async fn verdict(
         &self,
         run: &RunId,
-        profile: &Profile,
+        about: &About,
         ended: Option<Ended>,
         asked: bool,
     ) -> Option<Exit> {
@@ -109,11 +109,11 @@ impl Launcher for Units {
         let from_outside = ended.as_ref().is_some_and(|e| e.by_signal);
         let plain = match &ended {
             // Lost with the machine, however orderly that went down.
-            Some(e) if e.by_signal && !asked && is_of_another_boot(e) => return None,
+            Some(e) if e.by_signal && !asked && about.is_of_another_boot() => return None,
             Some(e) => matches!(e.exit, Exit::Code { code: ..=128 }) && !from_outside,
             None => false,
         };
-        let unit = names::unit(profile, run);
+        let unit = names::unit(&about.profile, run);
         self.tidy_later(&unit);
         if plain {
             return ended.map(|e| e.exit);
@@ -231,11 +231,6 @@ impl Units {
             }
         });
     }
-}
-
-fn is_of_another_boot(ended: &Ended) -> bool {
-    let now = boot_id();
-    ended.boot.is_some() && now.is_some() && ended.boot != now
 }
 
 /// Starts a unit and stays until it is clear that it will not take its run. Then says why.

@@ -181,7 +181,7 @@ impl Manager {
         process: OwnedFd,
     ) -> fdo::Result<(OwnedObjectPath, String, Vec<u8>)> {
         if !self.state.lock().unwrap().pidfd {
-            return Err(fdo::Error::UnknownMethod("Unknown method".to_owned()));
+            return Err(fdo::Error::AccessDenied("Rejected send message".to_owned()));
         }
         let fd = std::os::fd::OwnedFd::from(process);
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).unwrap();

@@ -1,0 +1,557 @@
+//! Agents as units of the real systemd: who they are, what outlives what, how each end is told, and what nobody may do.
+
+use crate::{
+    host::{Host as _, Release},
+    machine::Machine,
+    on_each_release,
+    server::{PROJECT, Server},
+    shared::{USER, shows, texts},
+};
+
+on_each_release!(
+    an_agent_is_a_unit_of_its_own_user,
+    an_answer_outlives_the_daemon_and_comes_whole_and_once,
+    a_stop_of_the_daemon_leaves_agents_and_a_stop_of_their_slice_ends_them,
+    nothing_of_an_agent_outlives_its_stop,
+    how_an_agent_ended_is_told_as_what_it_is,
+    the_daemon_may_do_nothing_else_to_systemd,
+    an_agent_reaches_nothing_of_the_daemon,
+    what_keeps_agents_from_starting_is_told,
+    a_daemon_without_polkit_says_so,
+    units_of_which_nothing_is_known_are_ended,
+);
+
+/// The unit of the only agent.
+async fn unit(machine: &Machine) -> String {
+    let script = "systemctl list-units --plain --no-legend --state=active 'telexd-agent*@*.service' | awk '{print $1}'";
+    let mut name = String::new();
+    machine
+        .wait_until("an agent runs", async || {
+            machine.ok(script).await.lines().count() == 1
+        })
+        .await;
+    name.push_str(machine.ok(script).await.trim());
+    name
+}
+
+/// Processes of the agent's user.
+async fn processes(machine: &Machine) -> String {
+    machine
+        .sh("pgrep --list-full --euid telexd-agent")
+        .await
+        .stdout
+}
+
+async fn all_gone(machine: &Machine) {
+    machine
+        .wait_until("nothing of the agent runs", async || {
+            processes(machine).await.is_empty()
+        })
+        .await;
+}
+
+/// Nothing failed is left behind.
+async fn nothing_failed(machine: &Machine) {
+    let script = "systemctl list-units --plain --no-legend --failed 'telexd-agent*'";
+    machine
+        .wait_until("no unit of an agent is failed", async || {
+            machine.ok(script).await.is_empty()
+        })
+        .await;
+}
+
+/// Waits until the newest message of the chat says this.
+async fn told(server: &Server<Machine>, words: &str) {
+    server
+        .wait_chat(USER, words, |m| {
+            m.last().is_some_and(|m| m.text.contains(words))
+        })
+        .await;
+}
+
+async fn an_agent_is_a_unit_of_its_own_user(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    server.start().await;
+    server.says("say hello", "hello").await;
+    let unit = unit(machine).await;
+    assert_eq!(machine.property(&unit, "User").await, "telexd-agent");
+    assert_eq!(
+        machine.property(&unit, "Slice").await,
+        "telexd-agents.slice"
+    );
+    let control = machine.property(&unit, "ControlGroup").await;
+    let users = machine
+        .ok(&format!(
+            "for p in $(cat /sys/fs/cgroup{control}/cgroup.procs); do stat -c %U /proc/$p; done | sort | uniq -c"
+        ))
+        .await;
+    assert_eq!(
+        users.split_whitespace().collect::<Vec<_>>(),
+        ["2", "telexd-agent"],
+        "supervisor and agent"
+    );
+    let said = machine.messages("-u telexd.service").await;
+    assert!(said.contains("agents are started by systemd"), "{said}");
+    let run = unit.split(['@', '.']).nth(1).unwrap();
+    let modes = machine
+        .ok(&format!(
+            "stat -c '%U %a' /var/lib/telexd/runs /var/lib/telexd/runs/{run} /var/lib/telexd/runs/{run}/output.jsonl \
+             /run/telexd/handoff.sock"
+        ))
+        .await;
+    assert_eq!(modes, "telexd 700\ntelexd 700\ntelexd 600\ntelexd 666");
+    server.send("/clear");
+    all_gone(machine).await;
+    nothing_failed(machine).await;
+}
+
+async fn an_answer_outlives_the_daemon_and_comes_whole_and_once(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    server.start().await;
+    server.send("slow 50 x200");
+    told(&server, "piece 00005").await;
+    let unit = unit(machine).await;
+    let pid = machine.property(&unit, "MainPID").await;
+    machine
+        .ok("systemctl kill --kill-who=main --signal=KILL telexd")
+        .await;
+    machine
+        .wait_until("it runs again", async || {
+            machine.property("telexd", "NRestarts").await == "1"
+                && machine.property("telexd", "ActiveState").await == "active"
+        })
+        .await;
+    machine.ok("systemctl restart telexd").await;
+    machine.ok("systemctl stop telexd").await;
+    assert_eq!(machine.property(&unit, "MainPID").await, pid);
+    server.start().await;
+    let shown = server
+        .wait_chat(USER, "the whole answer", |m| {
+            m.iter().any(|m| m.text.contains("piece 00200"))
+        })
+        .await;
+    let whole: String = texts(&shown).join("\n");
+    for number in 1..=200 {
+        let piece = format!("piece {number:05}");
+        assert_eq!(whole.matches(&piece).count(), 1, "{piece}: {whole}");
+    }
+    assert_eq!(machine.property(&unit, "MainPID").await, pid);
+    server.says("say and on", "and on").await;
+    assert_eq!(server.evidence().await.violations(), 0);
+}
+
+async fn a_stop_of_the_daemon_leaves_agents_and_a_stop_of_their_slice_ends_them(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    server.start().await;
+    server.send("slow 50 x60");
+    told(&server, "piece 00003").await;
+    let unit = unit(machine).await;
+    machine.ok("systemctl stop telexd").await;
+    assert_eq!(machine.property(&unit, "ActiveState").await, "active");
+    let run = unit.split(['@', '.']).nth(1).unwrap();
+    machine
+        .wait_until("it finishes alone", async || {
+            let script = format!(
+                "grep -c '\"type\":\"result\"' /var/lib/telexd/runs/{run}/output.jsonl; true"
+            );
+            machine.ok(&script).await != "0"
+        })
+        .await;
+    server.start().await;
+    server
+        .wait_chat(USER, "the rest", |m| {
+            m.iter().any(|m| m.text.contains("piece 00060"))
+        })
+        .await;
+    server.send("hang");
+    machine
+        .wait_until("it works", async || {
+            server
+                .evidence()
+                .await
+                .reached()
+                .iter()
+                .any(|r| r.text == "hang")
+        })
+        .await;
+    machine.ok("systemctl stop telexd-agents.slice").await;
+    told(&server, "stopped by an administrator").await;
+    all_gone(machine).await;
+    nothing_failed(machine).await;
+    server.says("say back", "back").await;
+}
+
+async fn nothing_of_an_agent_outlives_its_stop(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    server.start().await;
+    server.send("spawn 1000");
+    machine
+        .wait_until("it has left a process behind", async || {
+            !server.evidence().await.strays().is_empty()
+        })
+        .await;
+    let name = unit(machine).await;
+    assert!(processes(machine).await.lines().count() > 2);
+    server.send("/clear");
+    all_gone(machine).await;
+    // Nor where the supervisor cannot do anything any more.
+    server.send("hang");
+    machine
+        .wait_until("it works", async || {
+            server
+                .evidence()
+                .await
+                .reached()
+                .iter()
+                .any(|r| r.text == "hang")
+        })
+        .await;
+    let second = unit(machine).await;
+    assert_ne!(name, second);
+    machine
+        .ok(&format!(
+            "systemctl kill --kill-who=main --signal=STOP {second}"
+        ))
+        .await;
+    server.send("/interrupt");
+    all_gone(machine).await;
+    server
+        .wait_chat(USER, "Interrupted", |m| {
+            m.iter().any(|m| m.text.ends_with("Interrupted"))
+        })
+        .await;
+    nothing_failed(machine).await;
+}
+
+async fn how_an_agent_ended_is_told_as_what_it_is(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    server.start().await;
+    server.send("die SEGV");
+    told(&server, "The agent crashed (signal SEGV)").await;
+    server
+        .drop_in(
+            "telexd-agent@.service",
+            "limit",
+            "[Service]\nRuntimeMaxSec=3\n",
+        )
+        .await;
+    server.send("slow 100 x500");
+    told(&server, "The agent ran for more than 3 s and was ended.").await;
+    nothing_failed(machine).await;
+    assert_eq!(machine.property("telexd", "NRestarts").await, "0");
+}
+
+/// A command as the daemon itself could give it: its user, its cgroup.
+async fn as_daemon(machine: &Machine, command: &str) -> crate::host::Output {
+    let control = machine.property("telexd", "ControlGroup").await;
+    machine
+        .sh(&format!(
+            "echo $$ >/sys/fs/cgroup{control}/cgroup.procs && exec setpriv --reuid=telexd --regid=telexd --clear-groups \
+             --no-new-privs -- {command}"
+        ))
+        .await
+}
+
+async fn the_daemon_may_do_nothing_else_to_systemd(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    server.start().await;
+    let manager = "busctl call --timeout=20 org.freedesktop.systemd1 /org/freedesktop/systemd1 \
+                   org.freedesktop.systemd1.Manager";
+    let instance = "telexd-agent@aaaaaaaaaaaaaaaa.service";
+    let allowed = as_daemon(machine, &format!("{manager} StartUnit ss {instance} fail")).await;
+    assert_eq!(allowed.code, 0, "{allowed}");
+    let allowed = as_daemon(machine, &format!("{manager} StopUnit ss {instance} fail")).await;
+    assert_eq!(allowed.code, 0, "{allowed}");
+    let transient = |name: &str| {
+        format!(
+            "StartTransientUnit 'ssa(sv)a(sa(sv))' {name} fail 1 ExecStart 'a(sasb)' 1 /usr/bin/id 1 /usr/bin/id false 0"
+        )
+    };
+    let crafted = [
+        "telexd-agent@.service",
+        "telexd-agent@AAAAAAAAAAAAAAAA.service",
+        "telexd-agent@aaaaaaaaaaaaaaa.service",
+        "telexd-agent@aaaaaaaaaaaaaaaaa.service",
+        "telexd-agent@aaaaaaaaaaaaaaa1.service",
+        "telexd-agent@..-etc-passwd.service",
+        "telexd-agent-none@aaaaaaaaaaaaaaaa.service",
+        "telexd-agents.slice",
+        "xtelexd-agent@aaaaaaaaaaaaaaaa.service",
+    ];
+    let mut refused: Vec<String> = crafted
+        .iter()
+        .map(|name| format!("StartUnit ss {name} fail"))
+        .collect();
+    for call in [
+        "StartUnit ss systemd-journal-flush.service fail",
+        "StopUnit ss dbus.service replace",
+        "StopUnit ss telexd.service replace",
+        "RestartUnit ss telexd-agent@aaaaaaaaaaaaaaaa.service replace",
+        "KillUnit ssi systemd-journald.service all 9",
+        "SetUnitProperties 'sba(sv)' telexd-agent@aaaaaaaaaaaaaaaa.service true 1 MemoryMax t 1",
+        "Reload",
+        "Reexecute",
+        "PowerOff",
+        "SetEnvironment as 1 A=B",
+        "LinkUnitFiles asbb 1 /tmp/x.service true true",
+        "MaskUnitFiles asbb 1 dbus.service true true",
+        "ResetFailed",
+    ] {
+        refused.push(call.to_owned());
+    }
+    for name in [
+        "evil.service",
+        "telexd-agent@bbbbbbbbbbbbbbbb.service",
+        "telexd-agent-open@bbbbbbbbbbbbbbbb.service",
+        "telexd-agent-other@bbbbbbbbbbbbbbbb.service",
+    ] {
+        refused.push(transient(name));
+    }
+    for call in refused {
+        let output = as_daemon(machine, &format!("{manager} {call}")).await;
+        // For what it asks, and not for how it is written.
+        let why = [
+            "ccess denied",
+            "nteractive authentication required",
+            "was already loaded or has a fragment file",
+            "is missing the instance name",
+        ];
+        assert_ne!(output.code, 0, "{call}: {output}");
+        assert!(
+            why.iter().any(|w| output.stderr.contains(w)),
+            "{call}: {output}"
+        );
+    }
+    let journal = machine.messages("_UID=0 -t id").await;
+    assert_eq!(journal, "", "nothing was run as root");
+    server.says("say still here", "still here").await;
+}
+
+async fn an_agent_reaches_nothing_of_the_daemon(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    server.start().await;
+    server.says("say hello", "hello").await;
+    let name = unit(machine).await;
+    let pid = machine.property(&name, "MainPID").await;
+    let control = machine.property(&name, "ControlGroup").await;
+    let inside = async |command: &str| {
+        machine
+            .sh(&format!(
+                "echo $$ >/sys/fs/cgroup{control}/cgroup.procs && exec nsenter --target={pid} --mount -- setpriv \
+                 --reuid=telexd-agent --regid=telexd-agent --clear-groups --no-new-privs --inh-caps=-all -- /bin/sh -c \
+                 '{command}'"
+            ))
+            .await
+    };
+    let allowed = inside(&format!(
+        "echo x >{PROJECT}/by-agent && cat {PROJECT}/by-agent"
+    ))
+    .await;
+    assert_eq!(allowed.stdout.trim(), "x", "{allowed}");
+    for command in [
+        "cat /etc/telexd/token",
+        "cat /etc/telexd/agent.env",
+        "ls /etc/telexd",
+        "ls /var/lib/telexd",
+        "cat /var/lib/telexd/telexd.db",
+        "ls /run/credentials/telexd.service",
+        "cat /run/credentials/telexd.service/telegram-token",
+        "systemctl start telexd-agent@aaaaaaaaaaaaaaaa.service",
+        "systemctl stop telexd.service",
+        "systemd-run true",
+        "rm /run/telexd/handoff.sock",
+    ] {
+        let output = inside(command).await;
+        assert_ne!(output.code, 0, "{command}: {output}");
+    }
+    // The run of somebody else, prepared and not yet taken: its unit is held before it can ask.
+    server
+        .drop_in(
+            "telexd-agent@.service",
+            "slow",
+            "[Service]\nExecStart=\nExecStart=/bin/sh -c 'sleep 8; exec /usr/libexec/telexd/telexd-run %i \
+             /run/telexd/handoff.sock'\n",
+        )
+        .await;
+    server
+        .api
+        .user(crate::shared::ADMIN, "Ada")
+        .send_text(crate::shared::ADMIN, "say mine");
+    let mut other = String::new();
+    machine
+        .wait_until("a second run is prepared", async || {
+            let listed = machine.ok("ls /var/lib/telexd/runs").await;
+            other = listed
+                .lines()
+                .find(|run| !name.contains(run))
+                .unwrap_or_default()
+                .to_owned();
+            !other.is_empty()
+        })
+        .await;
+    let output = inside(&format!(
+        "/usr/libexec/telexd/telexd-run {other} /run/telexd/handoff.sock"
+    ))
+    .await;
+    assert!(output.stderr.contains("not allowed"), "{output}");
+    server
+        .wait_chat(crate::shared::ADMIN, "mine", |m| shows(m, "mine"))
+        .await;
+}
+
+async fn what_keeps_agents_from_starting_is_told(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    server.start().await;
+    let fails = async |words: &str, remedy: &str| {
+        server.send("say never");
+        told(&server, words).await;
+        let said = machine.messages("-u telexd.service").await;
+        assert!(said.contains(remedy), "{remedy}: {said}");
+        nothing_failed(machine).await;
+    };
+    machine.ok("systemctl mask telexd-agent@.service").await;
+    fails(
+        "its service is switched off (masked)",
+        "systemctl unmask telexd-agent@.service",
+    )
+    .await;
+    machine.ok("systemctl unmask telexd-agent@.service").await;
+
+    let broken = "[Service]\nExecStart=\n";
+    server
+        .drop_in("telexd-agent@.service", "broken", broken)
+        .await;
+    fails(
+        "the configuration of its service cannot be used",
+        "/etc/systemd/system/telexd-agent@.service.d/broken.conf",
+    )
+    .await;
+    machine
+        .ok("rm /etc/systemd/system/telexd-agent@.service.d/broken.conf")
+        .await;
+
+    let user = "[Service]\nUser=nobody-of-that-name\n";
+    server
+        .drop_in("telexd-agent@.service", "broken", user)
+        .await;
+    fails(
+        "the user that it is to run as does not exist",
+        "the user nobody-of-that-name of telexd-agent@",
+    )
+    .await;
+
+    let sandbox = "[Service]\nReadWritePaths=/not/there\n";
+    server
+        .drop_in("telexd-agent@.service", "broken", sandbox)
+        .await;
+    fails("its sandbox cannot be set up", "ReadWritePaths=").await;
+
+    let keys = "[Service]\nLoadCredential=\nSetCredential=\nLoadCredential=agent-env:/etc/telexd/not-there\n";
+    server
+        .drop_in("telexd-agent@.service", "broken", keys)
+        .await;
+    fails("the file with its keys is missing", "/etc/telexd/agent.env").await;
+
+    machine
+        .ok("rm /etc/systemd/system/telexd-agent@.service.d/broken.conf && systemctl daemon-reload")
+        .await;
+    machine
+        .put_file(
+            "/etc/telexd/agent.env",
+            b"A=1\nhunter2\n",
+            0o600,
+            "root:root",
+        )
+        .await;
+    server.send("say never");
+    told(&server, "The agent could not be started.").await;
+    let said = machine.messages("-u telexd.service").await;
+    assert!(
+        said.contains("/etc/telexd/agent.env") && said.contains("line 2"),
+        "{said}"
+    );
+    assert!(!machine.messages("").await.contains("hunter2"));
+    machine
+        .put_file("/etc/telexd/agent.env", b"A=1\n", 0o600, "root:root")
+        .await;
+
+    machine
+        .ok(&format!("chown root {PROJECT} && chmod 700 {PROJECT}"))
+        .await;
+    server.send("say never");
+    told(
+        &server,
+        "The directory in which the agent works cannot be entered.",
+    )
+    .await;
+    let said = machine.messages("-u telexd.service").await;
+    assert!(said.contains(&format!("cannot enter {PROJECT}")), "{said}");
+    machine.ok(&format!("chown telexd-agent {PROJECT}")).await;
+    server.says("say mended", "mended").await;
+}
+
+async fn a_daemon_without_polkit_says_so(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    server.start().await;
+    // The rule is away: whoever is there refuses.
+    machine
+        .ok("mv /usr/share/polkit-1/rules.d/50-telexd.rules /root/ && systemctl restart polkit")
+        .await;
+    server.send("say never");
+    told(&server, "I am not allowed to start it").await;
+    let said = machine.messages("-u telexd.service").await;
+    assert!(
+        said.contains("/usr/share/polkit-1/rules.d/50-telexd.rules is missing"),
+        "{said}"
+    );
+    // Nobody is there.
+    machine
+        .ok("mv /root/50-telexd.rules /usr/share/polkit-1/rules.d/ && systemctl stop polkit && mv \
+             /usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service /root/ && systemctl reload dbus")
+        .await;
+    server.send("say never");
+    machine
+        .wait_until("it says so", async || {
+            let said = machine.messages("-u telexd.service").await;
+            said.contains("polkit is not there") && said.contains("polkitd")
+        })
+        .await;
+    machine
+        .ok("mv /root/org.freedesktop.PolicyKit1.service /usr/share/dbus-1/system-services/ && systemctl reload dbus")
+        .await;
+    server.says("say allowed", "allowed").await;
+}
+
+async fn units_of_which_nothing_is_known_are_ended(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    let stranger = "telexd-agent-open@aaaaaaaaaaaaaaaa.service";
+    server
+        .drop_in(
+            "telexd-agent-open@.service",
+            "sleeps",
+            "[Service]\nExecStart=\nExecStart=/bin/sleep 1000\n",
+        )
+        .await;
+    machine.ok(&format!("systemctl start {stranger}")).await;
+    server.start().await;
+    machine
+        .wait_until("it is ended", async || {
+            machine.property(stranger, "ActiveState").await == "inactive"
+        })
+        .await;
+    let said = machine.messages("-u telexd.service").await;
+    assert!(
+        said.contains("an agent of which nothing is known is ended"),
+        "{said}"
+    );
+}
