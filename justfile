@@ -62,6 +62,7 @@ system *filters: (tool "cargo-nextest" "0.9.143")
   tests/system/roots bookworm
   tests/system/roots trixie
   TELEXD_DEB=${TELEXD_DEB:-$(packaging/build)}; export TELEXD_DEB; \
+    tests/system/vm/image "$TELEXD_DEB" >/dev/null; \
     cargo nextest run --features failpoints,system --test system --locked "$@"
 
 # Foreign programs against ours: Bot API clients on the loopback server, another renderer of Markdown, another model of the

@@ -45,16 +45,19 @@ def main():
 
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         say("boot", file.read().strip())
-    rest = b""
+    pieces = []
     while True:
         data = os.read(port, 65536)
         if not data:
             # Nobody is at the other end, which is said at once, over and over.
             time.sleep(0.1)
             continue
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            words = line.decode().split()
+        # Pieces are put together once per line, for an order may be long.
+        first, *others = data.split(b"\n")
+        pieces.append(first)
+        for other in others:
+            words = b"".join(pieces).decode().split()
+            pieces = [other]
             if len(words) >= 3:
                 threading.Thread(target=obey, args=words, daemon=True).start()
 

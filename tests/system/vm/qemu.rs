@@ -16,7 +16,7 @@ use super::line::{Line, listen};
 use crate::{
     host::{Host, Output, PATIENCE, Release},
     layers,
-    machine::{Layer, script},
+    machine::script,
     shared::breathe,
 };
 
@@ -29,6 +29,7 @@ const MEBIBYTES: u32 = 1536;
 pub struct Vm {
     image: PathBuf,
     folder: TempDir,
+    port: u16,
     on: Option<On>,
 }
 
@@ -38,16 +39,16 @@ struct On {
 }
 
 impl Vm {
-    /// Boots a machine.
+    /// Boots a machine with the package installed that reaches this port of the host's loopback, and nothing else, as the same port of its own.
     ///
     /// # Panics
     /// Where machines cannot be run here, saying what is missing, or where it does not come up.
-    pub async fn boot(layer: Layer) -> Self {
-        let mut image = Command::new(script("vm/image"));
-        if layer == Layer::Installed {
-            image.arg(layers::package());
-        }
-        let output = image.stdin(Stdio::null()).output().unwrap();
+    pub async fn boot(port: u16) -> Self {
+        let output = Command::new(script("vm/image"))
+            .arg(layers::package())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
         assert!(
             output.status.success(),
             "no image to boot from: {}",
@@ -61,6 +62,7 @@ impl Vm {
         let mut vm = Self {
             image,
             folder,
+            port,
             on: None,
         };
         vm.make_disk();
@@ -77,16 +79,6 @@ impl Vm {
             .stdin(Stdio::null())
             .status();
         assert!(status.unwrap().success(), "qemu-img create");
-    }
-
-    /// Lets the machine reach a port of this host's loopback, as the same port of its own.
-    pub async fn reach(&self, port: u16) {
-        fs::write(self.path("port"), port.to_string()).unwrap();
-        let text = format!("[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n");
-        let path = "/etc/systemd/system/vm-api.socket.d/port.conf";
-        self.put_file(path, text.as_bytes(), 0o644, "root:root")
-            .await;
-        self.ok("systemctl daemon-reload; systemctl stop vm-api.service; systemctl restart vm-api.socket; sync").await;
     }
 
     /// Process id of QEMU.
@@ -123,10 +115,12 @@ impl Vm {
             .arg("-initrd")
             .arg(image("initrd"))
             .arg("-append")
-            .arg(
+            .arg(format!(
                 "root=/dev/vda console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on \
-                 systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info",
-            )
+                 systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info \
+                 systemd.setenv=VM_PORT={}",
+                self.port
+            ))
             .arg("-serial")
             .arg(format!("file:{}", value(&self.path("console.log"))))
             // To be killed is the test. The machine sees a disk with a cache that it must flush, and QEMU keeps it so:
@@ -149,7 +143,7 @@ impl Vm {
             .arg(format!(
                 "user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:8081-cmd:{} {}",
                 quoted(&script("vm/way")),
-                quoted(&self.path("port"))
+                self.port
             ))
             .args(["-device", "virtio-net-pci,netdev=net,romfile="])
             .stdin(Stdio::null())
@@ -274,12 +268,12 @@ impl Host for Vm {
 impl Drop for Vm {
     fn drop(&mut self) {
         self.cut();
-        if std::thread::panicking() && env::var_os("TELEXD_KEEP_VM").is_some() {
-            self.folder.disable_cleanup(true);
-            eprintln!(
-                "The machine's files are kept in {}",
-                self.folder.path().display()
-            );
+        if std::thread::panicking() {
+            eprintln!("The machine's console:\n{}", self.console());
+            if env::var_os("TELEXD_KEEP_VM").is_some() {
+                self.folder.disable_cleanup(true);
+                eprintln!("Its files are kept in {}", self.folder.path().display());
+            }
         }
     }
 }
