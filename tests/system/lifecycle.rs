@@ -16,6 +16,7 @@ on_each_release!(
     an_upgrade_does_not_start_what_was_stopped,
     a_removal_ends_everything_and_keeps_what_was_written,
     a_purge_leaves_nothing_but_the_users,
+    the_journal_explains_messages_as_long_as_the_package_is_there,
     the_token_may_be_encrypted_as_the_manual_page_says,
 );
 
@@ -185,7 +186,7 @@ async fn a_purge_leaves_nothing_but_the_users(release: Release) {
     let left = machine
         .ok(
             "find / -xdev -iname '*telexd*' -not -path '/proc/*' -not -path '/sys/*'; \
-             find /run /tmp /var/tmp -iname '*telexd*'",
+             find /run /tmp /var/tmp -iname '*telexd*' -not -path '/run/systemd/units/*'",
         )
         .await;
     assert_eq!(left, "");
@@ -200,6 +201,19 @@ async fn a_purge_leaves_nothing_but_the_users(release: Release) {
         .await;
     assert_eq!(units, "");
     assert_eq!(machine.state().await, "running");
+}
+
+async fn the_journal_explains_messages_as_long_as_the_package_is_there(release: Release) {
+    let machine = Machine::boot(release, Layer::Installed).await;
+    let first = "grep -m 1 -oP '^-- \\K[0-9a-f]{32}$' /usr/lib/systemd/catalog/telexd.catalog";
+    let id = machine.ok(first).await;
+    let explain = format!("journalctl --dump-catalog {id}");
+    let explained = machine.ok(&explain).await;
+    assert!(explained.contains("Subject: "), "{explained}");
+    machine
+        .ok("DEBIAN_FRONTEND=noninteractive apt-get purge --yes telexd")
+        .await;
+    assert_ne!(machine.sh(&explain).await.code, 0);
 }
 
 async fn the_token_may_be_encrypted_as_the_manual_page_says(release: Release) {
