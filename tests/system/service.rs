@@ -1,21 +1,28 @@
 //! The service: starting, stopping, failing, coming back, and a message that is answered.
 
-use serde_json::Value;
+use telexd_messages_api::MessagesApi;
 
 use crate::{
     host::{Host as _, Release},
     on_each_release,
-    server::Server,
-    shared::{ADMIN, USER, shows},
+    server::{Agent, Server},
+    shared::{ADMIN, USER, shows, texts},
 };
 
 on_each_release!(
     starting_says_ready_and_stopping_leaves_no_process,
     enabled_it_comes_up_with_the_machine,
     a_wrong_configuration_is_told_and_not_tried_again,
+    without_a_token_it_says_how_to_write_one,
     a_killed_daemon_is_started_again,
     a_message_is_answered,
+    the_real_agent_answers,
+    a_daemon_that_dies_at_the_worst_moment_answers_once,
 );
+
+/// Names of the units of agents that are there, one per line.
+const AGENTS: &str =
+    "systemctl list-units --plain --no-legend 'telexd-agent*@*.service' | cut -d' ' -f1";
 
 async fn starting_says_ready_and_stopping_leaves_no_process(release: Release) {
     let server = Server::new(release).await;
@@ -76,6 +83,21 @@ async fn a_wrong_configuration_is_told_and_not_tried_again(release: Release) {
     server.start().await;
 }
 
+async fn without_a_token_it_says_how_to_write_one(release: Release) {
+    let server = Server::new(release).await;
+    server.machine.ok("rm /etc/telexd/token").await;
+    let output = server.machine.sh("systemctl start telexd").await;
+    assert_ne!(output.code, 0, "{output}");
+    assert_eq!(server.machine.property("telexd", "NRestarts").await, "0");
+    let said = server.machine.messages("-u telexd.service").await;
+    assert!(
+        said.contains("install -m 0600 /dev/stdin /etc/telexd/token"),
+        "{said}"
+    );
+    server.install_token().await;
+    server.start().await;
+}
+
 async fn a_killed_daemon_is_started_again(release: Release) {
     let server = Server::new(release).await;
     let machine = &server.machine;
@@ -95,14 +117,20 @@ async fn a_killed_daemon_is_started_again(release: Release) {
 
 async fn a_message_is_answered(release: Release) {
     let server = Server::new(release).await;
+    let machine = &server.machine;
     server.start().await;
     server.says("say Hello **there**", "Hello there").await;
-    let entries = server.machine.journal("-u telexd.service -o json").await;
-    let text = |entry: &Value| entry["MESSAGE"].to_string();
-    assert!(!entries.is_empty());
-    for entry in &entries {
-        assert!(!text(entry).contains(server.api.token()), "{entry}");
-    }
+    let units = machine.ok(AGENTS).await;
+    let unit = units.split_whitespace().next().unwrap_or_default();
+    assert_eq!(
+        machine.property(unit, "ActiveState").await,
+        "active",
+        "{units}"
+    );
+    assert_eq!(machine.property(unit, "User").await, "telexd-agent");
+    let evidence = server.evidence().await;
+    assert_eq!(evidence.of("start").count(), 1);
+    assert_eq!(evidence.violations(), 0);
     server
         .api
         .user(ADMIN, "Ada")
@@ -110,4 +138,43 @@ async fn a_message_is_answered(release: Release) {
     server
         .wait_chat(ADMIN, "you too", |m| shows(m, "you too"))
         .await;
+    let everything = machine
+        .ok("journalctl --sync; journalctl --quiet --output=json")
+        .await;
+    assert!(everything.contains("telexd"), "{everything}");
+    assert!(
+        !everything.contains(server.api.token()),
+        "the token is in the journal"
+    );
+}
+
+async fn the_real_agent_answers(release: Release) {
+    let model = MessagesApi::start();
+    let server = Server::with(release, Agent::Real, "").await;
+    server
+        .agent_environment(&[
+            ("ANTHROPIC_BASE_URL", &model.url()),
+            ("ANTHROPIC_API_KEY", "dummy"),
+        ])
+        .await;
+    server.start().await;
+    server.says("say Hello **there**", "Hello there").await;
+    server.says("tools 1", "used 1 tools").await;
+}
+
+async fn a_daemon_that_dies_at_the_worst_moment_answers_once(release: Release) {
+    let server = Server::new(release).await;
+    server
+        .use_failpoints(&["TELEXD_KILL_AT=runner-lines-read:1"])
+        .await;
+    server.start().await;
+    server.says("say once", "once").await;
+    assert_eq!(server.machine.property("telexd", "NRestarts").await, "1");
+    let reached = server.evidence().await.reached();
+    assert_eq!(reached.iter().map(|r| r.times).collect::<Vec<_>>(), [1]);
+    let shown = server.api.view(|v| v.bot_messages(USER));
+    assert_eq!(
+        texts(&shown).iter().filter(|text| *text == "once").count(),
+        1
+    );
 }
