@@ -3,74 +3,86 @@
 //! Start: store, runner, gateway (takes up what an earlier life left), delivery, intake. Nothing waits for the
 //! network. Stop: intake and gateway first, so that nothing new is taken; then what is due is sent, for a moment;
 //! then the store. Agents are never stopped: they go on and are taken up by the next start.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `app.rs` | order of start and stop |
+//! | `app/agents.rs` | how agents are started |
+//! | `app/introduce.rs` | the bot's name and its commands |
+//! | `app/pulse.rs` | signs of life for the watchdog, the status |
+//! | `app/reload.rs` | SIGHUP |
+
+mod agents;
+mod introduce;
+mod pulse;
+mod reload;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    task::JoinError,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
+use self::{pulse::Pulse, reload::InUse};
 use crate::{
-    agent::claude::{Claude, ClaudeConfig},
+    agent::claude::Claude,
     alert,
     cli::Word,
-    config::{Contacts, Launcher, Settings},
-    core::{
-        Millis,
-        backoff::{Backoff, BackoffRule},
-        batching::WindowRule,
-        command,
-        ids::RunId,
-        messages,
-        policy::Role,
-        trouble::CallClass,
-    },
+    config::{Contacts, Settings},
+    core::{Millis, batching::WindowRule, ids::RunId, messages},
     gateway::{
         self, BotName, Deps,
         handle::Gateway,
+        life,
         ports::{Clock, Dice, SupervisorCommand},
-        slots::Slots,
     },
-    runner::{self, DirectRunner, SystemdRunner},
+    health::Limits,
+    runner,
     store::{OpenError, Store},
-    systemd::{self, log::Kinds},
+    systemd::{herald, herald::Herald, log::Kinds, notify, patience::Patience},
     telegram::{
         BotToken,
         client::{Client, ClientOptions},
         delivery::{self, Delivery, DeliveryConfig, pacing::PacingRule},
         intake::{self, Intake, IntakeConfig, PollHealth},
-        menu, presence,
+        presence,
         render::MarkdownRenderer,
     },
 };
 
+pub use reload::Source;
+
 /// How long a stop may take all in all; what is not sent by then waits in the outbox for the next start.
 const STOP_WITHIN: Duration = Duration::from_millis(4500);
+/// What the service manager is asked for beyond that, for the end of the process.
+const STOP_SLACK: Duration = Duration::from_secs(5);
 /// Between the agent's own interrupt and SIGTERM.
 const INTERRUPT_GRACE: Millis = 2000;
-/// How long until the bot's name is asked for again after the token was refused.
-const REFUSED_WAIT: Duration = Duration::from_secs(30);
 /// How long an alert waits until it shows whether the unit is started again, and how long it tries to reach Telegram.
 /// Together less than the unit's `TimeoutStartSec=`.
 const ALERT_SETTLE: Duration = Duration::from_secs(15);
 const ALERT_SEND: Duration = Duration::from_secs(60);
-/// Setting under which the bot's username is kept.
-const BOT_NAME: &str = "bot.username";
 
 /// What the journal knows the messages of this program by.
 pub const LOG_KINDS: Kinds = Kinds {
     id: messages::id,
     panic: messages::PANIC,
 };
+
+/// Something that only an administrator can mend, so that trying again does not help.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misconfigured(String);
 
 /// The system's time.
 struct SystemClock;
@@ -152,11 +164,12 @@ pub fn alert(contacts: Contacts, unit: &str) -> Result<alert::Outcome> {
     Ok(runtime.block_on(alert::run(request)))
 }
 
-/// Runs the daemon until SIGTERM or SIGINT. Blocks; makes its own runtime.
+/// Runs the daemon until SIGTERM or SIGINT; SIGHUP has it read its configuration again from `source`. Blocks; makes its
+/// own runtime.
 ///
 /// # Errors
 /// What keeps it from running at all, with file and remedy.
-pub fn run(settings: &Settings) -> Result<()> {
+pub fn run(settings: Settings, source: Source) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // One: nothing here computes for long, and a prompt on its way is not handed between threads, which costs more
         // than its work. Files and the database have threads of their own.
@@ -170,10 +183,21 @@ pub fn run(settings: &Settings) -> Result<()> {
         let shutdown = CancellationToken::new();
         // First of all, so that an order to stop that comes during a long start is not a violent end.
         stop_on_signals(shutdown.clone())?;
+        let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        let supervisor = agents::find_supervisor()?;
         // Blocks this thread: nothing else runs yet.
-        let (store, _thread) = Store::open(&settings.state_directory)?;
-        let supervisor = find_supervisor()?;
-        serve(settings, store, supervisor, shutdown).await
+        let progress = Arc::default();
+        let patience = Patience::begin(Arc::clone(&progress));
+        let (store, _thread) = Store::open_counting(&settings.state_directory, Some(progress))?;
+        drop(patience);
+        serve_all(
+            settings,
+            store,
+            supervisor,
+            Some((hangups, source)),
+            shutdown,
+        )
+        .await
     });
     // Whatever still blocks is not waited for: the store is closed by now.
     runtime.shutdown_timeout(Duration::from_millis(200));
@@ -190,14 +214,25 @@ pub async fn serve(
     supervisor: SupervisorCommand,
     shutdown: CancellationToken,
 ) -> Result<()> {
+    serve_all(settings.clone(), store, supervisor, None, shutdown).await
+}
+
+async fn serve_all(
+    settings: Settings,
+    store: Store,
+    supervisor: SupervisorCommand,
+    reload: Option<(Signal, Source)>,
+    shutdown: CancellationToken,
+) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let token =
-        BotToken::new(settings.telegram.token.expose()).context("the bot token is not one")?;
+    let state = settings.state_directory.display().to_string();
+    let token = BotToken::new(settings.telegram.token.expose())
+        .map_err(|cause| Misconfigured(format!("the bot token is not one: {cause}")))?;
     let mut options = ClientOptions::new(settings.telegram.api_url.clone());
     options.poll_timeout = settings.telegram.poll_timeout;
     let client = Client::new(token, &options, Arc::clone(&clock)).context("cannot set up HTTP")?;
     let bot_name = BotName::default();
-    let key = bot_name_key(&client);
+    let key = introduce::name_key(&client);
     if let Some(name) = store
         .tx(move |tx| tx.setting(&key))
         .await
@@ -205,22 +240,27 @@ pub async fn serve(
     {
         bot_name.set(&name);
     }
-    let by_systemd = by_systemd(settings);
-    let runner = runner(settings, by_systemd, supervisor)?;
+    let by_systemd = agents::by_systemd(&settings);
+    let runner = agents::runner(&settings, by_systemd, supervisor)?;
     let tasks = TaskTracker::new();
     let dice: Arc<dyn Dice> = Arc::new(SystemDice);
     let (presence, _presence_task) =
         presence::spawn(client.clone(), Arc::clone(&clock), presence::EVERY);
+    let in_use = Arc::new(InUse::new(settings, by_systemd, bot_name.clone()));
+    let access = in_use.gateway.get().access.clone();
+    life::begin(&store, &access, runner::boot_id(), clock.now())
+        .await
+        .context("cannot record that telexd was started")?;
     let deps = Arc::new(Deps {
         store: store.clone(),
         runner: Arc::clone(&runner) as _,
-        backend: Arc::new(backend(settings, by_systemd)),
+        backend: Arc::new(Claude::new(in_use.agent.clone())),
         renderer: Arc::new(MarkdownRenderer),
         presence: Arc::new(presence),
         clock: Arc::clone(&clock),
         dice: Arc::clone(&dice),
-        config: gateway_config(settings, bot_name.clone()),
-        slots: Slots::new(settings.agent.max_processes),
+        config: in_use.gateway.clone(),
+        slots: in_use.slots.clone(),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
         started_at: clock.now(),
@@ -236,34 +276,68 @@ pub async fn serve(
         clock: Arc::clone(&clock),
         dice: Arc::clone(&dice),
         config: DeliveryConfig {
-            pacing: pacing(settings),
+            pacing: in_use.pacing.clone(),
             ..DeliveryConfig::default()
         },
     };
-    let delivery = tokio::spawn(delivery::run(delivery, flush.clone()));
-    tasks.spawn(introduce(
+    let mut delivery = tokio::spawn(delivery::run(delivery, flush.clone()));
+    tasks.spawn(introduce::run(
         client.clone(),
         store.clone(),
         bot_name,
         shutdown.clone(),
     ));
+    let health = watch::Sender::new(PollHealth::default());
+    let pulse = Pulse::new(health.subscribe());
     let intake = Intake {
         client,
         store: store.clone(),
-        reception: Arc::new(gateway),
-        clock,
+        reception: Arc::new(gateway.clone()),
+        clock: Arc::clone(&clock),
         dice,
         config: IntakeConfig::default(),
-        health: watch::Sender::new(PollHealth::default()),
+        health,
     };
-    let intake = tokio::spawn(intake::run(intake, shutdown.clone()));
-    systemd::ready();
-    info!(event = messages::READY, version = env!("CARGO_PKG_VERSION"), state = %settings.state_directory.display(), "ready");
+    let mut intake = tokio::spawn(intake::run(intake, shutdown.clone()));
+    if let Some((hangups, source)) = reload {
+        tasks.spawn(reload::at_hangups(
+            hangups,
+            source,
+            in_use,
+            Arc::clone(&pulse),
+            shutdown.clone(),
+        ));
+    }
+    notify::ready();
+    info!(
+        event = messages::READY,
+        version = env!("CARGO_PKG_VERSION"),
+        state,
+        "ready"
+    );
+    // Held to the end: dropping it ends its thread.
+    let _herald = announce(&pulse, &store, gateway, &clock, &tasks, &shutdown);
 
-    shutdown.cancelled().await;
-    systemd::stopping();
+    let wrong = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => None,
+        () = store.damaged() => Some(anyhow!(
+            "the database in {state} is damaged; telexd ends, and its next start sets the file aside and says what to do"
+        )),
+        ended = &mut intake => Some(by_itself("the poll loop", ended)),
+        ended = &mut delivery => Some(by_itself("the delivery", ended)),
+    };
+    if let Some(wrong) = wrong {
+        // At once: what is in the database is kept for the next start, and nothing else can be relied upon.
+        return Err(wrong);
+    }
+    pulse.stopping();
+    notify::stopping(STOP_WITHIN + STOP_SLACK);
     info!("stopping; agents that run go on");
     let stopped = tokio::time::timeout(STOP_WITHIN, async {
+        if let Err(cause) = life::end(&store, clock.now()).await {
+            warn!(%cause, "cannot record that telexd was stopped; its next start takes that for a crash");
+        }
         let _ = intake.await;
         tasks.close();
         tasks.wait().await;
@@ -283,6 +357,54 @@ pub async fn serve(
     Ok(())
 }
 
+/// Starts what the service manager hears: the watchdog's signs of life and the status.
+fn announce(
+    pulse: &Arc<Pulse>,
+    store: &Store,
+    gateway: Gateway,
+    clock: &Arc<dyn Clock>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Arc<Herald> {
+    let watchdog = herald::watchdog_wanted();
+    let watched = Arc::clone(pulse);
+    let limits = watchdog.map(Limits::of);
+    let herald = Arc::new(Herald::start(
+        watchdog,
+        messages::WATCHDOG_LATE,
+        move || limits.map_or(Ok(()), |limits| watched.check(&limits)),
+    ));
+    if herald.is_heard() {
+        let period = pulse::period(watchdog);
+        if watchdog.is_some() {
+            // Not one of the tasks that a stop waits for: it beats until the runtime ends.
+            tokio::spawn(pulse::beat(Arc::clone(pulse), period));
+        }
+        let reporter = pulse::Reporter {
+            pulse: Arc::clone(pulse),
+            herald: Arc::clone(&herald),
+            store: store.clone(),
+            gateway,
+            clock: Arc::clone(clock),
+            period,
+        };
+        tasks.spawn(reporter.run(shutdown.clone()));
+    }
+    herald
+}
+
+/// A part ended that ends only when it is told to.
+fn by_itself<E: std::fmt::Display>(
+    part: &str,
+    ended: Result<Result<(), E>, JoinError>,
+) -> anyhow::Error {
+    match ended {
+        Ok(Ok(())) => anyhow!("{part} ended by itself"),
+        Ok(Err(cause)) => anyhow!("{part} ended by itself: {cause}"),
+        Err(cause) => anyhow!("{part} broke: {cause}"),
+    }
+}
+
 fn gateway_config(settings: &Settings, bot_name: BotName) -> gateway::Config {
     gateway::Config {
         access: settings.access.clone(),
@@ -296,69 +418,6 @@ fn gateway_config(settings: &Settings, bot_name: BotName) -> gateway::Config {
         approval_timeout: millis(settings.agent.approval_timeout),
         interrupt_grace: INTERRUPT_GRACE,
     }
-}
-
-/// Whether agents are started by systemd; says so.
-fn by_systemd(settings: &Settings) -> bool {
-    match settings.agent.launcher {
-        Launcher::Direct => {
-            info!("agents are started directly, as the configuration says");
-            false
-        }
-        Launcher::Systemd => {
-            info!("agents are started by systemd, as the configuration says");
-            true
-        }
-        Launcher::Auto => match runner::look() {
-            runner::Systemd::Here(template) => {
-                info!(template = %template.display(), "agents are started by systemd, which runs this machine");
-                true
-            }
-            runner::Systemd::Not(why) => {
-                info!(why, "agents are started directly");
-                false
-            }
-        },
-    }
-}
-
-fn runner(
-    settings: &Settings,
-    by_systemd: bool,
-    supervisor: SupervisorCommand,
-) -> Result<Arc<dyn runner::Service>> {
-    let (state, socket) = (
-        settings.state_directory.clone(),
-        handoff_socket(&settings.state_directory),
-    );
-    if !by_systemd {
-        return Ok(Arc::new(DirectRunner::new(state, socket, supervisor)?));
-    }
-    // Where the configuration itself says systemd, checking it has said so already.
-    if settings.agent.launcher == Launcher::Auto
-        && let Some(file) = &settings.agent.environment_file
-    {
-        warn!(
-            file = %file.display(),
-            "agent.environment_file is not used where agents are started by systemd; put the lines into \
-             /etc/telexd/agent.env, or name the file with LoadCredential=agent-env:FILE in `systemctl edit \
-             telexd-agent@.service`"
-        );
-    }
-    Ok(Arc::new(SystemdRunner::new(state, socket)?))
-}
-
-fn backend(settings: &Settings, by_systemd: bool) -> Claude {
-    let agent = &settings.agent;
-    Claude::new(ClaudeConfig {
-        command: agent.command.clone(),
-        directory: agent.directory.clone(),
-        environment_file: agent.environment_file.clone().filter(|_| !by_systemd),
-        trust_project: agent.trust_project,
-        model: agent.model.clone(),
-        permission_mode: Some(agent.permission_mode.as_str().to_owned()),
-        output_limit: agent.output_limit,
-    })
 }
 
 fn pacing(settings: &Settings) -> PacingRule {
@@ -375,34 +434,6 @@ fn millis(duration: Duration) -> Millis {
     Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }
 
-/// The socket on which supervisors take their hand-off: in the runtime directory that systemd made, else with the state.
-fn handoff_socket(state: &Path) -> PathBuf {
-    std::env::var_os("RUNTIME_DIRECTORY")
-        .map_or_else(|| state.to_owned(), PathBuf::from)
-        .join("handoff.sock")
-}
-
-/// `telexd-run` stands beside this program, or where the package puts it.
-fn find_supervisor() -> Result<SupervisorCommand> {
-    let own = std::env::current_exe().context("cannot tell where this program is")?;
-    let folder = own.parent().unwrap_or(Path::new("/"));
-    let places = [
-        folder.join("telexd-run"),
-        folder.join("../libexec/telexd/telexd-run"),
-    ];
-    match places.iter().find(|place| place.is_file()) {
-        Some(found) => Ok(SupervisorCommand {
-            program: found.into(),
-            args: Vec::new(),
-        }),
-        None => bail!(
-            "telexd-run is not there: neither {} nor {}; install the package again",
-            places[0].display(),
-            places[1].display()
-        ),
-    }
-}
-
 /// Every SIGTERM or SIGINT asks for the same thing; a second one while stopping changes nothing.
 fn stop_on_signals(shutdown: CancellationToken) -> Result<()> {
     let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
@@ -417,57 +448,4 @@ fn stop_on_signals(shutdown: CancellationToken) -> Result<()> {
         }
     });
     Ok(())
-}
-
-fn bot_name_key(client: &Client) -> String {
-    format!("{BOT_NAME}.{}", client.bot_id())
-}
-
-/// Asks Telegram for the bot's name and tells it the commands, as soon as it can be reached.
-async fn introduce(client: Client, store: Store, name: BotName, shutdown: CancellationToken) {
-    tokio::select! {
-        () = shutdown.cancelled() => return,
-        () = learn_name(&client, &store, &name) => {}
-    }
-    let told = tokio::select! {
-        () = shutdown.cancelled() => return,
-        told = menu::tell(&client, command::commands_for(Role::User)) => told,
-    };
-    if let Err(cause) = told {
-        warn!(%cause, "cannot tell Telegram the commands");
-    }
-}
-
-/// Asks for the bot's name until it is known.
-async fn learn_name(client: &Client, store: &Store, name: &BotName) {
-    let mut backoff = Backoff::new(BackoffRule::POLL);
-    loop {
-        let cause = match client.get_me().await {
-            Ok(me) => {
-                let username = me.username.unwrap_or_default();
-                info!(bot = client.bot_id(), username, "Telegram knows this bot");
-                name.set(&username);
-                let key = bot_name_key(client);
-                let now = SystemClock.now();
-                if let Err(cause) = store
-                    .tx(move |tx| tx.setting_set(&key, &username, now))
-                    .await
-                {
-                    warn!(%cause, "cannot remember the bot's name");
-                }
-                return;
-            }
-            Err(cause) => cause,
-        };
-        // Intake meets the same trouble and tells of it as it should be told.
-        debug!(%cause, "cannot ask Telegram for the bot's name yet");
-        let wait = Duration::from_millis(backoff.failed(0.5));
-        let refused = cause.class == CallClass::Unauthorized;
-        tokio::time::sleep(if refused {
-            wait.max(REFUSED_WAIT)
-        } else {
-            wait
-        })
-        .await;
-    }
 }

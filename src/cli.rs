@@ -11,7 +11,9 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     alert,
+    app::{Misconfigured, Source},
     config::{self, Contacts, DEFAULT_FILE, Problem, Problems, Settings, Surroundings},
+    store::OpenError,
 };
 
 /// Exit codes, as `--help` documents them.
@@ -22,7 +24,7 @@ pub mod exit {
     pub const OTHER: u8 = 1;
     /// The command line is wrong (as clap has it).
     pub const USAGE: u8 = 2;
-    /// The configuration is wrong (`EX_CONFIG` of sysexits); starting again does not help.
+    /// The configuration, or what it leads to, is wrong (`EX_CONFIG` of sysexits); starting again does not help.
     pub const CONFIG: u8 = 78;
 }
 
@@ -33,9 +35,14 @@ Files:
 
 Exit codes:
   0   done
-  1   something else went wrong
+  1   something else went wrong; trying again may help
   2   wrong command line
-  78  the configuration is wrong; every problem is told, a line each";
+  78  somebody has to mend something first: the configuration (each problem has a line), the
+      token, the state directory, a database that is damaged, foreign or of a newer telexd
+
+Signals of the daemon:
+  SIGTERM, SIGINT  stop; agents go on
+  SIGHUP           read the configuration again; where it is wrong, nothing changes";
 
 /// The Claude Code agent on your Linux server, in Telegram.
 #[derive(Debug, Parser)]
@@ -91,7 +98,7 @@ enum Verb {
 /// What the command line sets in motion. The program's own deeds, or a test's.
 pub struct Deeds {
     /// Runs the daemon until it is told to stop.
-    pub run: fn(&Settings) -> anyhow::Result<()>,
+    pub run: fn(Settings, Source) -> anyhow::Result<()>,
     /// Puts it into the journal; false: standard error does not lead there, so it is to be printed.
     pub log: fn(&Word<'_>) -> bool,
     /// Tells the administrators that this unit failed.
@@ -155,11 +162,13 @@ fn act(
                         warn(std::slice::from_ref(doubt), err)?;
                     }
                 }
-                let done = (deeds.run)(&loaded.settings);
+                let (file, surroundings) = (file.to_owned(), surroundings.clone());
+                let source = Box::new(move || config::load(&file, &surroundings));
+                let done = (deeds.run)(loaded.settings, source);
                 if let Err(error) = &done
                     && (deeds.log)(&Word::Failed(error))
                 {
-                    return Ok(exit::OTHER);
+                    return Ok(code_of(error));
                 }
                 finish(done, err)
             }
@@ -222,9 +231,20 @@ fn finish(done: anyhow::Result<()>, err: &mut dyn Write) -> io::Result<u8> {
         Err(error) => {
             // With the whole chain of causes, on one line.
             writeln!(err, "telexd: {error:#}")?;
-            Ok(exit::OTHER)
+            Ok(code_of(&error))
         }
     }
+}
+
+/// Whether trying again may help decides.
+fn code_of(error: &anyhow::Error) -> u8 {
+    let hopeless = error.chain().any(|cause| {
+        cause.is::<Misconfigured>()
+            || cause
+                .downcast_ref::<OpenError>()
+                .is_some_and(OpenError::needs_a_person)
+    });
+    if hopeless { exit::CONFIG } else { exit::OTHER }
 }
 
 #[cfg(test)]
@@ -237,7 +257,7 @@ mod tests {
     use super::*;
 
     const DEEDS: Deeds = Deeds {
-        run: |settings| {
+        run: |settings, _| {
             if settings.agent.command == "fails" {
                 return Err(anyhow::anyhow!("the cause")).context("it failed");
             }
@@ -428,7 +448,7 @@ mod tests {
         for text in [
             "check",
             "migrate",
-            "78  the configuration",
+            "78  somebody has to mend",
             DEFAULT_FILE,
             "FILE.d/*.toml",
         ] {

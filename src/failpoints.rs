@@ -3,6 +3,8 @@
 //! `TELEXD_KILL_AT=POINT:N` ends the process with SIGKILL the Nth time that it comes by that point: nothing is
 //! flushed, no destructor runs, as if the power had gone for this process. `TELEXD_STALL_AT=POINT:MILLISECONDS`
 //! stops the thread there for a while; `TELEXD_PANIC_AT=POINT:N` panics there, the Nth time, as a defect would.
+//!
+//! `TELEXD_FREEZE_AT=PART:N` has a part of the daemon stand still from the Nth time on, for good, while the others go on.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,12 +36,15 @@ pub const POINTS: &[&str] = &[
     "outbox-recorded",
 ];
 
+/// Names of the parts that can be frozen: what the watchdog looks after.
+pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];
+
 /// Arms what the environment asks for.
 ///
 /// # Errors
 /// A sentence, when the environment asks for something that there is not.
 pub fn arm() -> Result<(), String> {
-    if let Some((point, nth)) = wish("TELEXD_KILL_AT")? {
+    if let Some((point, nth)) = wish("TELEXD_KILL_AT", POINTS)? {
         let passed = AtomicU64::new(0);
         fail::cfg_callback(point, move || {
             if passed.fetch_add(1, Ordering::SeqCst) + 1 == nth {
@@ -54,27 +59,31 @@ pub fn arm() -> Result<(), String> {
             }
         })?;
     }
-    if let Some((point, nth)) = wish("TELEXD_PANIC_AT")? {
+    if let Some((point, nth)) = wish("TELEXD_PANIC_AT", POINTS)? {
         let passed = AtomicU64::new(0);
         fail::cfg_callback(point, move || {
             let now = passed.fetch_add(1, Ordering::SeqCst) + 1;
             assert!(now != nth, "a test asked for this panic, at {point}");
         })?;
     }
-    if let Some((point, millis)) = wish("TELEXD_STALL_AT")? {
+    if let Some((point, millis)) = wish("TELEXD_STALL_AT", POINTS)? {
         fail::cfg(point, &format!("sleep({millis})"))?;
+    }
+    if let Some((part, nth)) = wish("TELEXD_FREEZE_AT", PARTS)? {
+        let before = nth.saturating_sub(1);
+        fail::cfg(part, &format!("{before}*off->return"))?;
     }
     Ok(())
 }
 
-fn wish(variable: &str) -> Result<Option<(&'static str, u64)>, String> {
+fn wish(variable: &str, points: &[&'static str]) -> Result<Option<(&'static str, u64)>, String> {
     let Ok(value) = std::env::var(variable) else {
         return Ok(None);
     };
     let (name, number) = value
         .split_once(':')
         .ok_or_else(|| format!("{variable} is POINT:NUMBER"))?;
-    let point = POINTS
+    let point = points
         .iter()
         .find(|point| **point == name)
         .ok_or_else(|| format!("{variable}: there is no point {name}"))?;
@@ -119,7 +128,11 @@ mod tests {
         );
         found.sort();
         found.dedup();
-        let mut listed: Vec<_> = super::POINTS.iter().map(|p| (*p).to_owned()).collect();
+        let mut listed: Vec<_> = [super::POINTS, super::PARTS]
+            .concat()
+            .iter()
+            .map(|p| (*p).to_owned())
+            .collect();
         listed.sort();
         assert_eq!(found, listed);
     }

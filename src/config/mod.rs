@@ -4,6 +4,7 @@
 //! over earlier, over the defaults. [`settings`]: checked once, complete, typed. All problems are reported at once,
 //! each with file, line, key and remedy. The bot token is never in these files and never in a message; see [`token`].
 
+pub mod changes;
 pub mod choices;
 pub mod fragments;
 pub mod inputs;

@@ -10,6 +10,8 @@ pub mod event;
 pub mod ids;
 pub mod inbound;
 pub mod json;
+pub mod life;
+pub mod live;
 pub mod messages;
 pub mod policy;
 pub mod profile;

@@ -100,6 +100,27 @@ pub const AGENT_ENDED: &str =
 pub const AGENT_NOT_STARTED: &str =
     "The agent could not be started. An administrator finds the reason in the server's journal.";
 
+/// After the daemon ended unexpectedly. `machine`: the whole server did. `waits`: the person waits for an answer.
+#[must_use]
+pub fn came_back(machine: bool, waits: bool, admin: bool) -> String {
+    let mut text = match (machine, waits) {
+        (true, _) => {
+            "The server went down without a shutdown and is back. Whoever was waiting for an answer is told what becomes of it."
+        }
+        (false, true) => {
+            "I was restarted after a crash. Your work goes on; nothing you sent is lost."
+        }
+        (false, false) => "I was restarted after a crash. Whatever was running goes on.",
+    }
+    .to_owned();
+    if admin && !machine {
+        text.push_str(
+            "\n\nThe reason stands in the server's journal: journalctl -u telexd -p warning",
+        );
+    }
+    text
+}
+
 /// The agent was ended by a signal.
 #[must_use]
 pub fn agent_killed(signal: i32) -> String {

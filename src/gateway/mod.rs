@@ -8,6 +8,7 @@ pub mod dispatch;
 pub mod handle;
 pub mod lane;
 pub mod lanes;
+pub mod life;
 pub mod ports;
 pub mod recover;
 pub mod show;
@@ -21,6 +22,7 @@ use crate::{
     core::{
         Millis,
         batching::WindowRule,
+        live::Live,
         policy::{Access, Approvers},
         profile::Profiles,
     },
@@ -93,8 +95,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub dice: Arc<dyn Dice>,
-    /// Settings.
-    pub config: Config,
+    /// Settings; may change at any moment.
+    pub config: Live<Config>,
     /// Places for agent processes.
     pub slots: Slots,
     /// Cancelled when the daemon is to stop.

@@ -18,7 +18,9 @@ pub struct Slots(Arc<Inner>);
 
 struct Inner {
     places: Arc<Semaphore>,
-    total: usize,
+    total: AtomicUsize,
+    /// Places that are to go as soon as they become free.
+    surplus: AtomicUsize,
     waiting: AtomicUsize,
     // Held for a look-up only, never over an await.
     idle: Mutex<HashMap<ConversationId, Millis>>,
@@ -41,7 +43,27 @@ impl Drop for Waiting {
 }
 
 /// A place in use. Dropping it frees it.
-pub struct Place(#[allow(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>);
+pub struct Place {
+    permit: Option<OwnedSemaphorePermit>,
+    slots: Arc<Inner>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(permit) = self.permit.take() else {
+            return;
+        };
+        let owed = self
+            .slots
+            .surplus
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |owed| {
+                owed.checked_sub(1)
+            });
+        if owed.is_ok() {
+            permit.forget();
+        }
+    }
+}
 
 impl Slots {
     /// `total` places, at least one.
@@ -50,7 +72,8 @@ impl Slots {
         let total = total.max(1);
         Self(Arc::new(Inner {
             places: Arc::new(Semaphore::new(total)),
-            total,
+            total: AtomicUsize::new(total),
+            surplus: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             idle: Mutex::new(HashMap::new()),
         }))
@@ -59,7 +82,30 @@ impl Slots {
     /// Number of places.
     #[must_use]
     pub fn total(&self) -> usize {
-        self.0.total
+        self.0.total.load(Ordering::SeqCst)
+    }
+
+    /// From now on `total` places, at least one. Where there were more, those in use go when they become free: nobody is
+    /// ended for it. Not to be called twice at the same time.
+    pub fn resize(&self, total: usize) {
+        let inner = &self.0;
+        let total = total.max(1);
+        let before = inner.total.swap(total, Ordering::SeqCst);
+        if total >= before {
+            let more = total - before;
+            // What was still to go may stay instead.
+            let owed = inner
+                .surplus
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |owed| {
+                    Some(owed.saturating_sub(more))
+                })
+                .unwrap_or_default();
+            inner.places.add_permits(more.saturating_sub(owed));
+        } else {
+            let fewer = before - total;
+            let gone = inner.places.forget_permits(fewer);
+            inner.surplus.fetch_add(fewer - gone, Ordering::SeqCst);
+        }
     }
 
     /// How many lanes wait for a place.
@@ -74,13 +120,20 @@ impl Slots {
         Arc::clone(&self.0.places)
             .try_acquire_owned()
             .ok()
-            .map(|permit| Place(Some(permit)))
+            .map(|permit| self.place(Some(permit)))
     }
 
     /// A place for a process of an earlier daemon that is already there: beyond the limit if need be.
     #[must_use]
     pub fn take_for_running(&self) -> Place {
-        Place(Arc::clone(&self.0.places).try_acquire_owned().ok())
+        self.place(Arc::clone(&self.0.places).try_acquire_owned().ok())
+    }
+
+    fn place(&self, permit: Option<OwnedSemaphorePermit>) -> Place {
+        Place {
+            permit,
+            slots: Arc::clone(&self.0),
+        }
     }
 
     /// Lines up for a place. It counts as waiting from this call on, not from the first poll: whoever becomes idle
@@ -90,7 +143,10 @@ impl Slots {
         async move {
             let places = Arc::clone(&waiting.0.places);
             // The semaphore is never closed; were it, the limit would not hold but nothing would hang.
-            let place = Place(places.acquire_owned().await.ok());
+            let place = Place {
+                permit: places.acquire_owned().await.ok(),
+                slots: Arc::clone(&waiting.0),
+            };
             drop(waiting);
             place
         }
@@ -143,6 +199,31 @@ mod tests {
         drop(first);
         let _second = second.await;
         assert_eq!(slots.waiting(), 0);
+    }
+
+    #[test]
+    fn the_number_of_places_changes_while_they_are_in_use() {
+        let slots = Slots::new(3);
+        let held: Vec<_> = (0..3).map(|_| slots.try_take().unwrap()).collect();
+        slots.resize(1);
+        assert_eq!(slots.total(), 1);
+        let mut held = held.into_iter();
+        drop(held.next());
+        drop(held.next());
+        assert!(slots.try_take().is_none(), "two are gone, one is in use");
+        drop(held.next());
+        let one = slots.try_take();
+        assert!(one.is_some() && slots.try_take().is_none());
+        // More again while one is still owed: what is owed goes first against what is given.
+        slots.resize(3);
+        let two = slots.try_take();
+        slots.resize(1);
+        slots.resize(2);
+        drop((one, two));
+        let all: Vec<_> = (0..9).map_while(|_| slots.try_take()).collect();
+        assert_eq!(all.len(), 2);
+        slots.resize(0);
+        assert_eq!(slots.total(), 1);
     }
 
     async fn futures_pending<F: Future + Unpin>(future: &mut F) -> bool {

@@ -149,10 +149,11 @@ impl About {
 
 /// What the kernel calls this boot; no two are called the same. The unit of the daemon hides the file and has the
 /// variable.
-fn boot_id() -> Option<String> {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .ok()
-        .or_else(|| std::env::var("TELEXD_BOOT_ID").ok())?;
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    let id = std::env::var("TELEXD_BOOT_ID")
+        .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/random/boot_id"))
+        .ok()?;
     let id = id.trim().replace('-', "");
     (!id.is_empty()).then_some(id)
 }

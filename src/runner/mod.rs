@@ -67,6 +67,7 @@ mod wire;
 use crate::gateway::ports::Runner;
 
 pub use direct::DirectRunner;
+pub use directory::boot_id;
 pub use systemd::{Systemd, SystemdRunner, look};
 
 /// A runner with its tasks.

@@ -75,6 +75,30 @@ pub(super) fn no_room(connection: &Connection) -> bool {
             )
 }
 
+impl OpenError {
+    /// Whether trying again cannot help before a person has done something.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::NoDirectory { .. }
+            | Self::NotWritable { .. }
+            | Self::Unreadable { .. }
+            // The next start begins with an empty database: that is for a person to decide.
+            | Self::Corrupt { .. }
+            | Self::CorruptInPlace { .. }
+            | Self::Newer { .. }
+            | Self::Foreign { .. } => true,
+            // The other telexd may be one that is just ending, and room may come.
+            Self::Locked { .. }
+            | Self::Full { .. }
+            | Self::NoDatabase { .. }
+            | Self::NoSuchSchema { .. }
+            | Self::Migration { .. }
+            | Self::Other { .. } => false,
+        }
+    }
+}
+
 /// The store could not be opened or migrated. Each text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

@@ -29,7 +29,11 @@ mod tx;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -75,9 +79,21 @@ impl Store {
     /// # Errors
     /// See [`OpenError`]; each says what to do. A damaged file is set aside, never overwritten.
     pub fn open(directory: &Path) -> Result<(Self, StoreThread), OpenError> {
+        Self::open_counting(directory, None)
+    }
+
+    /// The same; a check or a migration that takes long lets `progress` grow while it goes on.
+    ///
+    /// # Errors
+    /// As for [`Store::open`].
+    pub fn open_counting(
+        directory: &Path,
+        progress: Option<Arc<AtomicU64>>,
+    ) -> Result<(Self, StoreThread), OpenError> {
         let stamp = files::stamp_now();
-        let mut opened = open::open(directory, &stamp, true)?;
+        let mut opened = open::open(directory, &stamp, true, progress)?;
         schema::bring_to(&mut opened, directory, schema::NEWEST, &stamp)?;
+        opened.quiet()?;
         let open::Opened {
             connection,
             lock,
@@ -149,6 +165,21 @@ impl Store {
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         files::size(&self.path) + files::size(&files::with_suffix(&self.path, "-wal"))
+    }
+
+    /// Returns once a transaction has found the database damaged. For one waiter. Nothing that is asked of it from then
+    /// on can be relied upon.
+    pub async fn damaged(&self) {
+        self.shared.damaged.notified().await;
+    }
+
+    /// How long the last commit that wrote something took, until it was on the disk. `None` before the first.
+    #[must_use]
+    pub fn last_write(&self) -> Option<Duration> {
+        match self.shared.write_us.load(Ordering::Relaxed) {
+            0 => None,
+            us => Some(Duration::from_micros(us)),
+        }
     }
 
     /// Commits since the start: with the number of requests it tells how many share one.

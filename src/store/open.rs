@@ -1,8 +1,13 @@
 //! Opening: directory, lock, file, health, schema; in this order, each with its own error.
 
 use std::{
+    ffi::c_int,
     fs, io,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -27,8 +32,18 @@ pub(super) struct Opened {
     pub(super) version: u32,
 }
 
+/// Steps of SQLite's virtual machine per step of progress: some milliseconds of work.
+const PROGRESS_STEP: c_int = 100_000;
+
 /// Takes the lock and opens the database, creating an empty one where there is none, without migrating it.
-pub(super) fn open(directory: &Path, stamp: &str, create: bool) -> Result<Opened, OpenError> {
+///
+/// Work that may take long counts in `progress`; [`Opened::quiet`] ends that.
+pub(super) fn open(
+    directory: &Path,
+    stamp: &str,
+    create: bool,
+    progress: Option<Arc<AtomicU64>>,
+) -> Result<Opened, OpenError> {
     let lock = Lock::take(directory)?;
     let path = directory.join(DATABASE);
     let wal = files::with_suffix(&path, "-wal");
@@ -67,11 +82,20 @@ pub(super) fn open(directory: &Path, stamp: &str, create: bool) -> Result<Opened
         Err(cause) => return Err(OpenError::Unreadable { path, cause }),
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(&path, flags).map_err(|error| OpenError::Other {
-            path: path.clone(),
-            cause: error.to_string(),
-        })?;
+    let other = |error: rusqlite::Error| OpenError::Other {
+        path: path.clone(),
+        cause: error.to_string(),
+    };
+    let mut connection = Connection::open_with_flags(&path, flags).map_err(other)?;
+    if let Some(progress) = progress {
+        let count = move || {
+            progress.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        connection
+            .progress_handler(PROGRESS_STEP, Some(count))
+            .map_err(other)?;
+    }
     let check = size <= CHECK_ALWAYS || unclean;
     match prepare(&connection, check) {
         Ok(Health::Good(version)) if version > schema::NEWEST => Err(OpenError::Newer {
@@ -103,6 +127,18 @@ pub(super) fn open(directory: &Path, stamp: &str, create: bool) -> Result<Opened
                 Failure::Told(error) => Err(error),
             }
         }
+    }
+}
+
+impl Opened {
+    /// From now on no progress is counted.
+    pub(super) fn quiet(&mut self) -> Result<(), OpenError> {
+        self.connection
+            .progress_handler(0, None::<fn() -> bool>)
+            .map_err(|error| OpenError::Other {
+                path: self.path.clone(),
+                cause: error.to_string(),
+            })
     }
 }
 

@@ -88,7 +88,7 @@ pub fn migrate_to(directory: &Path, version: u32) -> Result<MigrateReport, OpenE
         });
     }
     let stamp = files::stamp_now();
-    let mut opened = open::open(directory, &stamp, false)?;
+    let mut opened = open::open(directory, &stamp, false, None)?;
     bring_to(&mut opened, directory, version, &stamp)
 }
 

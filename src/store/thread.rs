@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use rusqlite::Connection;
@@ -109,6 +110,10 @@ pub(super) struct Shared {
     pub(super) outbox: Notify,
     /// Commits so far.
     pub(super) commits: AtomicU64,
+    /// Duration of the last commit that wrote something, in microseconds, at least 1; 0 before the first.
+    pub(super) write_us: AtomicU64,
+    /// Tells that the database was found to be damaged.
+    pub(super) damaged: Notify,
 }
 
 /// The owner of the connection.
@@ -169,6 +174,7 @@ impl Owner {
     /// Runs jobs from the front in one transaction, commits, and only then answers them. Takes at least one.
     fn transaction(&self, waiting: &mut VecDeque<Box<dyn Job>>) {
         if let Err(error) = self.execute("BEGIN IMMEDIATE") {
+            self.note_damage(Some(&error));
             for job in waiting.drain(..) {
                 job.reply(Some(error.clone()));
             }
@@ -177,6 +183,7 @@ impl Owner {
         // A savepoint costs a copy of every page that is changed: only where there are others to be saved from.
         let alone = waiting.len() == 1;
         let mut ran = Vec::with_capacity(waiting.len());
+        let changes_before = self.connection.total_changes();
         let mut outbox_touched = false;
         let mut outcome = Ok(());
         while let Some(mut job) = waiting.pop_front() {
@@ -199,10 +206,16 @@ impl Owner {
         let own_fault = alone && outcome.is_err();
         if outcome.is_ok() {
             fail::fail_point!("store-before-commit");
+            let (begun, changes) = (Instant::now(), self.connection.total_changes());
             outcome = self.execute("COMMIT");
+            if changes != changes_before {
+                let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.shared.write_us.store(took.max(1), Ordering::Relaxed);
+            }
             fail::fail_point!("store-after-commit");
         }
         let whole = outcome.err();
+        self.note_damage(whole.as_ref());
         if let Some(error) = &whole {
             if !self.connection.is_autocommit()
                 && let Err(error) = self.connection.execute_batch("ROLLBACK")
@@ -231,6 +244,7 @@ impl Owner {
         self.execute("SAVEPOINT job")?;
         let tx = Tx::new(&self.connection);
         let outcome = job.run(&tx);
+        self.note_damage(outcome.as_ref().err());
         if self.connection.is_autocommit() {
             return Err(outcome.err().unwrap_or_else(|| {
                 StoreError::Other("the database took a transaction back".to_owned())
@@ -246,6 +260,12 @@ impl Owner {
                 self.execute("RELEASE job")?;
                 Ok(false)
             }
+        }
+    }
+
+    fn note_damage(&self, error: Option<&StoreError>) {
+        if let Some(StoreError::Corrupt) = error {
+            self.shared.damaged.notify_one();
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::core::{
     Millis,
-    ids::{ConversationId, RunId, TurnId},
+    ids::{ConversationId, ConversationKey, RunId, TurnId},
 };
 
 /// Without its parts.
@@ -268,6 +268,28 @@ impl Tx<'_> {
             "SELECT count(*) FROM turns WHERE ended_at IS NULL AND state IN ('collecting', 'queued')",
             [],
             |row| Ok(row.get::<_, Natural>(0)?.0),
+        )
+    }
+
+    /// Conversations that wait for an answer: with a turn that is collecting, queued or with an agent; the one whose
+    /// turn is oldest first. (Held and asked turns wait for a person.)
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turns_in_flight(&self) -> Result<Vec<ConversationKey>, StoreError> {
+        self.all(
+            "SELECT c.bot_id, c.chat_id, c.thread_id, c.user_id FROM turns AS t
+             JOIN conversations AS c ON c.id = t.conversation
+             WHERE t.ended_at IS NULL AND t.state IN ('collecting', 'queued', 'submitted') ORDER BY t.id",
+            [],
+            |row| {
+                Ok(ConversationKey {
+                    bot_id: row.get(0)?,
+                    chat_id: row.get(1)?,
+                    thread_id: row.get(2)?,
+                    user_id: row.get(3)?,
+                })
+            },
         )
     }
 

@@ -1,26 +1,10 @@
-//! What the daemon tells its service manager.
+//! What the daemon has to do with systemd. One crate per job: notification and watchdog through `sd-notify`.
 
+pub mod herald;
 mod journal;
 mod limit;
 mod line;
 pub mod log;
-
-use sd_notify::NotifyState;
-use tracing::debug;
-
-/// Ready: locally able, whatever the network does.
-pub fn ready() {
-    notify(&[NotifyState::Ready]);
-}
-
-/// Stopping.
-pub fn stopping() {
-    notify(&[NotifyState::Stopping]);
-}
-
-/// Without a service manager there is nobody to tell, which is no error.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(cause) = sd_notify::notify(states) {
-        debug!(%cause, "the service manager could not be told");
-    }
-}
+pub mod notify;
+pub mod patience;
+pub mod watchdog;

@@ -150,6 +150,12 @@ impl Client {
         })))
     }
 
+    /// How long a poll takes at most, whatever the network does.
+    #[must_use]
+    pub fn longest_poll(&self) -> Duration {
+        self.0.poll_timeout + POLL_SLACK
+    }
+
     /// Telegram user id of the bot, from its token.
     #[must_use]
     pub fn bot_id(&self) -> i64 {

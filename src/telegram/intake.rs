@@ -33,6 +33,8 @@ use crate::{
     store::{Store, StoreError, rows::RawUpdate},
 };
 
+pub use super::poll_health::{PollHealth, PollTrouble};
+
 /// Stands for the id of an update that has none. Telegram's own ids are positive.
 pub const NO_ID: i64 = i64::MIN;
 
@@ -48,6 +50,10 @@ const REPEAT_MS: u64 = 700;
 
 /// From when on an outage is one that an administrator should know of, in seconds.
 const LONG_OUTAGE_S: Millis = 60;
+
+/// How long the loop may take for anything but a poll or a wait that is meant: a batch into the database, the removal
+/// of a webhook.
+const LONGEST_WORK: Duration = Duration::from_secs(30);
 
 /// Waits of the poll loop.
 #[derive(Clone, Copy, Debug)]
@@ -76,34 +82,6 @@ impl Default for IntakeConfig {
             },
         }
     }
-}
-
-/// What keeps updates from coming in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PollTrouble {
-    /// The call fails.
-    Call(CallClass),
-    /// The updates came but cannot be stored; they are not confirmed, so nothing is lost.
-    Storage,
-    /// Telegram repeats updates that cannot be confirmed because they have no id.
-    NoProgress,
-}
-
-/// How polling goes.
-#[derive(Clone, Debug, Default)]
-pub struct PollHealth {
-    /// When a poll last completed, by the wall clock.
-    pub last_completed: Option<Millis>,
-    /// The same by a clock that cannot be set.
-    pub last_completed_at: Option<Instant>,
-    /// Failures in a row.
-    pub failures: u32,
-    /// When the first of them was.
-    pub failing_since: Option<Millis>,
-    /// What fails, while it does.
-    pub trouble: Option<PollTrouble>,
-    /// Its text, one line.
-    pub error: Option<String>,
 }
 
 /// What intake works with.
@@ -173,11 +151,17 @@ impl Loop {
         self.hand_over_pending().await?;
         let mut offset = self.stored_offset().await?;
         loop {
+            self.back_within(self.intake.client.longest_poll());
+            if frozen() {
+                // A test asks for a loop that never turns again.
+                std::future::pending::<()>().await;
+            }
             let polled = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return Err(Stop::Shutdown),
                 polled = self.intake.client.get_updates(offset, self.limit) => polled,
             };
+            self.back_within(LONGEST_WORK);
             match polled {
                 Ok(updates) => {
                     self.completed();
@@ -356,11 +340,16 @@ impl Loop {
         if let Inbound::Unreadable(why) = &inbound {
             tracing::warn!(event = messages::UPDATE_UNREADABLE, inbox = %id, why, "an update cannot be read; it is kept");
         }
-        tokio::select! {
-            biased;
-            // What is not taken stays in the inbox for the next life.
-            () = self.shutdown.cancelled() => return Err(Stop::Shutdown),
-            () = self.intake.reception.accept(id, bot_id, inbound) => {}
+        let mut accepted = self.intake.reception.accept(id, bot_id, inbound);
+        loop {
+            tokio::select! {
+                biased;
+                // What is not taken stays in the inbox for the next life.
+                () = self.shutdown.cancelled() => return Err(Stop::Shutdown),
+                () = &mut accepted => break,
+                // Held back, for instance by a full disk: that is no standstill of this loop.
+                () = tokio::time::sleep(LONGEST_WORK / 2) => self.back_within(LONGEST_WORK),
+            }
         }
         fail::fail_point!("intake-accepted");
         Ok(())
@@ -369,9 +358,10 @@ impl Loop {
     /// A poll came back with an answer of Telegram's.
     fn completed(&mut self) {
         let now = self.intake.clock.now();
-        self.intake.health.send_modify(|health| {
-            health.last_completed = Some(now);
+        // Only the first one is news.
+        self.intake.health.send_if_modified(|health| {
             health.last_completed_at = Some(Instant::now());
+            health.last_completed.replace(now).is_none()
         });
         self.limit = self.limit.saturating_mul(2).min(BATCH);
         self.webhook_tried = false;
@@ -406,6 +396,7 @@ impl Loop {
         self.intake.health.send_modify(|health| {
             health.failures = 0;
             health.failing_since = None;
+            health.failing_since_at = None;
             health.trouble = None;
             health.error = None;
         });
@@ -455,7 +446,7 @@ impl Loop {
         };
         let before = self.intake.health.borrow().clone();
         let failures = before.failures.saturating_add(1);
-        let same = same_class(before.trouble.as_ref(), &trouble);
+        let same = trouble.is_same_class(before.trouble.as_ref());
         // A long outage is told of at a falling rate: 1st, 2nd, 4th, 8th, … failure.
         match &trouble {
             PollTrouble::Call(CallClass::Conflict) if !same => tracing::error!(
@@ -478,22 +469,42 @@ impl Loop {
             }
             _ => tracing::debug!(failures, wait_ms, error, "no updates come in"),
         }
+        let wait = Duration::from_millis(wait_ms);
         self.intake.health.send_modify(|health| {
+            let at = Instant::now();
             health.failures = failures;
             health.failing_since.get_or_insert(now);
+            health.failing_since_at.get_or_insert(at);
+            health.next_try_at = at.checked_add(wait);
+            health.back_by = at.checked_add(wait);
             health.trouble = Some(trouble);
             health.error = Some(error);
         });
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Err(Stop::Shutdown),
-            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => Ok(()),
+            () = tokio::time::sleep(wait) => Ok(()),
         }
+    }
+
+    /// Says by when this loop will have turned, whatever happens. Wakes nobody.
+    fn back_within(&self, longest: Duration) {
+        self.intake.health.send_if_modified(|health| {
+            health.back_by = Instant::now().checked_add(longest);
+            health.next_try_at = None;
+            false
+        });
     }
 
     fn up_ms(&self) -> Millis {
         Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX)
     }
+}
+
+/// Whether a test wants the loop to stand still from now on.
+fn frozen() -> bool {
+    fail::fail_point!("intake-frozen", |_| true);
+    false
 }
 
 /// What the transaction of a batch gave.
@@ -512,15 +523,4 @@ enum Kept {
     NoProgress,
     /// It is not in the inbox.
     NotStored(StoreError),
-}
-
-/// Whether a trouble is the one that was there before, whatever its deadline.
-fn same_class(before: Option<&PollTrouble>, now: &PollTrouble) -> bool {
-    match (before, now) {
-        (Some(PollTrouble::Call(before)), PollTrouble::Call(now)) => {
-            std::mem::discriminant(before) == std::mem::discriminant(now)
-        }
-        (Some(before), now) => before == now,
-        (None, _) => false,
-    }
 }

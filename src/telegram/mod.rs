@@ -9,6 +9,7 @@ pub mod files;
 pub mod inbound;
 pub mod intake;
 pub mod menu;
+mod poll_health;
 pub mod presence;
 pub mod render;
 mod token;

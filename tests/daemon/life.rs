@@ -3,5 +3,8 @@
 mod batching;
 mod commands;
 mod groups;
+mod reload;
 mod secrets;
 mod stopping;
+mod unexpected;
+mod watchdog;

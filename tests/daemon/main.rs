@@ -9,6 +9,7 @@
     reason = "a test says what it found and fails"
 )]
 
+mod manager;
 mod rig;
 #[path = "../shared/mod.rs"]
 mod shared;

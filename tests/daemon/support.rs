@@ -284,3 +284,10 @@ pub async fn wait_until(
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|w| w == needle)
 }
+
+/// Texts without what is said after a crash, for tests that kill the daemon for another reason.
+pub fn talk(messages: &[ShownMessage]) -> Vec<String> {
+    let mut texts = texts(messages);
+    texts.retain(|text| !text.contains("I was restarted after a crash."));
+    texts
+}

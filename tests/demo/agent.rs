@@ -13,7 +13,7 @@ use std::{
 
 use telexd::{
     agent::claude::{Claude, ClaudeConfig},
-    core::ids::RunId,
+    core::{ids::RunId, live::Live},
     gateway::ports::{Backend, Launch},
 };
 use uuid::Uuid;
@@ -190,7 +190,7 @@ fn installed(scripted: bool, around: &Surroundings) -> Result<(PathBuf, Version)
 
 /// The oldest version that the daemon runs.
 fn oldest() -> Option<Version> {
-    let claude = Claude::new(ClaudeConfig {
+    let claude = Claude::new(Live::new(ClaudeConfig {
         command: String::new(),
         directory: PathBuf::new(),
         environment_file: None,
@@ -198,7 +198,7 @@ fn oldest() -> Option<Version> {
         model: None,
         permission_mode: None,
         output_limit: 0,
-    });
+    }));
     let launch = Launch {
         session_id: Uuid::nil(),
         resume: false,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use telexd::{
+    core::live::Live,
     store::rows::{OutState, Target, Urgency},
     telegram::delivery::{DeliveryConfig, pacing::PacingRule},
 };
@@ -89,11 +90,11 @@ async fn an_order_to_stop_flushes_what_is_due_and_leaves_the_rest() {
     }
     let later = rig.say(1001, "not in time").await;
     let config = DeliveryConfig {
-        pacing: PacingRule {
+        pacing: Live::new(PacingRule {
             chat_interval_ms: 3_600_000,
             chat_burst: 1,
-            ..quick().pacing
-        },
+            ..*quick().pacing.get()
+        }),
         ..quick()
     };
     let delivery = rig.deliver_with(config);
@@ -145,11 +146,11 @@ async fn calls_to_one_chat_keep_their_distance() {
     let rig = Rig::new().await;
     rig.acquainted(1001);
     let config = DeliveryConfig {
-        pacing: PacingRule {
+        pacing: Live::new(PacingRule {
             chat_interval_ms: 150,
             chat_burst: 2,
-            ..quick().pacing
-        },
+            ..*quick().pacing.get()
+        }),
         ..quick()
     };
     for n in 0..5 {

@@ -12,6 +12,7 @@ use telexd::{
         backoff::BackoffRule,
         ids::{ConversationId, ConversationKey, InboxId, RunId, TurnId},
         inbound::Inbound,
+        live::Live,
         text::{Formatted, Shown},
     },
     gateway::ports::{Admission, Clock, Dice, Reception},
@@ -282,12 +283,12 @@ pub fn quick() -> DeliveryConfig {
         stable_ms: 0,
     };
     DeliveryConfig {
-        pacing: PacingRule {
+        pacing: Live::new(PacingRule {
             chat_interval_ms: 0,
             chat_burst: 1,
             group_per_minute: 0,
             overall_per_second: 0,
-        },
+        }),
         retry: waits,
         ambiguous: waits,
         outage: waits,

@@ -13,6 +13,7 @@ use crate::{
     core::{
         event::{AgentEvent, Question},
         ids::RunId,
+        live::Live,
     },
     gateway::ports::{Answer, Backend, Launch, Spec},
 };
@@ -20,20 +21,20 @@ use crate::{
 /// The Claude Code CLI as the agent.
 #[derive(Clone, Debug)]
 pub struct Claude {
-    config: ClaudeConfig,
+    config: Live<ClaudeConfig>,
 }
 
 impl Claude {
-    /// The agent with these settings.
+    /// The agent with these settings, which may change at any moment: what is launched later has the new ones.
     #[must_use]
-    pub fn new(config: ClaudeConfig) -> Self {
+    pub fn new(config: Live<ClaudeConfig>) -> Self {
         Self { config }
     }
 }
 
 impl Backend for Claude {
     fn spec(&self, run: &RunId, launch: &Launch) -> Spec {
-        launch::spec(&self.config, run, launch)
+        launch::spec(&self.config.get(), run, launch)
     }
 
     fn hello(&self) -> Vec<u8> {

@@ -80,12 +80,13 @@ pub(super) fn admission(deps: &Deps, bot_id: i64, inbound: &Inbound) -> Option<A
     let Inbound::Message(message) = inbound else {
         return None;
     };
-    let role = deps.config.access.role_of_message(message);
+    let config = deps.config.get();
+    let role = config.access.role_of_message(message);
     policy::may_prompt(role).ok()?;
     let person = message.from.as_ref()?;
     let prompt = !message.edited
         && !message.text.trim().is_empty()
-        && read(&message.text, &deps.config.bot_name.get()) == Reading::Prompt;
+        && read(&message.text, &config.bot_name.get()) == Reading::Prompt;
     let arriving = prompt.then(|| Arriving::new(deps, bot_id, message, person))?;
     Some(Box::new(move |tx, id| arriving.enter(tx, id)))
 }
@@ -210,8 +211,8 @@ impl Desk<'_> {
     }
 
     async fn message(&self, message: &Message) -> Result<(), StoreError> {
-        let access = &self.deps.config.access;
-        let role = access.role_of_message(message);
+        let config = self.deps.config.get();
+        let role = config.access.role_of_message(message);
         let Some(person) = message
             .from
             .as_ref()
@@ -230,7 +231,7 @@ impl Desk<'_> {
         if message.edited {
             return self.edited(message, person).await;
         }
-        match read(&message.text, &self.deps.config.bot_name.get()) {
+        match read(&message.text, &config.bot_name.get()) {
             Reading::NotOurs => self.done(Verdict::Ignored).await,
             Reading::Command {
                 command: Command::Unknown(_),

@@ -69,8 +69,8 @@ struct Subject {
 
 /// Acts on a press.
 pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreError> {
-    let access = &desk.deps.config.access;
-    let role = access.role_of_press(press);
+    let config = desk.deps.config.get();
+    let role = config.access.role_of_press(press);
     if policy::may_prompt(role).is_err() {
         // Not answered: the button of a stranger keeps turning until Telegram gives up on it. Nothing is revealed.
         info!(
@@ -131,9 +131,7 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
     };
     let owner = subject.conversation.key.user_id;
     let allowed: Result<(), Denied> = match &wish {
-        Wish::Decide(..) => {
-            policy::may_approve(role, press.from.id, owner, desk.deps.config.approvers)
-        }
+        Wish::Decide(..) => policy::may_approve(role, press.from.id, owner, config.approvers),
         _ => policy::may_press(role, press.from.id, owner),
     };
     if let Err(why) = allowed {

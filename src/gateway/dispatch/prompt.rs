@@ -75,7 +75,7 @@ pub(super) struct Arriving {
 impl Arriving {
     /// Of a message with text.
     pub(super) fn new(deps: &Deps, bot_id: i64, message: &Message, person: &Person) -> Self {
-        let now = deps.clock.now();
+        let (config, now) = (deps.config.get(), deps.clock.now());
         Self {
             key: super::key(bot_id, message, person),
             person: person.clone(),
@@ -86,8 +86,8 @@ impl Arriving {
             notice: notice_about_files(message),
             // The age by two clocks: a server whose clock is wrong must not hold everything, so the future counts as now.
             age: now.saturating_sub(message.date.saturating_mul(1000)).max(0),
-            stale_after: deps.config.stale_after,
-            batching: deps.config.batching.is_some(),
+            stale_after: config.stale_after,
+            batching: config.batching.is_some(),
             uuid: deps.dice.uuid(),
             now,
         }

@@ -115,7 +115,7 @@ impl Lane {
             .deps
             .backend
             .interrupt(&self.deps.dice.uuid().to_string());
-        let grace = millis(self.deps.config.interrupt_grace);
+        let grace = millis(self.deps.config.get().interrupt_grace);
         let Some(live) = &self.run else { return };
         let written = self.append(live, &line);
         info!(conversation = self.conversation.id.0, run = %live.id, "turn interrupted");
@@ -135,7 +135,7 @@ impl Lane {
     pub(super) fn open(&self, row: i64) -> Open {
         Open {
             row,
-            until: Instant::now() + millis(self.deps.config.approval_timeout),
+            until: Instant::now() + millis(self.deps.config.get().approval_timeout),
         }
     }
 

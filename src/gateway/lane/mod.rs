@@ -294,7 +294,7 @@ impl Lane {
     fn idle_deadline(&self) -> Option<Instant> {
         let live = self.run.as_ref()?;
         (live.active.is_none() && live.ending.is_none() && self.window.is_none())
-            .then(|| live.idle_since + millis(self.deps.config.idle_timeout))
+            .then(|| live.idle_since + millis(self.deps.config.get().idle_timeout))
     }
 
     /// Does what is due. True when the lane has nothing more to do at all.

@@ -87,7 +87,7 @@ impl Lane {
     /// Whether the person of this conversation is not allowed any more.
     pub(super) fn revoked(&self) -> bool {
         let person = self.conversation.key.user_id;
-        self.deps.config.access.role_of_id(person) == Role::Nobody
+        self.deps.config.get().access.role_of_id(person) == Role::Nobody
     }
 
     /// The process, if it can be given a prompt now.

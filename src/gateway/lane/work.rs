@@ -132,7 +132,12 @@ impl Lane {
     fn window_of(&self, turn: &TurnRow) -> Option<Instant> {
         let received: Vec<Millis> = turn.parts.iter().map(|part| part.received_at).collect();
         let now = self.deps.clock.now();
-        let left = self.deps.config.batching?.remaining_ms(&received, now);
+        let left = self
+            .deps
+            .config
+            .get()
+            .batching?
+            .remaining_ms(&received, now);
         Some(Instant::now() + Duration::from_millis(left))
     }
 
@@ -331,8 +336,8 @@ impl Lane {
     /// Profile of this conversation's processes.
     fn profile(&self) -> Profile {
         let key = &self.conversation.key;
-        let profiles = &self.deps.config.profiles;
-        profiles.pick(key.user_id, key.chat_id).clone()
+        let config = self.deps.config.get();
+        config.profiles.pick(key.user_id, key.chat_id).clone()
     }
 
     /// The launch failed on our side: the turn that wanted it is told, so that nobody waits for nothing.

@@ -91,6 +91,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.turn_last_over(conversation)?;
     tx.turns_waiting()?;
     tx.turns_running()?;
+    tx.turns_in_flight()?;
 
     tx.run(&run_id(1))?;
     tx.runs_live()?;

@@ -18,18 +18,18 @@ use tokio_util::sync::CancellationToken;
 use self::{attempt::Tools, pacing::PacingRule, worker::Worker};
 use super::client::Client;
 use crate::{
-    core::{Millis, backoff::BackoffRule},
+    core::{Millis, backoff::BackoffRule, live::Live},
     gateway::ports::{Clock, Dice},
     store::{Store, StoreError},
 };
 
 /// Numbers of the delivery.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DeliveryConfig {
     /// Most calls at once; at least 1. Answers to presses may be as many again.
     pub parallel: usize,
-    /// How fast calls may follow each other.
-    pub pacing: PacingRule,
+    /// How fast calls may follow each other; may change at any moment.
+    pub pacing: Live<PacingRule>,
     /// Waits after failures of one row.
     pub retry: BackoffRule,
     /// Waits after sends of one row that may have been done: each repeat may be one too many.
@@ -50,7 +50,7 @@ impl Default for DeliveryConfig {
     fn default() -> Self {
         Self {
             parallel: 16,
-            pacing: PacingRule::default(),
+            pacing: Live::new(PacingRule::default()),
             retry: BackoffRule {
                 base_ms: 1_000,
                 factor: 2.0,

@@ -97,6 +97,11 @@ impl Pacing {
         }
     }
 
+    /// Other limits from now on. What was used under the old ones counts no longer than the new ones allow for.
+    pub fn change(&mut self, rule: PacingRule) {
+        self.rule = rule;
+    }
+
     /// When a call to this chat is allowed; not after `now`: at once. A `patient` call (an edit on the way)
     /// keeps to the long-run interval, so that the burst is there for a new message.
     #[must_use]

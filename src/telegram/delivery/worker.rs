@@ -65,7 +65,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(tools: Arc<Tools>, shutdown: CancellationToken) -> Self {
         Self {
-            pacing: Pacing::new(tools.config.pacing),
+            pacing: Pacing::new(*tools.config.pacing.get()),
             tools,
             shutdown,
             tasks: JoinSet::new(),
@@ -198,6 +198,7 @@ impl Worker {
                 }
             };
             let full = rows.len() >= page;
+            self.pacing.change(*self.tools.config.pacing.get());
             // Who waited longest goes first among equals, or a few busy chats would use up what all share.
             rows.sort_by_key(|row| (row.urgency, self.pacing.last(row.target.chat_id), row.id));
             // No such wait is longer than this, unless the clock was set back.

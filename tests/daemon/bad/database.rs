@@ -31,7 +31,7 @@ async fn a_damaged_database_is_kept_aside_and_the_next_start_works() {
     let garbage = b"this is no database at all, but somebody's notes".repeat(500);
     fs::write(&database, &garbage).unwrap();
     let (code, said) = world.start_fails().await;
-    assert_eq!(code, 1, "{said}");
+    assert_eq!(code, 78, "{said}");
     assert!(
         said.contains("is damaged") && said.contains("it is kept as"),
         "{said}"
@@ -53,7 +53,7 @@ async fn a_damaged_database_is_kept_aside_and_the_next_start_works() {
     drop(file);
     let damaged = fs::read(&database).unwrap();
     let (code, said) = world.start_fails().await;
-    assert_eq!(code, 1, "{said}");
+    assert_eq!(code, 78, "{said}");
     assert!(
         said.contains("is damaged") && said.contains("Restore a backup"),
         "{said}"
@@ -85,7 +85,7 @@ async fn agents_that_no_database_knows_any_more_are_ended() {
     }
     fs::write(world.path("state/telexd.db"), b"no database").unwrap();
     let (code, said) = world.start_fails().await;
-    assert_eq!(code, 1, "{said}");
+    assert_eq!(code, 78, "{said}");
     assert!(world.processes().len() > 1, "the agent works on");
 
     // What was kept aside may come back, so nothing of it is touched before a new database is begun.
@@ -128,7 +128,7 @@ async fn what_is_in_the_place_of_the_database_is_left_alone() {
     drop(foreign);
     let before = fs::read(&database).unwrap();
     let (code, said) = world.start_fails().await;
-    assert_eq!(code, 1, "{said}");
+    assert_eq!(code, 78, "{said}");
     assert!(said.contains("is a database of another program"), "{said}");
     assert_eq!(fs::read(&database).unwrap(), before);
     fs::remove_file(&database).unwrap();
@@ -136,11 +136,11 @@ async fn what_is_in_the_place_of_the_database_is_left_alone() {
     fs::remove_file(world.path("state/telexd.lock")).unwrap();
     fs::remove_dir(world.path("state")).unwrap();
     let (code, said) = world.start_fails().await;
-    assert_eq!(code, 1, "{said}");
+    assert_eq!(code, 78, "{said}");
     assert!(said.contains("is not there: create it"), "{said}");
     fs::write(world.path("state"), "").unwrap();
     let (code, said) = world.start_fails().await;
-    assert_eq!(code, 1, "{said}");
+    assert_eq!(code, 78, "{said}");
     assert!(said.contains("the state directory"), "{said}");
     fs::remove_file(world.path("state")).unwrap();
     fs::create_dir(world.path("state")).unwrap();
@@ -171,7 +171,7 @@ async fn a_newer_schema_is_refused_untouched() {
     set(999);
     let before = fs::read(&database).unwrap();
     let (code, said) = world.start_fails().await;
-    assert_eq!(code, 1, "{said}");
+    assert_eq!(code, 78, "{said}");
     assert!(
         said.contains("has schema 999") && said.contains(&format!("telexd migrate --to {version}")),
         "{said}"

@@ -310,7 +310,7 @@ async fn a_state_directory_that_is_read_only_is_told() {
     let world = World::new().await;
     let disk = Disk::mount(&world.path("state"), "ro,size=4m,mode=700");
     let (code, said) = world.start_fails().await;
-    assert_eq!(code, 1, "{said}");
+    assert_eq!(code, 78, "{said}");
     assert!(
         said.contains("cannot be written") && said.contains("not read-only"),
         "{said}"

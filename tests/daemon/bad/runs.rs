@@ -9,7 +9,7 @@ use nix::{
 use telexd_botapi::ShownMessage;
 
 use crate::rig::wait_long;
-use crate::support::{ADMIN, USER, World, shows, texts, wait_until};
+use crate::support::{ADMIN, USER, World, shows, talk, wait_until};
 
 fn running(messages: &[ShownMessage]) -> bool {
     messages
@@ -343,11 +343,7 @@ async fn more_conversations_than_agents_wait_are_told_and_run() {
     }
     assert!(agents(&world).len() <= 1);
     let shown = world.api.view(|v| v.bot_messages(1003));
-    assert_eq!(
-        texts(&shown),
-        ["hello 1003"],
-        "the notice became the answer"
-    );
+    assert_eq!(talk(&shown), ["hello 1003"], "the notice became the answer");
     assert!(shows(
         &world.api.view(|v| v.bot_messages(1004)),
         "hello 1004"

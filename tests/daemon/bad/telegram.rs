@@ -7,7 +7,7 @@ use telexd_botapi::{Call, Fault, FaultKind, Network, Outcome};
 
 use crate::{
     rig::{everything, refusal, wait_long},
-    support::{ADMIN, USER, World, shows, texts, wait_until},
+    support::{ADMIN, USER, World, shows, talk, texts, wait_until},
 };
 
 fn polls(world: &World) -> Vec<Call> {
@@ -175,7 +175,7 @@ async fn outage(kind: Network, restart: bool) {
         "{:#?}",
         world.evidence().reached()
     );
-    let unmarked: Vec<String> = texts(&world.api.view(|v| v.bot_messages(USER)))
+    let unmarked: Vec<String> = talk(&world.api.view(|v| v.bot_messages(USER)))
         .into_iter()
         .filter(|t| !t.contains("(may be a repeat)"))
         .collect();

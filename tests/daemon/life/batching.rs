@@ -2,7 +2,7 @@
 
 use telexd_botapi::Config;
 
-use crate::support::{USER, World, texts, wait_until};
+use crate::support::{USER, World, talk, texts, wait_until};
 
 const REST: &str = "[delivery]\nchat_interval_ms = 5\ngroup_per_minute = 1000\noverall_per_second = 1000\n\n[log]\nlevel = \"debug\"\n";
 
@@ -121,7 +121,8 @@ async fn a_daemon_that_is_killed_inside_the_window_loses_nothing_and_gives_one_p
     let daemon = world.start();
     world.wait_shows(USER, "one\n\ntwo\n\nthree").await;
     assert_eq!(prompts(&world), ["say one\n\ntwo\n\nthree"]);
-    assert_eq!(texts(&world.api.view(|v| v.bot_messages(USER))).len(), 1);
+    let shown = talk(&world.api.view(|v| v.bot_messages(USER)));
+    assert_eq!(shown.len(), 1, "{shown:#?}");
     daemon.stop().await;
     world.end_all().await;
 }

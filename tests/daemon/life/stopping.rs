@@ -1,11 +1,12 @@
 //! Starts and stops: always in time, always with exit code 0, and nothing is forgotten.
 
-use std::{io::ErrorKind, os::unix::net::UnixDatagram, time::Duration};
+use std::{io::ErrorKind, time::Duration};
 
 use nix::sys::signal::Signal;
 use telexd_botapi::{Fault, FaultKind, Network};
 
 use crate::{
+    manager::Manager,
     rig::wait_long,
     support::{Daemon, USER, World, shows, texts, wait_until},
 };
@@ -212,67 +213,22 @@ async fn it_stops_in_time_while_twenty_answers_stream_and_all_of_them_arrive() {
     world.end_all().await;
 }
 
-/// What a service manager was told.
-struct Manager {
-    socket: UnixDatagram,
-    told: Vec<String>,
-}
-
-impl Manager {
-    fn listen(world: &World) -> Self {
-        let socket = UnixDatagram::bind(world.path("notify")).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        Self {
-            socket,
-            told: Vec::new(),
-        }
-    }
-
-    async fn wait(&mut self, state: &str) {
-        let mut told = std::mem::take(&mut self.told);
-        wait_until(
-            state,
-            || {
-                let mut buffer = [0; 4096];
-                loop {
-                    match self.socket.recv(&mut buffer) {
-                        Ok(size) => {
-                            let text = String::from_utf8_lossy(&buffer[..size]).into_owned();
-                            told.extend(text.lines().map(str::to_owned));
-                        }
-                        Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                        Err(error) => panic!("{error}"),
-                    }
-                }
-                told.iter().any(|line| line == state)
-            },
-            || "nothing of the kind was told".to_owned(),
-        )
-        .await;
-        self.told = told;
-    }
-}
-
 #[tokio::test]
 async fn the_service_manager_is_told_of_readiness_and_of_the_end() {
     let world = World::new().await;
     let mut manager = Manager::listen(&world);
-    let path = world.path("notify");
-    let path = path.to_str().unwrap();
+    let path = manager.address().to_owned();
+    let path = path.as_str();
     // Readiness is a local matter: Telegram may be away.
     for network in [Network::Up, Network::Refused, Network::Silent] {
         world.api.network(network).await.unwrap();
         let mut daemon = world.start_with(&[("NOTIFY_SOCKET", path)]);
         manager.wait("READY=1").await;
-        assert!(
-            !manager.told.contains(&"STOPPING=1".to_owned()),
-            "{:?}",
-            manager.told
-        );
+        assert!(manager.count("STOPPING=1") == 0, "{:?}", manager.told);
         daemon.signal(Signal::SIGTERM);
         manager.wait("STOPPING=1").await;
         assert_eq!(daemon.wait().await.code(), Some(0));
-        manager.told.clear();
+        manager.forget();
     }
     // A start that fails never says that it is ready.
     std::fs::write(world.path("state/runs/.lock"), "").unwrap();

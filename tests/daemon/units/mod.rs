@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use self::fake::{Mood, Systemd, wait_units};
-use crate::support::{Daemon, USER, World, shows, wait_until};
+use crate::support::{Daemon, USER, World, shows, talk, wait_until};
 
 /// A world whose agents are started by the stand-in.
 async fn world() -> (World, Systemd) {
@@ -84,7 +84,7 @@ async fn a_daemon_that_is_killed_takes_the_unit_up_again_and_the_answer_comes_on
             m.iter().any(|m| m.text.contains("100"))
         })
         .await;
-    assert_eq!(shown.len(), 1, "{shown:#?}");
+    assert_eq!(talk(&shown).len(), 1, "{shown:#?}");
     assert_eq!(systemd.units()[&name].pid, pid, "the same process");
     assert_eq!(world.evidence().violations(), 0);
     daemon.stop().await;
