@@ -280,6 +280,20 @@ fn profiles_differ_only_in_what_agents_may_do() {
     }
 }
 
+#[test]
+fn the_manual_page_knows_the_limits_of_agents() {
+    let page = text("docs/man/telexd.8");
+    for (name, key) in [
+        ("telexd-agent@.service", "MemoryMax"),
+        ("telexd-agent@.service", "TasksMax"),
+        ("telexd-agent@.service", "RuntimeMaxSec"),
+        ("telexd-agents.slice", "MemoryMax"),
+    ] {
+        let limit = format!(".Ql {key}={} ", all(&unit(name), key)[0]);
+        assert!(page.replace('\n', " ").contains(&limit), "{limit}");
+    }
+}
+
 /// A rule that matched an instance of a template that is not installed would let the daemon become root on systemd 257.
 #[test]
 fn the_polkit_rule_names_the_shipped_templates_and_no_others() {
