@@ -171,7 +171,10 @@ async fn every_administrator_is_told_once_and_without_secrets() {
         }
     }
     let asked = fs::read_to_string(world.path("asked")).unwrap();
-    assert!(asked.contains("--unit telexd.service"), "{asked}");
+    assert!(
+        asked.contains("--all") && asked.contains("--unit telexd.service"),
+        "{asked}"
+    );
     // The same failure, reported again.
     assert_eq!(alert::run(world.request()).await, Outcome::Nothing);
     assert_eq!(world.texts(ADMINS[0]).len(), 1);

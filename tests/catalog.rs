@@ -53,6 +53,34 @@ fn each_kind_has_its_text() {
     }
 }
 
+#[test]
+fn each_kind_is_used() {
+    let mut sources = String::new();
+    collect(&root().join("src"), &mut sources);
+    let unused: Vec<_> = messages::CONSTANTS
+        .iter()
+        .filter(|name| {
+            !sources
+                .split(&format!("messages::{name}"))
+                .skip(1)
+                .any(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        })
+        .collect();
+    assert!(unused.is_empty(), "nobody logs these: {unused:?}");
+}
+
+fn collect(folder: &Path, sources: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            sources.push_str(text.split("#[cfg(test)]").next().unwrap_or_default());
+        }
+    }
+}
+
 /// By systemd's own tool, which every machine has that can run the system tests.
 #[test]
 fn systemd_takes_the_catalogue() {

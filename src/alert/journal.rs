@@ -42,6 +42,8 @@ pub async fn last_lines(journalctl: &Path, unit: &str, uid: u32) -> Result<Vec<E
         "--quiet",
         "--no-pager",
         "--output=json",
+        // Or what is long, such as a backtrace, is left out.
+        "--all",
         "--output-fields=MESSAGE,PRIORITY,_PID,_UID,_COMM,_EXE,SYSLOG_IDENTIFIER",
         "--lines",
         ENTRIES,

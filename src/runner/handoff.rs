@@ -176,17 +176,31 @@ async fn meet(mut stream: UnixStream, dirs: &RunDirs, check: &dyn PeerCheck) -> 
         refuse(&mut stream, "the request cannot be read").await;
         return Err("a peer sent something that is no request".to_owned());
     };
+    if let Err(why) = hand_over(&mut stream, &run, dirs, check).await {
+        tracing::warn!(%run, why, "a hand-off failed");
+    }
+    Ok(())
+}
+
+/// Hands a run over to whoever asked for it, if they may have it. The error is a sentence for the log.
+async fn hand_over(
+    stream: &mut UnixStream,
+    run: &RunId,
+    dirs: &RunDirs,
+    check: &dyn PeerCheck,
+) -> Result<(), String> {
+    let cannot = |what: &str, e: &io::Error| format!("cannot {what}: {}", reason(e));
     let peer = Peer {
         credentials: stream
             .peer_cred()
             .map_err(|e| cannot("ask who the peer is", &e))?,
-        pidfd: getsockopt(&stream, PeerPidfd).ok(),
+        pidfd: getsockopt(stream, PeerPidfd).ok(),
     };
-    let profile = dirs.profile(&run);
-    match check.check(&peer, &run, &profile).await {
+    let profile = dirs.profile(run);
+    match check.check(&peer, run, &profile).await {
         Ok(()) => {}
         Err(Doubt::Never(why)) => {
-            refuse(&mut stream, "not allowed").await;
+            refuse(stream, "not allowed").await;
             tracing::warn!(event = messages::HANDOFF_REFUSED, %run, why, "somebody asked for a run who may not have it");
             return Ok(());
         }
@@ -197,34 +211,34 @@ async fn meet(mut stream: UnixStream, dirs: &RunDirs, check: &dyn PeerCheck) -> 
         }
     }
     // Nothing may wait between the look at the directory and the sending; the buffer of a fresh stream has room.
-    let given = dirs.give(&run, |frame, fds| {
-        let sent = send(&stream, &frame, fds)?;
+    let given = dirs.give(run, |frame, fds| {
+        let sent = send(stream, &frame, fds)?;
         Ok((frame, sent))
     });
     let (frame, sent) = match given {
         Ok(given) => given,
         Err(Refusal::Never(why)) => {
-            refuse(&mut stream, why).await;
-            return Err(format!("run {run}: refused: {why}"));
+            refuse(stream, why).await;
+            return Err(format!("refused: {why}"));
         }
         // Closing without a word makes the supervisor come again.
-        Err(Refusal::Trouble(error)) => return Err(format!("run {run}: {}", reason(&error))),
+        Err(Refusal::Trouble(error)) => return Err(reason(&error)),
     };
     fail_point!("runner-handed-off", |_| Err("failpoint".to_owned()));
     stream
         .write_all(&frame[sent..])
         .await
-        .map_err(|e| format!("run {run}: {}", cannot("send the spec", &e)))?;
-    let ack = read_line(&mut stream)
+        .map_err(|e| cannot("send the spec", &e))?;
+    let ack = read_line(stream)
         .await
-        .map_err(|e| format!("run {run}: {}", cannot("read the acknowledgement", &e)))?;
+        .map_err(|e| cannot("read the acknowledgement", &e))?;
     match serde_json::from_slice(&ack) {
         Ok(Ack::Taken) => {
             tracing::debug!(%run, "handed off");
             Ok(())
         }
-        Ok(Ack::Failed(why)) => Err(format!("run {run}: the supervisor cannot take it: {why}")),
-        Err(_) => Err(format!("run {run}: no acknowledgement")),
+        Ok(Ack::Failed(why)) => Err(format!("the supervisor cannot take it: {why}")),
+        Err(_) => Err("no acknowledgement".to_owned()),
     }
 }
 

@@ -52,7 +52,7 @@ pub struct Kinds {
 }
 
 /// Starts logging: to the journal where standard error leads there, else to standard error, with colours on a terminal.
-/// Panics are logged too, once, with a backtrace. A second call changes nothing.
+/// A panic is logged too, once, with a backtrace, and ends the process. A second call changes nothing.
 pub fn start(level: LevelFilter, kinds: Kinds) {
     let log = Arc::clone(LOG.get_or_init(|| Arc::new(Log::new(Sink::of_process(), kinds))));
     let (filter, handle) = reload::Layer::new(targets(level));
@@ -66,7 +66,12 @@ pub fn start(level: LevelFilter, kinds: Kinds) {
     let _ = LEVEL.set(Box::new(move |level| {
         let _ = handle.reload(targets(level));
     }));
-    std::panic::set_hook(Box::new(move |panic| log.panic(panic)));
+    std::panic::set_hook(Box::new(move |panic| {
+        log.panic(panic);
+        // As the shipped program does by itself. One that is built with panics that unwind would go on without the
+        // thread or task that it hit, and that is no state to be in.
+        std::process::abort();
+    }));
 }
 
 /// Changes from which level on is logged.

@@ -29,7 +29,9 @@ mod server;
 mod shared;
 
 mod agents;
+mod alert;
 mod boots;
+mod journal;
 mod lifecycle;
 mod package;
 mod rights;
