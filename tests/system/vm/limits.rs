@@ -84,6 +84,13 @@ async fn tasks(server: &Server<Vm>) {
     // The agent is unharmed, and what it started goes on. So this is the administrator's to end.
     machine.ok("systemctl stop telexd-agents.slice").await;
     assert_eq!(machine.sh("pgrep -u telexd-agent -l").await.stdout, "");
+    // What comes before the daemon has noticed is given to the agent that is gone, and told as stopped.
+    machine
+        .wait_sh(
+            "the daemon has noticed",
+            "(($(journalctl --quiet -u telexd.service -o cat | grep -c exit=Stopped) == 2))",
+        )
+        .await;
     server.says("say still here", "still here").await;
 }
 
