@@ -1,6 +1,6 @@
 //! One truth about readiness: who looks at the daemon's health looks here.
 //!
-//! [`Readiness`] holds what is known, [`sentence`] says it to people, [`late`] decides for the watchdog. All of it is
+//! [`Readiness`] holds what is known, [`sentence()`] says it to people, [`late`] decides for the watchdog. All of it is
 //! pure: whoever fills it in (`app`) brings the time along.
 
 mod sentence;
