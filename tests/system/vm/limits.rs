@@ -88,7 +88,7 @@ async fn tasks(server: &Server<Vm>) {
     machine
         .wait_sh(
             "the daemon has noticed",
-            "(($(journalctl --quiet -u telexd.service -o cat | grep -c exit=Stopped) == 2))",
+            "(($(journalctl --quiet -u telexd.service -o cat | grep -c 'agent ended') == 2))",
         )
         .await;
     server.says("say still here", "still here").await;
