@@ -167,7 +167,7 @@ fn killing_the_daemon_in_the_middle_shows_nothing_twice() {
     let place = Place::new();
     let mut terminal = Terminal::start(&place);
     terminal.shows("daemon ● pid");
-    terminal.press("slow 200 x24\r");
+    terminal.press("slow 400 x12\r");
     terminal.shows("piece 00003");
     terminal.press("\x0b");
     terminal.shows("daemon ● killed");
@@ -175,11 +175,11 @@ fn killing_the_daemon_in_the_middle_shows_nothing_twice() {
     terminal.press("say later\r");
     terminal.shows("▌ say later");
     let text = terminal.wait("both answers", |_, text| {
-        text.contains("piece 00024") && text.contains("▌ later") && !text.contains("Stop]")
+        text.contains("piece 00012") && text.contains("▌ later") && !text.contains("Stop]")
     });
     let whole = text.replace([' ', '▌', '\n'], "");
     // All of it is on the screen, with the word about the crash.
-    for n in 1..=24 {
+    for n in 1..=12 {
         assert_eq!(count(&whole, &format!("piece{n:05}")), 1, "{n}: {text}");
     }
     assert_eq!(count(&text, "▌ later"), 1, "{text}");
