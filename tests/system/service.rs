@@ -29,6 +29,7 @@ async fn starting_says_ready_and_stopping_leaves_no_process(release: Release) {
     let machine = &server.machine;
     server.start().await;
     assert_eq!(machine.property("telexd", "SubState").await, "running");
+    assert_ne!(machine.property("telexd", "StatusText").await, "");
     let first = server.pid().await;
     assert_eq!(
         machine.ok(&format!("stat -c %U /proc/{first}")).await,
