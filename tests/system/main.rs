@@ -37,6 +37,7 @@ mod package;
 mod rights;
 mod service;
 mod vm;
+mod watchdog;
 
 /// Makes, of functions that take a release, a test for each release.
 macro_rules! on_each_release {
