@@ -248,9 +248,6 @@ async fn serve_all(
         presence::spawn(client.clone(), Arc::clone(&clock), presence::EVERY);
     let in_use = Arc::new(InUse::new(settings, by_systemd, bot_name.clone()));
     let access = in_use.gateway.get().access.clone();
-    life::begin(&store, &access, runner::boot_id(), clock.now())
-        .await
-        .context("cannot record that telexd was started")?;
     let deps = Arc::new(Deps {
         store: store.clone(),
         runner: Arc::clone(&runner) as _,
@@ -318,6 +315,16 @@ async fn serve_all(
     // Held to the end: dropping it ends its thread.
     let _herald = announce(&pulse, &store, gateway, &clock, &tasks, &shutdown);
 
+    // After the word that it is ready, which need not wait for a write. Killed before it is done, the next start does it.
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => {}
+        begun = life::begin(&store, &access, runner::boot_id(), clock.now()) => {
+            if let Err(cause) = begun {
+                warn!(%cause, "cannot record that telexd was started; if it crashes, nobody is told at the next start");
+            }
+        }
+    }
     let wrong = tokio::select! {
         biased;
         () = shutdown.cancelled() => None,

@@ -27,7 +27,7 @@ use crate::{
 const KEY: &str = "life";
 
 /// Begins this life: records it and puts the notices about the end of the one before into the outbox. To be called
-/// before anything else of the gateway. `boot` names this start of the machine, where that can be known.
+/// once, early; before [`end`]. `boot` names this start of the machine, where that can be known.
 ///
 /// # Errors
 /// The store's.
