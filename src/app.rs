@@ -278,14 +278,15 @@ async fn serve_all(
         },
     };
     let mut delivery = tokio::spawn(delivery::run(delivery, flush.clone()));
+    let health = watch::Sender::new(PollHealth::default());
+    let pulse = Pulse::new(health.subscribe());
     tasks.spawn(introduce::run(
         client.clone(),
         store.clone(),
         bot_name,
+        Arc::clone(&pulse),
         shutdown.clone(),
     ));
-    let health = watch::Sender::new(PollHealth::default());
-    let pulse = Pulse::new(health.subscribe());
     let intake = Intake {
         client,
         store: store.clone(),

@@ -1,11 +1,11 @@
 //! Asks Telegram who we are, and tells it what we understand.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::SystemClock;
+use super::{SystemClock, pulse::Pulse};
 use crate::{
     core::{
         backoff::{Backoff, BackoffRule},
@@ -29,11 +29,18 @@ pub(super) fn name_key(client: &Client) -> String {
 }
 
 /// Asks Telegram for the bot's name and tells it the commands, as soon as it can be reached.
-pub(super) async fn run(client: Client, store: Store, name: BotName, shutdown: CancellationToken) {
+pub(super) async fn run(
+    client: Client,
+    store: Store,
+    name: BotName,
+    pulse: Arc<Pulse>,
+    shutdown: CancellationToken,
+) {
     tokio::select! {
         () = shutdown.cancelled() => return,
         () = learn_name(&client, &store, &name) => {}
     }
+    pulse.reached();
     let told = tokio::select! {
         () = shutdown.cancelled() => return,
         told = menu::tell(&client, command::commands_for(Role::User)) => told,

@@ -42,6 +42,7 @@ pub(super) struct Pulse {
     store: AtomicU64,
     polls: watch::Receiver<PollHealth>,
     stopping: AtomicBool,
+    reached: AtomicBool,
     reload: Mutex<Option<String>>,
     news: Notify,
 }
@@ -54,6 +55,7 @@ impl Pulse {
             store: AtomicU64::new(0),
             polls,
             stopping: AtomicBool::new(false),
+            reached: AtomicBool::new(false),
             reload: Mutex::new(None),
             news: Notify::new(),
         })
@@ -62,6 +64,12 @@ impl Pulse {
     /// From now on the parts end one after the other, and only the runtime is watched.
     pub(super) fn stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Telegram has answered.
+    pub(super) fn reached(&self) {
+        self.reached.store(true, Ordering::Relaxed);
+        self.news.notify_one();
     }
 
     /// What the last reload left to be said, if anything.
@@ -193,7 +201,10 @@ impl Reporter {
             Duration::from_millis(u64::try_from(now.saturating_sub(since)).unwrap_or(0))
         };
         Readiness {
-            polling: polling(polls),
+            polling: Polling {
+                reached: self.pulse.reached.load(Ordering::Relaxed),
+                ..polling(polls)
+            },
             conversations: self.gateway.lanes(),
             running: counts.running,
             oldest_in: counts.oldest_in.map(age),
@@ -215,6 +226,7 @@ fn polling(polls: &PollHealth) -> Polling {
     let since = |at: Instant| now.saturating_duration_since(at);
     let error = polls.error.as_deref().unwrap_or_default();
     Polling {
+        reached: false,
         completed: polls.last_completed_at.map(since),
         failures: polls.failures,
         failing: polls.failing_since_at.map(since),

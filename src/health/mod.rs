@@ -37,6 +37,8 @@ pub struct Readiness {
 /// How updates come in.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Polling {
+    /// Whether Telegram has answered anything yet: the first poll may last long because nobody writes.
+    pub reached: bool,
     /// Since the last poll that Telegram answered.
     pub completed: Option<Duration>,
     /// Failures in a row.

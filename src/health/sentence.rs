@@ -56,9 +56,10 @@ pub fn sentence(now: &Readiness) -> String {
 
 fn polling(polling: &Polling) -> String {
     let Some(trouble) = &polling.trouble else {
-        return match polling.completed {
-            Some(_) => "polling".to_owned(),
-            None => "connecting to Telegram".to_owned(),
+        return if polling.reached || polling.completed.is_some() {
+            "polling".to_owned()
+        } else {
+            "connecting to Telegram".to_owned()
         };
     };
     let since = polling
@@ -134,6 +135,7 @@ mod tests {
     fn fails(trouble: Trouble) -> Readiness {
         Readiness {
             polling: Polling {
+                reached: true,
                 completed: Some(s(200)),
                 failures: 7,
                 failing: Some(s(150)),
@@ -149,6 +151,16 @@ mod tests {
         for (now, wanted) in [
             (Readiness::default(), "connecting to Telegram, idle"),
             (polls(), "polling, idle"),
+            (
+                Readiness {
+                    polling: Polling {
+                        reached: true,
+                        ..Polling::default()
+                    },
+                    ..Readiness::default()
+                },
+                "polling, idle",
+            ),
             (
                 Readiness {
                     conversations: 3,
