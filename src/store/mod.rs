@@ -147,8 +147,6 @@ impl Store {
     /// last call counts, once. For one waiter: the delivery.
     pub async fn outbox_touched(&self) {
         self.shared.outbox.notified().await;
-        // Those whom the same transaction has answered go first: one may have a prompt on its way.
-        tokio::task::yield_now().await;
     }
 
     /// Finishes what was asked for before, takes the log into the database and closes it. Later requests are answered

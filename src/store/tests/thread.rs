@@ -192,6 +192,8 @@ fn the_delivery_is_woken_by_what_is_committed_and_by_nothing_else() {
         };
         let show = move |tx: &Tx<'_>| tx.out_show(target, None, Urgency::Message, &shown("x"), 1);
         let woken = || async {
+            // Delivery is told after the answers; behind this one it has been.
+            store.tx(|_| Ok(())).await.unwrap();
             let none = Duration::from_millis(0);
             tokio::time::timeout(none, store.outbox_touched())
                 .await

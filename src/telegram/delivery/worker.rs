@@ -130,7 +130,10 @@ impl Worker {
                         self.landed(landed)?;
                     }
                 }
-                () = store.outbox_touched() => {}
+                () = store.outbox_touched() => {
+                    // Those whom the same transaction has answered go first: one may have a prompt on its way.
+                    tokio::task::yield_now().await;
+                }
                 () = nap => {}
             }
         }
