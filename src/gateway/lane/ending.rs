@@ -53,9 +53,12 @@ pub(super) fn fate(machine: &mut Turn, exit: Option<&Exit>, attempts: i64, start
             return Fate::Again;
         }
         // It was about to end when it was given the prompt, and never looked at it.
-        Some(Exit::Signal { .. } | Exit::Code { code: 129.. } | Exit::TimeLimit { .. })
-            if untouched && attempts + 1 < MOST_ATTEMPTS =>
-        {
+        Some(
+            Exit::Signal { .. }
+            | Exit::Code { code: 129.. }
+            | Exit::TimeLimit { .. }
+            | Exit::Stopped,
+        ) if untouched && attempts + 1 < MOST_ATTEMPTS => {
             return Fate::Again;
         }
         Some(exit) => exit_trouble(exit),
@@ -517,7 +520,11 @@ mod tests {
     #[test]
     fn a_prompt_that_a_dying_process_never_looked_at_is_run_again() {
         let mut silent = Turn::new(Some(Uuid::from_u128(7)));
-        for exit in [Exit::Signal { signal: 9 }, Exit::Code { code: 143 }] {
+        for exit in [
+            Exit::Signal { signal: 9 },
+            Exit::Code { code: 143 },
+            Exit::Stopped,
+        ] {
             assert_eq!(
                 fate(&mut silent, Some(&exit), 0, Start::Resumed),
                 Fate::Again
