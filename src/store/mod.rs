@@ -102,19 +102,26 @@ impl Store {
         } = opened;
         let (sender, requests) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared::default());
+        let failed = |cause: String| OpenError::Other {
+            path: path.clone(),
+            cause,
+        };
+        let clock = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| failed(format!("its clock could not be started: {error}")))?;
         let owner = Owner {
             connection,
             requests,
+            clock,
+            in_log: 0,
             shared: Arc::clone(&shared),
             lock,
         };
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || owner.serve())
-            .map_err(|error| OpenError::Other {
-                path: path.clone(),
-                cause: format!("its thread could not be started: {error}"),
-            })?;
+            .map_err(|error| failed(format!("its thread could not be started: {error}")))?;
         let store = Self {
             requests: sender,
             shared,

@@ -8,11 +8,14 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::{
+    runtime::Runtime,
+    sync::{Notify, mpsc, oneshot},
+};
 
 use super::{error::StoreError, files::Lock, tx::Tx};
 
@@ -21,6 +24,12 @@ pub(super) const QUEUE: usize = 256;
 
 /// Most closures that one COMMIT covers, so that no caller waits long for others' work.
 const GROUP: usize = 64;
+
+/// Without a request for this long, the thread has nothing to do.
+const IDLE: Duration = Duration::from_millis(10);
+
+/// Transactions that wrote something, from which on it is worth to take the log into the database.
+const WORTH: u32 = 64;
 
 /// What the thread is asked for.
 pub(super) enum Request {
@@ -120,6 +129,10 @@ pub(super) struct Shared {
 pub(super) struct Owner {
     pub(super) connection: Connection,
     pub(super) requests: mpsc::Receiver<Request>,
+    /// Waits for requests for a limited time; nothing else runs on it.
+    pub(super) clock: Runtime,
+    /// Transactions that wrote something since the log was last taken into the database.
+    pub(super) in_log: u32,
     pub(super) shared: Arc<Shared>,
     /// Held until the connection is closed.
     pub(super) lock: Lock,
@@ -130,7 +143,7 @@ impl Owner {
     pub(super) fn serve(mut self) {
         let mut closing = None;
         while closing.is_none() {
-            let Some(first) = self.requests.blocking_recv() else {
+            let Some(first) = self.next() else {
                 break;
             };
             let mut group = VecDeque::new();
@@ -154,8 +167,8 @@ impl Owner {
         let Self {
             connection,
             requests,
-            shared: _,
             lock,
+            ..
         } = self;
         // Whoever waits in the queue is told that the store is closed.
         drop(requests);
@@ -171,8 +184,36 @@ impl Owner {
         }
     }
 
+    /// The next request. `None`: nobody is left to ask.
+    ///
+    /// Taking the log into the database costs two syncs, which nobody should wait for. It is done here while nothing is
+    /// asked; where that never happens, SQLite does it within a COMMIT once the log is long (see `open.rs`).
+    fn next(&mut self) -> Option<Request> {
+        if self.in_log >= WORTH {
+            let waited = async { tokio::time::timeout(IDLE, self.requests.recv()).await };
+            match self.clock.block_on(waited) {
+                Ok(request) => return request,
+                Err(_) => self.checkpoint(),
+            }
+        }
+        self.requests.blocking_recv()
+    }
+
+    /// Takes the log into the database. Where that fails (full disk), the log stays, and is tried again later.
+    fn checkpoint(&mut self) {
+        self.in_log = 0;
+        let outcome = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            .map_err(|error| StoreError::of(&self.connection, &error));
+        self.note_damage(outcome.as_ref().err());
+        if let Err(error) = outcome {
+            tracing::warn!(event = error.kind(), %error, "the write-ahead log was not taken into the database yet");
+        }
+    }
+
     /// Runs jobs from the front in one transaction, commits, and only then answers them. Takes at least one.
-    fn transaction(&self, waiting: &mut VecDeque<Box<dyn Job>>) {
+    fn transaction(&mut self, waiting: &mut VecDeque<Box<dyn Job>>) {
         if let Err(error) = self.execute("BEGIN IMMEDIATE") {
             self.note_damage(Some(&error));
             for job in waiting.drain(..) {
@@ -211,6 +252,7 @@ impl Owner {
             if changes != changes_before {
                 let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.shared.write_us.store(took.max(1), Ordering::Relaxed);
+                self.in_log = self.in_log.saturating_add(1);
             }
             fail::fail_point!("store-after-commit");
         }

@@ -309,3 +309,31 @@ fn the_size_counts_the_log() {
     db.tx(|tx| tx.setting_set("big", &"x".repeat(100_000), 1));
     assert!(db.store.size_bytes() >= before + 100_000);
 }
+
+#[test]
+fn the_log_is_taken_into_the_database_while_nothing_is_asked() {
+    let db = Db::new();
+    let file = db.path().join("telexd.db");
+    let size = || std::fs::metadata(&file).unwrap().len();
+    for n in 0..100 {
+        db.tx(move |tx| tx.setting_set(&format!("key {n}"), &"x".repeat(4000), 1));
+    }
+    let deadline = std::time::Instant::now() + DEADLINE;
+    // Every value has a page of its own. None is asked for meanwhile, and the log is far too short for SQLite itself.
+    while size() < 64 * 4096 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "only {} bytes came to the database",
+            size()
+        );
+        std::thread::yield_now();
+    }
+    // Where it then begins anew, nothing is lost.
+    db.tx(|tx| tx.setting_set("last", "y", 2));
+    let db = db.reopen();
+    assert_eq!(
+        db.tx(|tx| tx.setting("key 99")).map(|v| v.len()),
+        Some(4000)
+    );
+    assert_eq!(db.tx(|tx| tx.setting("last")).as_deref(), Some("y"));
+}
