@@ -241,7 +241,7 @@ async fn serve_all(
         bot_name.set(&name);
     }
     let by_systemd = agents::by_systemd(&settings);
-    let runner = agents::runner(&settings, by_systemd, supervisor)?;
+    let runner = Arc::new(agents::runner(&settings, by_systemd, supervisor)?);
     let tasks = TaskTracker::new();
     let dice: Arc<dyn Dice> = Arc::new(SystemDice);
     let (presence, _presence_task) =

@@ -1,9 +1,6 @@
 //! How agents are started, and with what.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use tracing::{info, warn};
@@ -13,7 +10,7 @@ use crate::{
     agent::claude::ClaudeConfig,
     config::{Launcher, Settings},
     gateway::ports::SupervisorCommand,
-    runner::{self, DirectRunner, SystemdRunner},
+    runner::{self, Engine},
 };
 
 /// Whether agents are started by systemd; says so.
@@ -44,13 +41,13 @@ pub(super) fn runner(
     settings: &Settings,
     by_systemd: bool,
     supervisor: SupervisorCommand,
-) -> Result<Arc<dyn runner::Service>> {
+) -> Result<Engine> {
     let (state, socket) = (
         settings.state_directory.clone(),
         handoff_socket(&settings.state_directory),
     );
     if !by_systemd {
-        return Ok(Arc::new(DirectRunner::new(state, socket, supervisor)?));
+        return Ok(Engine::direct(state, socket, supervisor)?);
     }
     // Where the configuration itself says systemd, checking it has said so already.
     if settings.agent.launcher == Launcher::Auto
@@ -63,7 +60,7 @@ pub(super) fn runner(
              telexd-agent@.service`"
         );
     }
-    Ok(Arc::new(SystemdRunner::new(state, socket)?))
+    Ok(Engine::by_systemd(state, socket)?)
 }
 
 pub(super) fn config(settings: &Settings, by_systemd: bool) -> ClaudeConfig {

@@ -14,7 +14,6 @@ use nix::libc;
 use tokio::{process::Command, sync::oneshot};
 
 use super::{
-    Service,
     directory::{RunDirs, RunPaths, trouble},
     engine::{Engine, Launcher},
     fds,
@@ -22,28 +21,24 @@ use super::{
     handoff::{Doors, SameUser},
 };
 use crate::{
-    core::{ids::RunId, profile::Profile},
-    gateway::ports::{
-        Followed, NotStarted, Remains, Runner, RunnerError, ServiceTrouble, Spec, SupervisorCommand,
-    },
+    core::profile::Profile,
+    gateway::ports::{NotStarted, RunnerError, ServiceTrouble, Spec, SupervisorCommand},
 };
 
 /// Variables that a supervisor gets from the daemon: nothing else of the daemon's environment, which may hold
 /// secrets.
 const KEPT: [&str; 6] = ["PATH", "HOME", "LANG", "TERM", "SHELL", "USER"];
 
-/// Runs whose supervisors are started by the daemon itself: for the demo, tests and systems without systemd.
-///
-/// The runs outlive the daemon, whether it ends in order or is killed.
-pub struct DirectRunner(Engine);
-
-impl DirectRunner {
+impl Engine {
+    /// Runs whose supervisors are started by the daemon itself: for the demo, tests and systems without systemd. They
+    /// outlive the daemon, whether it ends in order or is killed.
+    ///
     /// Opens `<state_dir>/runs` (made if absent, one daemon at a time), listens at `socket_path` and starts the tasks
     /// on the current tokio runtime. `supervisor.program` is a path, or a name that is searched in `PATH`.
     ///
     /// # Errors
     /// A sentence for the administrator: directory not writable, another daemon, no supervisor, …
-    pub fn new(
+    pub fn direct(
         state_dir: impl Into<PathBuf>,
         socket_path: impl Into<PathBuf>,
         supervisor: SupervisorCommand,
@@ -57,38 +52,7 @@ impl DirectRunner {
             socket: socket.clone(),
         });
         let dirs = RunDirs::open(&state_dir)?;
-        Engine::new(dirs, &socket, Doors::Own, launcher, Arc::new(SameUser)).map(Self)
-    }
-
-    /// Stops listening and following. The runs go on.
-    pub async fn shutdown(&self) {
-        self.0.shutdown().await;
-    }
-}
-
-#[async_trait]
-impl Runner for DirectRunner {
-    async fn launch(&self, spec: &Spec) -> Result<Followed, RunnerError> {
-        self.0.launch(spec).await
-    }
-    async fn attach(&self, run: &RunId, offset: u64) -> Result<Followed, RunnerError> {
-        self.0.attach(run, offset).await
-    }
-    async fn inspect(&self, run: &RunId) -> Remains {
-        self.0.inspect(run).await
-    }
-    async fn remove(&self, run: &RunId) {
-        self.0.remove(run).await;
-    }
-    async fn list(&self) -> Vec<RunId> {
-        self.0.list().await
-    }
-}
-
-#[async_trait]
-impl Service for DirectRunner {
-    async fn shutdown(&self) {
-        self.0.shutdown().await;
+        Self::new(dirs, &socket, Doors::Own, launcher, Arc::new(SameUser))
     }
 }
 

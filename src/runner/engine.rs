@@ -49,8 +49,9 @@ pub(crate) trait Launcher: Send + Sync {
     fn expect(&self, _live: Vec<RunId>) {}
 }
 
-/// The runner, but for the launching and the check of peers.
-pub(crate) struct Engine {
+/// The runner. How supervisors are started and how those who come are checked is a matter of its constructor:
+/// [`Engine::direct`] or [`Engine::by_systemd`].
+pub struct Engine {
     dirs: Arc<RunDirs>,
     watches: Arc<Watches>,
     launcher: Arc<dyn Launcher>,
@@ -63,7 +64,7 @@ impl Engine {
     ///
     /// # Errors
     /// A sentence for the administrator.
-    pub(crate) fn new(
+    pub(super) fn new(
         dirs: RunDirs,
         socket: &Path,
         doors: Doors,
@@ -97,8 +98,8 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Ends listening and following, never a run; lets the next daemon have the directories.
-    pub(crate) async fn shutdown(&self) {
+    /// Stops listening and following; the runs go on. Lets the next daemon have the directories.
+    pub async fn shutdown(&self) {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;

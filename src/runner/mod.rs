@@ -64,18 +64,9 @@ mod systemd;
 mod watch;
 mod wire;
 
-use crate::gateway::ports::Runner;
-
-pub use direct::DirectRunner;
 pub use directory::boot_id;
-pub use systemd::{Systemd, SystemdRunner, look};
-
-/// A runner with its tasks.
-#[async_trait::async_trait]
-pub trait Service: Runner {
-    /// Stops listening and following. The runs go on.
-    async fn shutdown(&self);
-}
+pub use engine::Engine;
+pub use systemd::{Systemd, look};
 
 /// Offset or size of a file as the signed type that the system calls want. Sizes of files fit by definition.
 fn signed(offset: u64) -> i64 {

@@ -13,7 +13,7 @@ use std::{
 use telexd::{
     core::ids::RunId,
     gateway::ports::{Exit, Followed, Notice, Remains, Runner},
-    runner::DirectRunner,
+    runner::Engine,
 };
 
 use crate::rig::{PATIENCE, Rig, is_running, run_id, supervisors_of, wait_for};
@@ -84,7 +84,7 @@ impl<'a> Taken<'a> {
 }
 
 /// One life of a daemon: finds or starts the run and gives it all prompts, one after the answer to the other.
-async fn live(rig: &Rig, runner: &DirectRunner) -> Option<Exit> {
+async fn live(rig: &Rig, runner: &Engine) -> Option<Exit> {
     let mut taken = Taken::load(rig.base.path());
     let mut number = 1;
     let mut followed: Option<Followed> = None;

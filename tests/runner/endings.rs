@@ -8,7 +8,7 @@ use nix::{
 };
 use telexd::{
     gateway::ports::{Exit, NotStarted, Remains, Runner, Spec, SupervisorCommand, VersionGate},
-    runner::DirectRunner,
+    runner::Engine,
 };
 
 use crate::rig::{Rig, is_running, launch, no_zombies, pid_in, run_id, wait_for};
@@ -17,11 +17,11 @@ fn code(code: i32) -> Option<Exit> {
     Some(Exit::Code { code })
 }
 
-async fn exit_of(runner: &DirectRunner, spec: &Spec) -> (Vec<String>, Option<Exit>) {
+async fn exit_of(runner: &Engine, spec: &Spec) -> (Vec<String>, Option<Exit>) {
     launch(runner, spec).await.end().await
 }
 
-async fn not_started(runner: &DirectRunner, spec: &Spec) -> NotStarted {
+async fn not_started(runner: &Engine, spec: &Spec) -> NotStarted {
     match exit_of(runner, spec).await {
         (lines, Some(Exit::NotStarted { why })) if lines.is_empty() => why,
         other => panic!("it should not have started: {other:?}"),
@@ -317,7 +317,7 @@ async fn a_supervisor_that_never_takes_the_run_is_told() {
         program: rig.path("supervisor").into(),
         args: Vec::new(),
     };
-    let runner = DirectRunner::new(rig.state(), rig.socket(), command).unwrap();
+    let runner = Engine::direct(rig.state(), rig.socket(), command).unwrap();
     let NotStarted::Other { detail } = not_started(&runner, &rig.spec(1, "true")).await else {
         panic!("not about the supervisor");
     };
@@ -336,7 +336,7 @@ async fn what_is_wrong_with_the_place_is_a_sentence() {
             program: program.into(),
             args: Vec::new(),
         };
-        match DirectRunner::new(rig.path(state), rig.path(socket), command) {
+        match Engine::direct(rig.path(state), rig.path(socket), command) {
             Ok(_) => panic!("it should have been refused"),
             Err(error) => error.to_string(),
         }

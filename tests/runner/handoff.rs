@@ -9,13 +9,13 @@ use std::{
 
 use telexd::{
     gateway::ports::{Exit, Remains, Runner, SupervisorCommand},
-    runner::DirectRunner,
+    runner::Engine,
 };
 
 use crate::rig::{PATIENCE, Reading, Rig, launch, run_id, supervisor, wait_for};
 
 /// A runner whose supervisors are started and stay, but never ask for the run. They end with the rig.
-fn forgetful(rig: &Rig) -> DirectRunner {
+fn forgetful(rig: &Rig) -> Engine {
     let program = rig.path("forgetful");
     let stay = rig.path("stay");
     std::fs::write(&stay, "").unwrap();
@@ -29,7 +29,7 @@ fn forgetful(rig: &Rig) -> DirectRunner {
         program: program.into(),
         args: Vec::new(),
     };
-    DirectRunner::new(rig.state(), rig.socket(), command).unwrap()
+    Engine::direct(rig.state(), rig.socket(), command).unwrap()
 }
 
 /// Starts a supervisor by hand.
@@ -205,7 +205,7 @@ async fn a_long_socket_path_works() {
     let rig = Rig::new();
     let deep = rig.path(&"d".repeat(90)).join("e".repeat(90));
     std::fs::create_dir_all(&deep).unwrap();
-    let runner = DirectRunner::new(rig.state(), deep.join("handoff.sock"), supervisor()).unwrap();
+    let runner = Engine::direct(rig.state(), deep.join("handoff.sock"), supervisor()).unwrap();
     let mut reading = launch(&runner, &rig.spec(1, "echo ran")).await;
     assert_eq!(reading.end().await.0, ["ran"]);
     runner.shutdown().await;

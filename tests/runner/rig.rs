@@ -13,7 +13,7 @@ use nix::{
 use telexd::{
     core::ids::RunId,
     gateway::ports::{Exit, Followed, Line, Notice, Runner, Spec, SupervisorCommand},
-    runner::DirectRunner,
+    runner::Engine,
 };
 use tempfile::TempDir;
 
@@ -91,8 +91,8 @@ impl Rig {
         self.base.path().join(name)
     }
 
-    pub fn runner(&self) -> DirectRunner {
-        DirectRunner::new(self.state(), self.socket(), supervisor()).unwrap()
+    pub fn runner(&self) -> Engine {
+        Engine::direct(self.state(), self.socket(), supervisor()).unwrap()
     }
 
     pub fn run_file(&self, run: &RunId, name: &str) -> PathBuf {
@@ -234,7 +234,7 @@ impl Reading {
 }
 
 /// Launches.
-pub async fn launch(runner: &DirectRunner, spec: &Spec) -> Reading {
+pub async fn launch(runner: &Engine, spec: &Spec) -> Reading {
     Reading::new(runner.launch(spec).await.unwrap())
 }
 

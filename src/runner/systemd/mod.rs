@@ -17,18 +17,13 @@ use std::{
     sync::Arc,
 };
 
-use async_trait::async_trait;
-
 use self::{bus::Bus, units::Units};
 use super::{
     directory::{RunDirs, trouble},
     engine::Engine,
     handoff::Doors,
 };
-use crate::{
-    core::{ids::RunId, profile::Profile},
-    gateway::ports::{Followed, Remains, Runner, RunnerError, Spec},
-};
+use crate::{core::profile::Profile, gateway::ports::RunnerError};
 
 /// Present where systemd is the init system; see `sd_booted(3)`.
 const BOOTED: &str = "/run/systemd/system";
@@ -75,16 +70,15 @@ fn look_at(root: &Path) -> Systemd {
     }
 }
 
-/// Runs that are units of systemd.
-pub struct SystemdRunner(Engine);
-
-impl SystemdRunner {
+impl Engine {
+    /// Runs that are units of systemd.
+    ///
     /// Opens `<state_dir>/runs` (made if absent, one daemon at a time), listens at `socket_path`, which every user may
     /// connect to, and starts the tasks on the current tokio runtime. Does not wait for the bus.
     ///
     /// # Errors
     /// A sentence for the administrator: directory not writable, another daemon, …
-    pub fn new(
+    pub fn by_systemd(
         state_dir: impl Into<PathBuf>,
         socket_path: impl Into<PathBuf>,
     ) -> Result<Self, RunnerError> {
@@ -92,43 +86,8 @@ impl SystemdRunner {
         let socket = std::path::absolute(&socket).map_err(|e| trouble("use", &socket, &e))?;
         let dirs = RunDirs::open(&state_dir)?;
         let units = Arc::new(Units::new(Bus::new()));
-        Engine::new(
-            dirs,
-            &socket,
-            Doors::Everybody,
-            Arc::clone(&units) as _,
-            units,
-        )
-        .map(Self)
-    }
-}
-
-#[async_trait]
-impl Runner for SystemdRunner {
-    async fn launch(&self, spec: &Spec) -> Result<Followed, RunnerError> {
-        self.0.launch(spec).await
-    }
-    async fn attach(&self, run: &RunId, offset: u64) -> Result<Followed, RunnerError> {
-        self.0.attach(run, offset).await
-    }
-    async fn inspect(&self, run: &RunId) -> Remains {
-        self.0.inspect(run).await
-    }
-    async fn remove(&self, run: &RunId) {
-        self.0.remove(run).await;
-    }
-    async fn list(&self) -> Vec<RunId> {
-        self.0.list().await
-    }
-    fn expect(&self, live: Vec<RunId>) {
-        self.0.expect(live);
-    }
-}
-
-#[async_trait]
-impl super::Service for SystemdRunner {
-    async fn shutdown(&self) {
-        self.0.shutdown().await;
+        let launcher = Arc::clone(&units) as _;
+        Self::new(dirs, &socket, Doors::Everybody, launcher, units)
     }
 }
 
