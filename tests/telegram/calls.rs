@@ -54,7 +54,7 @@ async fn who_the_bot_is() {
 
 #[tokio::test]
 async fn faults_and_their_classes() {
-    let rig = Rig::new().await;
+    let rig = Rig::that_gives_up_soon().await;
     rig.acquainted(1001);
     let json = |status: u16, body: &str| FaultKind::Answer {
         status,
@@ -171,7 +171,7 @@ async fn waits_in_every_form() {
 
 #[tokio::test]
 async fn without_a_network() {
-    let rig = Rig::new().await;
+    let rig = Rig::that_gives_up_soon().await;
     rig.api.network(Network::Refused).await.unwrap();
     let error = failure(&rig.client).await;
     assert_eq!(error.class, CallClass::Safe);

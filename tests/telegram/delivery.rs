@@ -156,7 +156,10 @@ async fn every_kind_of_lost_answer_is_ambiguous_for_a_send_only() {
         },
         FaultKind::Hang { taken: true },
     ] {
-        let rig = Rig::new().await;
+        let rig = match kind {
+            FaultKind::Hang { .. } => Rig::that_gives_up_soon().await,
+            _ => Rig::new().await,
+        };
         rig.acquainted(1001);
         let slot = rig.slot(1001).await;
         let delivery = rig.deliver();

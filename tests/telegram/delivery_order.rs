@@ -32,8 +32,9 @@ async fn one_chat_that_hangs_stops_nobody_else() {
     for chat in 1002..=1020 {
         rig.say(chat, "x").await;
     }
+    // Long before the call that hangs is given up.
     rig.api
-        .wait_for(Duration::from_secs(1), |v| {
+        .wait_for(DEADLINE / 2, |v| {
             (1002..=1020).all(|chat| v.bot_messages(chat).len() == 1)
         })
         .await
@@ -197,8 +198,9 @@ async fn many_chats_are_served() {
     })
     .await;
     let delivery = rig.deliver();
+    // They are 900 messages: a second alone, and many on a machine that has much else to do.
     rig.api
-        .wait_for(DEADLINE, |v| v.count_of("sendMessage") == 900)
+        .wait_for(4 * DEADLINE, |v| v.count_of("sendMessage") == 900)
         .await
         .unwrap();
     for chat in 1..=300 {

@@ -37,6 +37,8 @@ use uuid::Uuid;
 
 /// How long a test waits for what must come.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+/// How long a call may take where the answer never comes.
+const SOON: Duration = Duration::from_secs(2);
 
 pub struct SystemClock;
 
@@ -68,6 +70,7 @@ pub struct Rig {
     pub store: Store,
     pub client: Client,
     pub directory: tempfile::TempDir,
+    call_timeout: Duration,
 }
 
 impl Rig {
@@ -76,15 +79,25 @@ impl Rig {
     }
 
     pub async fn with(config: Config) -> Self {
+        Self::with_calls_of(DEADLINE, config).await
+    }
+
+    /// For answers that never come: a call is given up soon. Elsewhere a busy machine must not make a call ambiguous.
+    pub async fn that_gives_up_soon() -> Self {
+        Self::with_calls_of(SOON, Config::default()).await
+    }
+
+    async fn with_calls_of(call_timeout: Duration, config: Config) -> Self {
         let api = BotApi::start(config).await.unwrap();
         let directory = tempfile::tempdir().unwrap();
         let (store, _thread) = Store::open(directory.path()).unwrap();
-        let client = client(&api, api.token());
+        let client = client_by(&api, api.token(), call_timeout, Arc::new(SystemClock));
         Self {
             api,
             store,
             client,
             directory,
+            call_timeout,
         }
     }
 
@@ -171,7 +184,12 @@ impl Rig {
         let stop = CancellationToken::new();
         let delivery = Delivery {
             // It makes deadlines of Telegram's waits.
-            client: client_by(&self.api, self.api.token(), Arc::clone(&clock)),
+            client: client_by(
+                &self.api,
+                self.api.token(),
+                self.call_timeout,
+                Arc::clone(&clock),
+            ),
             store: self.store.clone(),
             clock,
             dice: Arc::new(FreshDice),
@@ -262,13 +280,13 @@ impl Drop for Running {
 }
 
 pub fn client(api: &BotApi, token: &str) -> Client {
-    client_by(api, token, Arc::new(SystemClock))
+    client_by(api, token, DEADLINE, Arc::new(SystemClock))
 }
 
-fn client_by(api: &BotApi, token: &str, clock: Arc<dyn Clock>) -> Client {
+fn client_by(api: &BotApi, token: &str, call_timeout: Duration, clock: Arc<dyn Clock>) -> Client {
     let mut options = ClientOptions::new(api.url().parse().unwrap());
     options.poll_timeout = Duration::from_secs(5);
-    options.call_timeout = Duration::from_secs(2);
+    options.call_timeout = call_timeout;
     options.connect_timeout = Duration::from_secs(1);
     Client::new(BotToken::new(token).unwrap(), &options, clock).unwrap()
 }
