@@ -4,7 +4,7 @@ use crate::{
     host::{Host as _, Release},
     machine::Machine,
     on_each_release,
-    server::{PROJECT, Server},
+    server::{AGENT, PROJECT, Server},
     shared::{USER, shows, texts},
 };
 
@@ -13,6 +13,8 @@ on_each_release!(
     an_answer_outlives_the_daemon_and_comes_whole_and_once,
     a_stop_of_the_daemon_leaves_agents_and_a_stop_of_their_slice_ends_them,
     nothing_of_an_agent_outlives_its_stop,
+    a_stubborn_agent_is_ended_and_recorded_before_systemd_has_to,
+    a_stop_that_only_systemd_can_enforce_is_told_as_a_stop,
     how_an_agent_ended_is_told_as_what_it_is,
     the_daemon_may_do_nothing_else_to_systemd,
     an_agent_reaches_nothing_of_the_daemon,
@@ -225,6 +227,81 @@ async fn nothing_of_an_agent_outlives_its_stop(release: Release) {
         })
         .await;
     nothing_failed(machine).await;
+}
+
+/// Sends a prompt that is never answered to its end; the unit of its agent.
+async fn hang(server: &Server<Machine>) -> String {
+    server.send("hang");
+    told(server, "words of an answer that never ends").await;
+    unit(&server.machine).await
+}
+
+async fn a_stubborn_agent_is_ended_and_recorded_before_systemd_has_to(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    // Deaf to SIGTERM, and so is what it leaves behind in a session of its own.
+    let stubborn = format!(
+        "#!/bin/sh\n\
+         [ \"$1\" = --version ] && exec {AGENT} --version\n\
+         trap '' TERM\n\
+         setsid sh -c 'sh -c \"while :; do sleep 1; done\" & exit 0' </dev/null >/dev/null 2>&1\n\
+         {AGENT} \"$@\"\n"
+    );
+    machine
+        .put_file(
+            "/usr/local/bin/stubborn",
+            stubborn.as_bytes(),
+            0o755,
+            "root:root",
+        )
+        .await;
+    server
+        .config("60-stubborn", "[agent]\ncommand = \"stubborn\"\n")
+        .await;
+    server.start().await;
+    for number in 1..=2 {
+        let unit = hang(&server).await;
+        assert!(processes(machine).await.lines().count() > 3);
+        let stop = match number {
+            1 => format!("systemctl stop {unit}"),
+            _ => "systemctl stop telexd-agents.slice".to_owned(),
+        };
+        machine.ok(&stop).await;
+        // At once: systemctl has waited for it.
+        assert_eq!(processes(machine).await, "");
+        told(&server, "stopped by an administrator").await;
+        let said = machine.messages(&format!("-u {unit}")).await;
+        assert!(
+            said.contains("Deactivated successfully") && !said.contains("timed out"),
+            "{said}"
+        );
+        server.send("/clear");
+        told(&server, "new conversation").await;
+    }
+    nothing_failed(machine).await;
+}
+
+async fn a_stop_that_only_systemd_can_enforce_is_told_as_a_stop(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    // The supervisor is not the main process and hears of no stop; the main process does not care.
+    server
+        .drop_in(
+            "telexd-agent@.service",
+            "deaf",
+            "[Service]\nExecStart=\nExecStart=/bin/sh -c 'trap \"\" TERM; /usr/libexec/telexd/telexd-run %i \
+             /run/telexd/handoff.sock; true'\n",
+        )
+        .await;
+    server.start().await;
+    let unit = hang(&server).await;
+    machine.ok(&format!("systemctl stop {unit}")).await;
+    assert_eq!(processes(machine).await, "");
+    told(&server, "stopped by an administrator").await;
+    let said = machine.messages(&format!("-u {unit}")).await;
+    assert!(said.contains("timed out. Killing"), "{said}");
+    nothing_failed(machine).await;
+    server.says("say back", "back").await;
 }
 
 async fn how_an_agent_ended_is_told_as_what_it_is(release: Release) {

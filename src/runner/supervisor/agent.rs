@@ -25,8 +25,9 @@ use crate::{
     runner::fds::reason,
 };
 
-/// How long the agent has to obey SIGTERM.
-const TERM_LIMIT: Duration = Duration::from_secs(5);
+/// How long the agent has to obey SIGTERM. With the grace for what it leaves behind, the exit record is there before
+/// systemd, which gives 5 s (`TimeoutStopSec=` of the templates), kills us too.
+const TERM_LIMIT: Duration = Duration::from_secs(3);
 
 /// Pause after an error of the input file.
 const RETRY: Duration = Duration::from_secs(1);

@@ -36,7 +36,8 @@ use crate::{
 const WAIT_FOR_DAEMON: Duration = Duration::from_secs(60);
 /// How long what the agent left behind has to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long to try to kill what does not die.
+/// How long to try to kill what does not die: what hangs in the kernel. As a unit we are killed before, and the unit's
+/// result says that it was a stop.
 const SWEEP: Duration = Duration::from_secs(15);
 
 /// Runs the program with its arguments (without its own name).

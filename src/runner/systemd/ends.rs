@@ -79,15 +79,23 @@ impl Facts {
             "oom-kill" => Some(Exit::OutOfMemory {
                 limit: self.memory_max,
             }),
-            // Of a stop that took too long the result is the same.
-            "timeout" => {
-                let most = self.runtime_max?;
-                (self.ran? >= most).then_some(Exit::TimeLimit {
-                    seconds: most / 1_000_000,
-                })
-            }
+            "timeout" => self.time_limit().map(|most| Exit::TimeLimit {
+                seconds: most / 1_000_000,
+            }),
             _ => None,
         }
+    }
+
+    /// Whether it was told to stop, by whomever, and systemd had to kill it because it did not within its time.
+    pub(super) fn was_stopped_by_force(&self) -> bool {
+        // Of a time limit the result is the same. Where it cannot be told how long it ran, nothing is claimed.
+        self.result == "timeout" && self.ran.is_some() && self.time_limit().is_none()
+    }
+
+    /// The time that it was given, in microseconds, if it used all of it.
+    fn time_limit(&self) -> Option<u64> {
+        // It counts until systemd begins to end it.
+        self.runtime_max.filter(|most| self.ran >= Some(*most))
     }
 
     /// Why a unit did not come up.

@@ -39,14 +39,32 @@ fn a_limit_is_told_as_the_limit_that_it_is() {
     all.runtime_max = Some(6 * 3600 * 1_000_000);
     all.ran = Some(6 * 3600 * 1_000_000 + 17);
     assert_eq!(all.ended(), Some(Exit::TimeLimit { seconds: 6 * 3600 }));
-    // The same result, but of a stop that took too long.
-    all.ran = Some(5 * 1_000_000);
-    assert_eq!(all.ended(), None);
-    all.runtime_max = None;
-    assert_eq!(all.ended(), None);
     for other in ["success", "signal", "core-dump", "exit-code", ""] {
-        assert_eq!(facts(other).ended(), None, "{other}");
+        let all = Facts {
+            result: other.to_owned(),
+            ..all.clone()
+        };
+        assert_eq!(all.ended(), None, "{other}");
+        assert!(!all.was_stopped_by_force(), "{other}");
     }
+}
+
+#[test]
+fn a_stop_that_took_too_long_is_no_time_limit() {
+    let mut all = facts("timeout");
+    all.ran = Some(5 * 1_000_000);
+    // Without a limit systemd says the highest number.
+    for most in [Some(6 * 1_000_000), Some(u64::MAX), None] {
+        all.runtime_max = most;
+        assert_eq!(all.ended(), None, "{most:?}");
+        assert!(all.was_stopped_by_force(), "{most:?}");
+    }
+    all.runtime_max = Some(5 * 1_000_000);
+    assert!(all.ended().is_some());
+    assert!(!all.was_stopped_by_force());
+    all.ran = None;
+    assert_eq!(all.ended(), None);
+    assert!(!all.was_stopped_by_force());
 }
 
 #[test]

@@ -33,8 +33,8 @@ use crate::{
 const STEP: Duration = Duration::from_millis(100);
 /// How long a unit may take from the end of its supervisor to its own: the time that systemd gives it, and some.
 const UNIT_ENDS: Duration = Duration::from_secs(30);
-/// How long systemd may take over a stop before the unit's processes are killed. The supervisor itself kills after
-/// 5 s, so this is for one that cannot any more.
+/// How long systemd may take over a stop before the unit's processes are killed. The supervisor itself kills after 3 s,
+/// systemd after 5 s, so this is for a template that was given more time, and a supervisor that cannot any more.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How long a failed unit is kept after the end of its run is known.
 const TIDY: Duration = Duration::from_secs(5);
@@ -118,7 +118,10 @@ impl Launcher for Units {
         if plain {
             return ended.map(|e| e.exit);
         }
-        let by_systemd = self.at_rest(&unit).await.and_then(|facts| facts.ended());
+        let facts = self.at_rest(&unit).await;
+        let by_systemd = facts.as_ref().and_then(Facts::ended);
+        // The supervisor may have been killed before it could say so.
+        let from_outside = from_outside || facts.is_some_and(|facts| facts.was_stopped_by_force());
         match by_systemd {
             Some(exit) => Some(exit),
             None if from_outside && !asked => {
