@@ -9,6 +9,7 @@ use crate::{
 
 on_each_release!(
     installing_without_a_token_starts_nothing_and_says_what_comes_next,
+    in_a_chroot_without_anything_it_installs_in_silence,
     systemd_finds_no_fault_with_any_unit,
     the_daemon_is_hardly_exposed,
 );
@@ -45,6 +46,33 @@ async fn installing_without_a_token_starts_nothing_and_says_what_comes_next(rele
         files,
         "root:root 600 /etc/telexd/agent.env\ntelexd-agent:telexd-agent 700 /var/lib/telexd-agent"
     );
+}
+
+async fn in_a_chroot_without_anything_it_installs_in_silence(release: Release) {
+    let mut machine = Machine::boot(release, Layer::Plain).await;
+    let bytes = std::fs::read(package()).unwrap();
+    machine
+        .put_file("/root/telexd.deb", &bytes, 0o644, "root:root")
+        .await;
+    // The machine's own root, but without what is mounted in it: /proc, /dev, /run, and with that its systemd.
+    let said = machine
+        .ok("mkdir /tmp/root && mount --bind / /tmp/root && \
+             chroot /tmp/root dpkg --install /root/telexd.deb 2>&1 && umount /tmp/root")
+        .await;
+    let own: Vec<&str> = said
+        .lines()
+        .skip_while(|line| !line.starts_with("Setting up telexd"))
+        .skip(1)
+        .take_while(|line| !line.starts_with("telexd is installed"))
+        .filter(|line| !line.starts_with("Creating "))
+        .collect();
+    assert!(own.is_empty(), "{said}");
+    machine.reboot().await;
+    let folders = machine
+        .ok("stat -c '%U %a' /var/lib/telexd /var/lib/telexd-agent")
+        .await;
+    assert_eq!(folders, "telexd 700\ntelexd-agent 700");
+    assert_eq!(machine.state().await, "running");
 }
 
 async fn systemd_finds_no_fault_with_any_unit(release: Release) {
