@@ -42,6 +42,7 @@ use crate::{
     core::{Millis, batching::WindowRule, ids::RunId, messages},
     gateway::{
         self, BotName, Deps,
+        gate::Gate,
         handle::Gateway,
         life,
         ports::{Clock, Dice, SupervisorCommand},
@@ -258,6 +259,7 @@ async fn serve_all(
         dice: Arc::clone(&dice),
         config: in_use.gateway.clone(),
         slots: in_use.slots.clone(),
+        gate: Gate::default(),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
         started_at: clock.now(),

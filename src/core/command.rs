@@ -19,6 +19,10 @@ pub enum Command {
     Clear,
     /// The running turn is to end.
     Interrupt,
+    /// Messages are kept, and no agent is given one.
+    Pause,
+    /// The end of that.
+    Resume,
     /// Formed like a command, but none of ours; the name in lower case.
     Unknown(String),
 }
@@ -59,15 +63,27 @@ const INTERRUPT: CommandInfo = CommandInfo {
     description: "Stop the answer that is being written",
     least_role: Role::User,
 };
+const PAUSE: CommandInfo = CommandInfo {
+    name: "pause",
+    description: "Keep messages and run none: /pause [reason]",
+    least_role: Role::Admin,
+};
+const RESUME: CommandInfo = CommandInfo {
+    name: "resume",
+    description: "End the pause and run what waits",
+    least_role: Role::Admin,
+};
 
 impl Command {
     /// All that are ours, in the order in which people see them.
-    pub const KNOWN: [Self; 5] = [
+    pub const KNOWN: [Self; 7] = [
         Self::Start,
         Self::Help,
         Self::Status,
         Self::Clear,
         Self::Interrupt,
+        Self::Pause,
+        Self::Resume,
     ];
 
     /// What people are told of it; `None` for an unknown one.
@@ -79,6 +95,8 @@ impl Command {
             Self::Status => Some(&STATUS),
             Self::Clear => Some(&CLEAR),
             Self::Interrupt => Some(&INTERRUPT),
+            Self::Pause => Some(&PAUSE),
+            Self::Resume => Some(&RESUME),
             Self::Unknown(_) => None,
         }
     }
@@ -302,6 +320,19 @@ mod tests {
     #[test]
     fn the_table_fits_telegrams_menu() {
         let names: Vec<_> = commands_for(Role::Admin).map(|info| info.name).collect();
+        assert_eq!(
+            names,
+            [
+                "start",
+                "help",
+                "status",
+                "clear",
+                "interrupt",
+                "pause",
+                "resume"
+            ]
+        );
+        let names: Vec<_> = commands_for(Role::User).map(|info| info.name).collect();
         assert_eq!(names, ["start", "help", "status", "clear", "interrupt"]);
         for info in commands_for(Role::Admin) {
             assert!((1..=32).contains(&info.name.len()));

@@ -39,6 +39,8 @@ kinds! {
     CONFIG_RELOADED = "config-reloaded", 0x6c1038df_95794969_ba40f78c_e487ae04;
     /// A changed configuration is wrong; the old one goes on.
     RELOAD_REFUSED = "reload-refused", 0xf35e9e6e_85434e9e_9f537425_f6bb6d14;
+    /// An administrator ordered something.
+    ADMIN_ACT = "admin-act", 0xe425f8e3_84094795_bb7601ca_8a8f2e39;
     /// It found a fault of its own and ended itself.
     PANIC = "panic", 0x1118a06b_b7484985_993c7114_e1dbe5f8;
     /// The life before this one ended by a crash.

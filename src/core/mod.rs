@@ -3,6 +3,7 @@
 //! Everything here is data and functions over data, so that it can be tested with properties and
 //! replayed after a crash. Time comes in as milliseconds since the Unix epoch ([`Millis`]).
 
+pub mod actor;
 pub mod backoff;
 pub mod batching;
 pub mod command;
@@ -13,6 +14,8 @@ pub mod json;
 pub mod life;
 pub mod live;
 pub mod messages;
+pub mod moment;
+pub mod pause;
 pub mod policy;
 pub mod profile;
 pub mod text;

@@ -98,3 +98,31 @@ pub struct Shown {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<i64>,
 }
+
+/// Whether a character could disturb a terminal, a log or the order of a chat's text: controls, line and paragraph
+/// separators, marks that change the direction of writing.
+#[must_use]
+pub fn disturbs(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text of somebody else's as one line of at most so many characters: what [`disturbs`] is escaped.
+#[must_use]
+pub fn one_line(text: &str, most: usize) -> String {
+    let mut line = String::new();
+    let mut left = most;
+    for c in text.chars() {
+        if left == 0 {
+            line.push('…');
+            break;
+        }
+        left -= 1;
+        if disturbs(c) {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}

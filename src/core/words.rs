@@ -2,6 +2,8 @@
 //!
 //! Short, friendly, without jargon. Sentences about troubles stand with [`super::trouble`].
 
+pub mod admin;
+
 use super::{Millis, command, text::Button, trouble::Trouble};
 
 /// Placeholder of a turn that is about to run.
@@ -297,6 +299,8 @@ pub struct Status {
     pub last: Option<(Option<u64>, Option<f64>)>,
     /// Session: first characters of its id, total cost in US dollars, model.
     pub session: Option<(String, f64, Option<String>)>,
+    /// That all is paused, as a sentence.
+    pub paused: Option<String>,
     /// For how long the daemon has run.
     pub up: Millis,
 }
@@ -304,12 +308,13 @@ pub struct Status {
 /// Answer to `/status`.
 #[must_use]
 pub fn status(facts: &Status) -> String {
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = facts.paused.iter().cloned().collect();
     match &facts.running {
         Some((what, since)) if what.is_empty() => {
             lines.push(format!("Working for {}.", span(*since)));
         }
         Some((what, since)) => lines.push(format!("Working for {}: {what}", span(*since))),
+        None if facts.paused.is_some() => {}
         None => lines.push("Ready.".to_owned()),
     }
     match facts.waiting {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+pub use super::admin::{Admin, AdminError, Outcome, Paused, Resumed};
 use super::{
     Deps,
     dispatch::{self, Arrival, Underway},
@@ -55,6 +56,12 @@ impl Gateway {
             arrivals,
             underway,
         })
+    }
+
+    /// What administrators may order.
+    #[must_use]
+    pub fn admin(&self) -> Admin {
+        Admin::new(Arc::clone(&self.deps), self.lanes.clone())
     }
 
     /// Number of conversations that have a lane at the moment.

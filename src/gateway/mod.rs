@@ -4,7 +4,9 @@
 //! rebuilt from it ([`recover`]). A lane never waits for its agent, for Telegram or for another lane:
 //! it reacts to messages, to news of its run and to deadlines.
 
+pub mod admin;
 pub mod dispatch;
+pub mod gate;
 pub mod handle;
 pub mod lane;
 pub mod lanes;
@@ -30,6 +32,7 @@ use crate::{
 };
 
 use self::{
+    gate::Gate,
     ports::{Backend, Clock, Dice, Presence, Renderer, Runner},
     slots::Slots,
 };
@@ -99,6 +102,8 @@ pub struct Deps {
     pub config: Live<Config>,
     /// Places for agent processes.
     pub slots: Slots,
+    /// Whether all is paused.
+    pub gate: Gate,
     /// Cancelled when the daemon is to stop.
     pub shutdown: CancellationToken,
     /// All tasks of the gateway.

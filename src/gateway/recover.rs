@@ -17,10 +17,20 @@ const ROUND: Duration = Duration::from_secs(10 * 60);
 /// Wakes the lanes of everything that is not finished. Runs come before turns, so that no turn is thought lost
 /// whose process lives.
 pub(super) async fn run(deps: &Arc<Deps>, lanes: &Lanes) -> Result<(), StoreError> {
+    let gate = deps.gate.clone();
     let (runs, work) = deps
         .store
-        .tx(move |tx| Ok((tx.runs_live()?, tx.conversations_with_work()?)))
+        .tx(move |tx| {
+            gate.load(tx)?;
+            Ok((tx.runs_live()?, tx.conversations_with_work()?))
+        })
         .await?;
+    if let Some(pause) = deps.gate.pause() {
+        info!(
+            by = pause.by,
+            "no message is given to an agent: paused since before this start"
+        );
+    }
     deps.runner
         .expect(runs.iter().map(|run| run.id.clone()).collect());
     if !runs.is_empty() || !work.is_empty() {

@@ -165,6 +165,21 @@ pub struct TurnPart {
     pub received_at: Millis,
 }
 
+/// A turn that waits for the agent or is with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InLine {
+    /// Turn.
+    pub turn: TurnId,
+    /// State.
+    pub state: TurnState,
+    /// How often it went back into the queue because its process was lost.
+    pub attempts: i64,
+    /// Conversation.
+    pub conversation: ConversationId,
+    /// Where that is.
+    pub target: Target,
+}
+
 /// A turn to be made.
 #[derive(Clone, Debug)]
 pub struct NewTurn {

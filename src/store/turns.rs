@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     columns::{Natural, UuidText},
     error::StoreError,
-    rows::{NewTurn, TurnEnd, TurnPart, TurnRow, TurnState},
+    rows::{InLine, NewTurn, Target, TurnEnd, TurnPart, TurnRow, TurnState},
     tx::{Tx, one},
 };
 use crate::core::{
@@ -268,6 +268,43 @@ impl Tx<'_> {
             "SELECT count(*) FROM turns WHERE ended_at IS NULL AND state IN ('collecting', 'queued')",
             [],
             |row| Ok(row.get::<_, Natural>(0)?.0),
+        )
+    }
+
+    /// How many turns wait for the agent, up to this one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turns_waiting_up_to(&self, turn: TurnId) -> Result<u64, StoreError> {
+        self.only(
+            "SELECT count(*) FROM turns WHERE ended_at IS NULL AND state IN ('collecting', 'queued') AND id <= ?1",
+            [turn],
+            |row| Ok(row.get::<_, Natural>(0)?.0),
+        )
+    }
+
+    /// Turns that wait for the agent or are with it, in the order in which they came.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turns_in_line(&self) -> Result<Vec<InLine>, StoreError> {
+        self.all(
+            "SELECT t.id, t.state, t.attempts, c.id, c.chat_id, c.thread_id FROM turns AS t
+             JOIN conversations AS c ON c.id = t.conversation
+             WHERE t.ended_at IS NULL AND t.state IN ('collecting', 'queued', 'submitted') ORDER BY t.id",
+            [],
+            |row| {
+                Ok(InLine {
+                    turn: row.get(0)?,
+                    state: row.get(1)?,
+                    attempts: row.get(2)?,
+                    conversation: row.get(3)?,
+                    target: Target {
+                        chat_id: row.get(4)?,
+                        thread_id: row.get(5)?,
+                    },
+                })
+            },
         )
     }
 

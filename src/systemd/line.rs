@@ -21,6 +21,9 @@ const FIELDS: &[(&str, &str)] = &[
     ("handler", "TELEXD_HANDLER"),
     ("unit", "TELEXD_UNIT"),
     ("path", "TELEXD_PATH"),
+    ("who", "TELEXD_WHO"),
+    ("action", "TELEXD_ACTION"),
+    ("result", "TELEXD_RESULT"),
     ("error", "TELEXD_ERROR"),
     ("cause", "TELEXD_ERROR"),
     ("why", "TELEXD_ERROR"),
@@ -41,6 +44,9 @@ const TELLING: &[&str] = &[
     "run",
     "unit",
     "path",
+    "who",
+    "action",
+    "result",
 ];
 
 /// Longest value of one field, in characters.

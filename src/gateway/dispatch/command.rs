@@ -1,5 +1,7 @@
 //! Slash commands: answered at once, past any lane.
 
+use std::sync::Arc;
+
 use super::Desk;
 use crate::{
     core::{
@@ -10,8 +12,11 @@ use crate::{
         turn::Turn,
         words,
     },
-    gateway::lane::{self, Ack, LaneMsg, Reply},
-    store::{StoreError, rows::TurnState},
+    gateway::{
+        admin::{self, Admin},
+        lane::{self, Ack, LaneMsg, Reply, Said},
+    },
+    store::{StoreError, Tx, rows::TurnState},
 };
 
 impl Desk<'_> {
@@ -21,23 +26,23 @@ impl Desk<'_> {
         person: &Person,
         role: Role,
         command: &Command,
+        args: &str,
     ) -> Result<(), StoreError> {
-        let ack = Ack {
-            inbox: self.id,
-            reply: Reply::Message {
-                target: Self::target(message),
-                reply_to: Self::reply_to(message),
-            },
-            who: person.id,
+        let reply = Reply::Message {
+            target: Self::target(message),
+            reply_to: Self::reply_to(message),
         };
+        let ack = Ack::update(self.id, person.id, reply);
         let conversation = self.conversation(message, person).await?;
-        // A command never waits in the window, and what was collected so far goes its way.
-        self.lanes.nudge(conversation, LaneMsg::CloseWindow);
-        if policy::may_run(role, command).is_err() {
-            return self
-                .answer(ack, command.name(), words::NOT_YOURS.to_owned())
-                .await;
+        // A command never waits in the window, and what was collected so far goes its way. Whoever ends a pause does not
+        // go before the others by that.
+        if *command != Command::Resume {
+            self.lanes.nudge(conversation, LaneMsg::CloseWindow);
         }
+        if policy::may_run(role, command).is_err() {
+            return self.refuse(ack, command.name()).await;
+        }
+        let admin = Admin::new(Arc::clone(self.deps), self.lanes.clone());
         match command {
             Command::Start => self.answer(ack, "start", words::GREETING.to_owned()).await,
             Command::Help => {
@@ -54,19 +59,21 @@ impl Desk<'_> {
             }
             Command::Interrupt => self.interrupt(conversation, ack).await,
             Command::Clear => self.clear(conversation, ack).await,
+            Command::Pause => admin::answered(admin.pause(ack, args).await),
+            Command::Resume => admin::answered(admin.resume(ack).await),
         }
     }
 
     /// Which turn is meant is settled here, where updates are in order: one that a later message begins is not.
     async fn interrupt(&self, conversation: ConversationId, ack: Ack) -> Result<(), StoreError> {
-        let (now, nothing) = (self.deps.clock.now(), ack.clone());
+        let (now, inbox, nothing) = (self.deps.clock.now(), self.id, ack.clone());
         let running = self
             .deps
             .store
             .tx(move |tx| {
                 let open = tx.turns_open(conversation)?;
                 // Where this is looked at again after a crash, a turn that began after it is not meant.
-                let given = tx.inbox_received_at(nothing.inbox)?.unwrap_or(now);
+                let given = tx.inbox_received_at(inbox)?.unwrap_or(now);
                 let running = open
                     .iter()
                     .find(|t| {
@@ -146,9 +153,25 @@ impl Desk<'_> {
             .await
     }
 
+    async fn refuse(&self, ack: Ack, action: &str) -> Result<(), StoreError> {
+        let (now, action) = (self.deps.clock.now(), action.to_owned());
+        let refusal = move |tx: &Tx<'_>| {
+            let said = Said {
+                action: &action,
+                on: "",
+                result: "refused: NotAllowed",
+                text: words::NOT_YOURS,
+                buttons: Vec::new(),
+            };
+            lane::acknowledge_as(tx, &ack, &said, now)
+        };
+        self.deps.store.tx(refusal).await
+    }
+
     async fn status(&self, conversation: ConversationId) -> Result<String, StoreError> {
         let now = self.deps.clock.now();
         let up = now.saturating_sub(self.deps.started_at);
+        let pause = self.deps.gate.pause();
         self.deps
             .store
             .tx(move |tx| {
@@ -177,6 +200,7 @@ impl Desk<'_> {
                             s.metadata.model,
                         )
                     }),
+                    paused: pause.map(|pause| words::admin::is_paused(&pause)),
                     up,
                 }))
             })

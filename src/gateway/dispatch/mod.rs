@@ -241,7 +241,9 @@ impl Desk<'_> {
                 // Another bot's, most likely.
                 self.done(Verdict::Ignored).await
             }
-            Reading::Command { command, .. } => self.command(message, person, role, &command).await,
+            Reading::Command { command, args, .. } => {
+                self.command(message, person, role, &command, args).await
+            }
             Reading::Prompt => self.prompt(message, person).await,
         }
     }

@@ -15,6 +15,7 @@ use crate::{
         words,
     },
     gateway::{
+        gate::Gate,
         lane::{self, Ack, Decision, LaneMsg, Reply},
         show,
     },
@@ -81,13 +82,10 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
         );
         return desk.done(Verdict::Refused).await;
     }
-    let ack = Ack {
-        inbox: desk.id,
-        reply: Reply::Press {
-            callback_id: press.callback_id.clone(),
-        },
-        who: press.from.id,
+    let reply = Reply::Press {
+        callback_id: press.callback_id.clone(),
     };
+    let ack = Ack::update(desk.id, press.from.id, reply);
     let (Some(wish), Some(place)) = (wish(&press.data), press.place) else {
         warn!(
             update = desk.id.0,
@@ -185,6 +183,7 @@ async fn answer(
 struct New {
     uuid: Uuid,
     inbox: InboxId,
+    gate: Gate,
     now: Millis,
 }
 
@@ -201,7 +200,8 @@ async fn change(
 ) -> Result<(), StoreError> {
     let new = New {
         uuid: desk.deps.dice.uuid(),
-        inbox: ack.inbox,
+        inbox: desk.id,
+        gate: desk.deps.gate.clone(),
         now: desk.deps.clock.now(),
     };
     desk.deps
@@ -228,7 +228,15 @@ fn run_held(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreErro
     tx.turn_state(turn.id, TurnState::Queued, new.now)?;
     let open = tx.turns_open(turn.conversation)?;
     let reply_to = reply_to(subject);
-    lane::placeholder(tx, target(subject), turn.id, &open, reply_to, new.now)?;
+    lane::placeholder(
+        tx,
+        &new.gate,
+        target(subject),
+        turn.id,
+        &open,
+        reply_to,
+        new.now,
+    )?;
     Ok(true)
 }
 
@@ -272,7 +280,15 @@ fn go_on(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> 
     };
     let next = tx.turn_add(&next, new.now)?;
     let open = tx.turns_open(turn.conversation)?;
-    lane::placeholder(tx, target(subject), next, &open, reply_to(subject), new.now)?;
+    lane::placeholder(
+        tx,
+        &new.gate,
+        target(subject),
+        next,
+        &open,
+        reply_to(subject),
+        new.now,
+    )?;
     Ok(true)
 }
 

@@ -8,7 +8,7 @@ use crate::{
         inbound::{ChatKind, Message, Person},
         words,
     },
-    gateway::{lane, show},
+    gateway::{gate::Gate, lane, show},
     store::{
         StoreError, Tx,
         rows::{NewTurn, Slot, Target, TurnPart, TurnState, Urgency, Verdict},
@@ -69,6 +69,7 @@ pub(super) struct Arriving {
     stale_after: Millis,
     batching: bool,
     uuid: uuid::Uuid,
+    gate: Gate,
     now: Millis,
 }
 
@@ -89,6 +90,7 @@ impl Arriving {
             stale_after: config.stale_after,
             batching: config.batching.is_some(),
             uuid: deps.dice.uuid(),
+            gate: deps.gate.clone(),
             now,
         }
     }
@@ -131,7 +133,7 @@ impl Arriving {
             )?;
         } else if !self.batching {
             let turn = self.add(tx, conversation, part, TurnState::Queued)?;
-            lane::placeholder(tx, self.target, turn, &open, self.reply_to, now)?;
+            lane::placeholder(tx, &self.gate, self.target, turn, &open, self.reply_to, now)?;
         } else if let Some(collecting) = open.iter().find(|t| t.state == TurnState::Collecting) {
             tx.turn_part_add(collecting.id, &part)?;
         } else {

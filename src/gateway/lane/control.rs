@@ -3,9 +3,9 @@
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{Ack, Decision, Lane, LaneMsg, Open, Reply, millis, output, work};
+use super::{Ack, Decision, Lane, LaneMsg, Open, Reply, Way, millis, output, work};
 use crate::{
-    core::{Millis, ids::TurnId, words},
+    core::{Millis, ids::TurnId, text::Button, words},
     gateway::{ports::Answer, show},
     store::{
         StoreError, Tx,
@@ -22,28 +22,61 @@ pub(crate) fn acknowledge(
     text: &str,
     now: Millis,
 ) -> Result<(), StoreError> {
-    match &ack.reply {
-        Reply::Message { target, reply_to } => {
-            tx.out_show(
-                *target,
-                None,
-                Urgency::Message,
-                &show::note(text, Vec::new(), *reply_to),
-                now,
-            )?;
-        }
-        Reply::Press { callback_id } => {
-            tx.out_press(callback_id, text, now)?;
-        }
-    }
+    let said = Said {
+        action,
+        on,
+        result: "ok",
+        text,
+        buttons: Vec::new(),
+    };
+    acknowledge_as(tx, ack, &said, now)
+}
+
+/// What is told and recorded of an order.
+pub(crate) struct Said<'a> {
+    /// What was ordered.
+    pub(crate) action: &'a str,
+    /// On what.
+    pub(crate) on: &'a str,
+    /// What came of it, for the audit.
+    pub(crate) result: &'a str,
+    /// What a person in Telegram is told; a press, as much of it as there is room.
+    pub(crate) text: &'a str,
+    /// Buttons below that; a press has none.
+    pub(crate) buttons: Vec<Vec<Button>>,
+}
+
+/// Most characters of the answer to a press.
+const PRESS: usize = 200;
+
+/// Records an order, answers it and marks its update as done.
+pub(crate) fn acknowledge_as(
+    tx: &Tx<'_>,
+    ack: &Ack,
+    said: &Said<'_>,
+    now: Millis,
+) -> Result<(), StoreError> {
     tx.audit_add(&AuditEntry {
         at: now,
-        who: format!("telegram:{}", ack.who),
-        action: action.to_owned(),
-        target: on.to_owned(),
-        result: "ok".to_owned(),
+        who: ack.who.to_string(),
+        action: said.action.to_owned(),
+        target: said.on.to_owned(),
+        result: said.result.to_owned(),
     })?;
-    tx.inbox_done(ack.inbox, Verdict::Command, now)
+    let Way::Update { inbox, reply } = &ack.way else {
+        return Ok(());
+    };
+    match reply {
+        Reply::Message { target, reply_to } => {
+            let shown = show::note(said.text, said.buttons.clone(), *reply_to);
+            tx.out_show(*target, None, Urgency::Message, &shown, now)?;
+        }
+        Reply::Press { callback_id } => {
+            let text: String = said.text.chars().take(PRESS).collect();
+            tx.out_press(callback_id, &text, now)?;
+        }
+    }
+    tx.inbox_done(*inbox, Verdict::Command, now)
 }
 
 impl Lane {
@@ -59,10 +92,10 @@ impl Lane {
             active.machine.interrupt();
             work::to_json(&active.machine)
         });
-        let text = match (&json, &ack.reply) {
-            (Some(_), _) => words::STOPPING,
-            (None, Reply::Message { .. }) => words::NOTHING_RUNS,
-            (None, Reply::Press { .. }) => words::OLD_BUTTON,
+        let text = match &json {
+            Some(_) => words::STOPPING,
+            None if ack.is_press() => words::OLD_BUTTON,
+            None => words::NOTHING_RUNS,
         };
         let running = json.is_some();
         let again = ack.clone();

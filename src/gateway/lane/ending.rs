@@ -17,6 +17,7 @@ use crate::{
         words,
     },
     gateway::{
+        gate::Gate,
         ports::{Exit, NotStarted, Renderer, ServiceTrouble},
         show,
     },
@@ -344,6 +345,7 @@ impl Lane {
         let key = &self.conversation.key;
         Stage {
             renderer: Arc::clone(&self.deps.renderer),
+            gate: self.deps.gate.clone(),
             target: self.target(),
             private: key.chat_id == key.user_id,
             uuid: self.deps.dice.uuid(),
@@ -355,6 +357,7 @@ impl Lane {
 /// Where and when the end of a turn is settled.
 pub(super) struct Stage {
     pub(super) renderer: Arc<dyn Renderer>,
+    pub(super) gate: Gate,
     pub(super) target: Target,
     pub(super) private: bool,
     pub(super) uuid: Uuid,
@@ -407,7 +410,7 @@ impl Stage {
             }
         };
         // Before what is told of this turn: where it is in the queue again it is not one that merely waits.
-        output::renumber(tx, self.target, turn.conversation, self.now)?;
+        output::renumber(tx, &self.gate, self.target, turn.conversation, self.now)?;
         if shown.is_empty() {
             return Ok(());
         }

@@ -24,8 +24,8 @@ mod submit;
 mod take_up;
 mod work;
 
-pub(super) use control::acknowledge;
-pub use msg::{Ack, Decision, LaneMsg, Reply};
+pub(super) use control::{Said, acknowledge, acknowledge_as};
+pub use msg::{Ack, Decision, LaneMsg, Reply, Way};
 pub(super) use work::{placeholder, put};
 
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -223,14 +223,21 @@ impl Lane {
     }
 
     async fn on_message(&mut self, msg: LaneMsg) {
-        self.obey(msg).await;
+        // Dropped at the end, for whoever waits for that.
+        let _done = match msg {
+            LaneMsg::Go(done) => Some(done),
+            msg => {
+                self.obey(msg).await;
+                None
+            }
+        };
         // After every message, so that one which found the mailbox full is not missed.
         self.advance().await;
     }
 
     async fn obey(&mut self, msg: LaneMsg) {
         match msg {
-            LaneMsg::Woken => {}
+            LaneMsg::Woken | LaneMsg::Go(_) => {}
             LaneMsg::CloseWindow => self.force_window = true,
             LaneMsg::TakeUp(row) => {
                 self.take_up(Comeback {

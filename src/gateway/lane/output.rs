@@ -14,7 +14,7 @@ use crate::{
         turn::{Effect, Ending, Outcome, Turn},
         words,
     },
-    gateway::show,
+    gateway::{gate::Gate, show},
     store::{
         StoreError, Tx,
         rows::{NewTurn, Slot, Target, TurnEnd, TurnState, Urgency},
@@ -25,6 +25,7 @@ use crate::{
 struct Change {
     run: RunId,
     offset: u64,
+    gate: Gate,
     target: Target,
     now: Millis,
     session: uuid::Uuid,
@@ -151,6 +152,7 @@ impl Lane {
         let change = Change {
             run,
             offset: end,
+            gate: self.deps.gate.clone(),
             target: self.target(),
             now,
             session,
@@ -376,7 +378,7 @@ impl Change {
                     self.now,
                 )?;
                 if let Some(id) = conversation {
-                    renumber(tx, self.target, id, self.now)?;
+                    renumber(tx, &self.gate, self.target, id, self.now)?;
                 }
             }
         }
@@ -387,10 +389,15 @@ impl Change {
 /// The queue has moved up: those who wait see their new place.
 pub(super) fn renumber(
     tx: &Tx<'_>,
+    gate: &Gate,
     target: Target,
     conversation: crate::core::ids::ConversationId,
     now: Millis,
 ) -> Result<(), StoreError> {
+    // They wait for the end of a pause and keep the number that they were told.
+    if gate.closed() {
+        return Ok(());
+    }
     let waiting: Vec<_> = tx
         .turns_open(conversation)?
         .into_iter()

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Active, Lane, work};
 use crate::{
     core::{Millis, ids::RunId, policy::Role, turn::Turn},
-    gateway::{ports::Renderer, show},
+    gateway::{gate::Gate, ports::Renderer, show},
     store::{
         StoreError, Tx,
         rows::{Session, Target, TurnRow, TurnState, Urgency},
@@ -22,6 +22,7 @@ pub(super) struct Ready {
     renderer: Arc<dyn Renderer>,
     target: Target,
     private: bool,
+    gate: Gate,
     now: Millis,
 }
 
@@ -44,7 +45,7 @@ impl Ready {
         let Some(session) = session.filter(|s| s.session_id == self.session) else {
             return Ok(None);
         };
-        if open.iter().any(|turn| turn.state == TurnState::Submitted) {
+        if self.gate.closed() || open.iter().any(|turn| turn.state == TurnState::Submitted) {
             return Ok(None);
         }
         let next = open.iter().find(|turn| turn.state == TurnState::Queued);
@@ -104,6 +105,7 @@ impl Lane {
             renderer: Arc::clone(&self.deps.renderer),
             target: self.target(),
             private: key.chat_id == key.user_id,
+            gate: self.deps.gate.clone(),
             now: self.deps.clock.now(),
         })
     }

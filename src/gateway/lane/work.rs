@@ -17,6 +17,7 @@ use crate::{
         words,
     },
     gateway::{
+        gate::Gate,
         ports::{Exit, Launch, NotStarted},
         show,
     },
@@ -107,9 +108,15 @@ impl Lane {
             Some(live) if live.active.is_some() || live.ending.is_some() => false,
             // A turn that waited would have been given to it already.
             Some(_) => {
-                if next.is_none() {
+                if next.is_none() || self.deps.gate.closed() {
                     self.rest();
                 }
+                false
+            }
+            // Whoever lifts the pause has this lane look again.
+            None if self.deps.gate.closed() => {
+                self.place = None;
+                self.line_up = None;
                 false
             }
             None if next.is_some() || (self.window.is_some() && !self.cold) => {
@@ -176,12 +183,13 @@ impl Lane {
             .and_then(|t| t.parts.first());
         let reply_to = self.reply_to(message.map(|part| part.message_id));
         let (target, id, now) = (self.target(), self.conversation.id, self.deps.clock.now());
+        let gate = self.deps.gate.clone();
         let done = self
             .deps
             .store
             .tx(move |tx| {
                 tx.turn_state(turn, TurnState::Queued, now)?;
-                placeholder(tx, target, turn, &tx.turns_open(id)?, reply_to, now)
+                placeholder(tx, &gate, target, turn, &tx.turns_open(id)?, reply_to, now)
             })
             .await;
         self.note_failure(done, "cannot close a batching window")
@@ -449,17 +457,24 @@ pub(super) fn prompt_text(turn: &TurnRow) -> String {
 /// First message of a turn that waits behind those of `open`, the open turns of its conversation.
 pub(crate) fn placeholder(
     tx: &Tx<'_>,
+    gate: &Gate,
     target: Target,
     turn: TurnId,
     open: &[TurnRow],
     reply_to: Option<i64>,
     now: Millis,
 ) -> Result<(), StoreError> {
-    let before = open
-        .iter()
-        .filter(|t| t.id < turn && matches!(t.state, TurnState::Queued | TurnState::Submitted))
-        .count();
-    let shown = show::note(words::waiting(before), Vec::new(), reply_to);
+    let text = match gate.pause() {
+        Some(pause) => words::admin::waits(&pause, tx.turns_waiting_up_to(turn)?),
+        None => words::waiting(
+            open.iter()
+                .filter(|t| {
+                    t.id < turn && matches!(t.state, TurnState::Queued | TurnState::Submitted)
+                })
+                .count(),
+        ),
+    };
+    let shown = show::note(text, Vec::new(), reply_to);
     put(tx, target, turn, &[shown], Urgency::Message, now)
 }
 

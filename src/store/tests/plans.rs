@@ -90,6 +90,8 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.turns_open(conversation)?;
     tx.turn_last_over(conversation)?;
     tx.turns_waiting()?;
+    tx.turns_waiting_up_to(turn)?;
+    tx.turns_in_line()?;
     tx.turns_running()?;
     tx.turns_in_flight()?;
 

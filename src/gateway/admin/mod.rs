@@ -1,0 +1,145 @@
+//! What administrators may order, by whatever way the order comes: a slash command, the bus, a signal.
+//!
+//! Each operation is one transaction: the act, its line in the audit and, for an order from Telegram, its answer and the
+//! mark that the update is done. What follows from it (a lane that is told, a wait that ends) comes after the commit.
+//! Who may order what is decided by whoever lets the order in: the policy for Telegram, polkit for the bus.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `mod.rs` | the frame of an operation |
+//! | `error.rs` | why something is refused, and what to do about it |
+//! | `pause.rs` | pause and resume |
+
+mod error;
+mod pause;
+
+use std::sync::Arc;
+
+use tracing::info;
+
+pub use self::{
+    error::AdminError,
+    pause::{Paused, Resumed},
+};
+use super::{
+    Deps,
+    lane::{self, Ack, Said},
+    lanes::Lanes,
+};
+use crate::{
+    core::{Millis, messages, text::Button, words},
+    store::{StoreError, Tx},
+};
+
+/// What came of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// It was so already.
+    NoChange,
+    /// It is accepted and holds after a restart.
+    AfterRestart,
+}
+
+impl Outcome {
+    /// Its name for programs: `done`, `no-change`, `after-restart`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::NoChange => "no-change",
+            Self::AfterRestart => "after-restart",
+        }
+    }
+}
+
+/// The operations. Cheap to clone.
+#[derive(Clone)]
+pub struct Admin {
+    deps: Arc<Deps>,
+    lanes: Lanes,
+}
+
+/// What an operation did within its transaction.
+struct Act<T> {
+    /// On what, for the audit.
+    on: String,
+    done: Result<Deed<T>, AdminError>,
+}
+
+/// Something that was not refused.
+struct Deed<T> {
+    value: T,
+    outcome: Outcome,
+    /// What somebody in Telegram is told.
+    text: String,
+    buttons: Vec<Vec<Button>>,
+}
+
+impl<T> Deed<T> {
+    fn new(value: T, outcome: Outcome, text: impl Into<String>) -> Self {
+        Self {
+            value,
+            outcome,
+            text: text.into(),
+            buttons: Vec::new(),
+        }
+    }
+}
+
+impl Admin {
+    pub(super) fn new(deps: Arc<Deps>, lanes: Lanes) -> Self {
+        Self { deps, lanes }
+    }
+
+    /// Does something in one transaction with its record and its answer.
+    async fn act<T: Send + 'static>(
+        &self,
+        ack: &Ack,
+        action: &'static str,
+        f: impl FnOnce(&Tx<'_>, Millis) -> Result<Act<T>, StoreError> + Send + 'static,
+    ) -> Result<T, AdminError> {
+        let now = self.deps.clock.now();
+        let asked = ack.clone();
+        let act = self
+            .deps
+            .store
+            .tx(move |tx| {
+                let act = f(tx, now)?;
+                let (result, text, buttons) = match &act.done {
+                    Ok(deed) => (
+                        deed.outcome.as_str().to_owned(),
+                        deed.text.clone(),
+                        deed.buttons.clone(),
+                    ),
+                    Err(why) => (
+                        format!("refused: {}", why.kind()),
+                        words::admin::refused(&why.to_string(), &why.remedy()),
+                        Vec::new(),
+                    ),
+                };
+                let said = Said {
+                    action,
+                    on: &act.on,
+                    result: &result,
+                    text: &text,
+                    buttons,
+                };
+                lane::acknowledge_as(tx, &asked, &said, now)?;
+                Ok((act, result))
+            })
+            .await;
+        let (act, result) = act?;
+        info!(event = messages::ADMIN_ACT, who = %ack.who, action, result, "an administrator's order");
+        act.done.map(|deed| deed.value)
+    }
+}
+
+/// For the desk: what was refused is answered; what the store refused is to be tried again.
+pub(super) fn answered<T>(done: Result<T, AdminError>) -> Result<(), StoreError> {
+    match done {
+        Err(AdminError::Store(cause)) => Err(cause),
+        _ => Ok(()),
+    }
+}
