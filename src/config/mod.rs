@@ -271,7 +271,8 @@ fn doubts_ahead(
     {
         let remedy = match error.kind() {
             io::ErrorKind::NotFound => format!(
-                "telexd does not start without it; as the user that is to run telexd: install -d -m 0700 {}",
+                "telexd does not start without it; make it for the USER that runs telexd, as root: install -d -m 0700 -o \
+                 USER {}; or name one that this user can make, with directory under [state]",
                 found.value.display()
             ),
             _ => "name a directory of telexd's own".to_owned(),
@@ -352,9 +353,10 @@ fn no_token(file: &Path, inputs: &inputs::Inputs) -> Option<Problem> {
             file,
             "is not set, and this process has no systemd credentials to take the bot token from",
             format!(
-                "set token_file = \"/etc/telexd/token\" under [telegram], or give the unit \
-                 LoadCredential={}:/etc/telexd/token",
-                token::CREDENTIAL
+                "as a service: give the unit LoadCredential={}:{}; without systemd: set token_file under [telegram] to a \
+                 file that this user alone can read",
+                token::CREDENTIAL,
+                token::UNIT_FILE
             ),
         )
         .with_key("telegram.token_file")
@@ -368,7 +370,8 @@ fn unseen_token(file: &Path, inputs: &inputs::Inputs) -> Option<Problem> {
             file,
             "is not set, so the service has its bot token from a systemd credential, which cannot be seen from here",
             format!(
-                "write the token to {} or name another source in the unit (see telexd(8)), and run this as root",
+                "write the token to {} or name another source in the unit (see telexd(8)), and run this as root; \
+                 without systemd: set token_file under [telegram]",
                 token::UNIT_FILE
             ),
         )

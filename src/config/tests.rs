@@ -278,8 +278,8 @@ fn an_empty_file_lacks_what_must_be_there() {
     let directory = "telexd.toml: agent.directory: is not set; say where the agent works: directory = \"/srv/project\" \
                      under [agent]";
     let token = "telexd.toml: telegram.token_file: is not set, and this process has no systemd credentials to take the \
-                 bot token from; set token_file = \"/etc/telexd/token\" under [telegram], or give the unit \
-                 LoadCredential=telegram-token:/etc/telexd/token";
+                 bot token from; as a service: give the unit LoadCredential=telegram-token:/etc/telexd/token; without \
+                 systemd: set token_file under [telegram] to a file that this user alone can read";
     assert_eq!(Place::new("").problems(), [directory, token]);
     // A slip in one of the two does not hide that the other is missing, and is not told twice.
     assert_eq!(
@@ -341,7 +341,7 @@ fn the_file_of_the_credential_is_checked_where_it_can_be_seen() {
         [
             "telexd.toml: telegram.token_file: is not set, so the service has its bot token from a systemd credential, \
              which cannot be seen from here; write the token to /etc/telexd/token or name another source in the unit \
-             (see telexd(8)), and run this as root"
+             (see telexd(8)), and run this as root; without systemd: set token_file under [telegram]"
         ]
     );
     place.write("unit-token", "not one");
@@ -478,7 +478,8 @@ fn what_a_start_would_stumble_over_is_warned_of_by_a_check() {
             "telexd.toml.d/99.toml:2: agent.environment_file: agent.env: no such file or directory; no agent starts \
              without it: write its NAME=value lines, or take the key out",
             "telexd.toml.d/99.toml:5: state.directory: state: no such file or directory; telexd does not start without \
-             it; as the user that is to run telexd: install -d -m 0700 state",
+             it; make it for the USER that runs telexd, as root: install -d -m 0700 -o USER state; or name one that \
+             this user can make, with directory under [state]",
         ],
     );
     // A start meets them itself.

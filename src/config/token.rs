@@ -205,14 +205,15 @@ fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 fn cannot_read(source: &Source, error: &io::Error) -> Box<Problem> {
     let remedy = match (error.kind(), source) {
         (io::ErrorKind::NotFound, Source::File(path)) => format!(
-            "write the token that @BotFather gave you into it: install -m 0600 -o telexd /dev/stdin {}",
+            "write the token that @BotFather gave you into it, as the user that runs telexd (paste it, then Ctrl-D): \
+             install -m 0600 /dev/stdin {}",
             path.display()
         ),
         (io::ErrorKind::NotFound, Source::Credential(_)) => format!(
             "give the unit LoadCredential={CREDENTIAL}:/etc/telexd/token, or set token_file under [telegram]"
         ),
         (io::ErrorKind::PermissionDenied, _) => {
-            "let the user that runs telexd read it (owner telexd, mode 0600)".to_owned()
+            "let the user that runs telexd read it: make that user its owner, mode 0600".to_owned()
         }
         _ => "it must be a file that holds the token alone".to_owned(),
     };
@@ -322,7 +323,8 @@ mod tests {
             error(&source),
             format!(
                 "{shown}: telegram.token_file: the bot token cannot be read: no such file or directory; write the token \
-                 that @BotFather gave you into it: install -m 0600 -o telexd /dev/stdin {shown}"
+                 that @BotFather gave you into it, as the user that runs telexd (paste it, then Ctrl-D): install -m \
+                 0600 /dev/stdin {shown}"
             )
         );
         assert_eq!(

@@ -104,8 +104,8 @@ impl OpenError {
 pub enum OpenError {
     /// The state directory is not there.
     #[error(
-        "the state directory {} is not there: create it for the user that runs telexd (mode 0700), \
-         or set `directory` under `[state]`", path.display()
+        "the state directory {0} is not there: make it for the USER that runs telexd, as root: install -d -m 0700 -o \
+         USER {0}; or name one that this user can make, with directory under [state]", path.display()
     )]
     NoDirectory {
         /// The directory.

@@ -137,7 +137,7 @@ async fn what_is_in_the_place_of_the_database_is_left_alone() {
     fs::remove_dir(world.path("state")).unwrap();
     let (code, said) = world.start_fails().await;
     assert_eq!(code, 78, "{said}");
-    assert!(said.contains("is not there: create it"), "{said}");
+    assert!(said.contains("is not there: make it"), "{said}");
     fs::write(world.path("state"), "").unwrap();
     let (code, said) = world.start_fails().await;
     assert_eq!(code, 78, "{said}");
