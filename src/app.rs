@@ -8,11 +8,13 @@
 //! |---|---|
 //! | `app.rs` | order of start and stop |
 //! | `app/agents.rs` | how agents are started |
+//! | `app/bus.rs` | the administrative interface on D-Bus |
 //! | `app/introduce.rs` | the bot's name and its commands |
 //! | `app/pulse.rs` | signs of life for the watchdog, the status |
 //! | `app/reload.rs` | SIGHUP |
 
 mod agents;
+mod bus;
 mod introduce;
 mod pulse;
 mod reload;
@@ -33,13 +35,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use self::{pulse::Pulse, reload::InUse};
+use self::{
+    pulse::{Looker, Pulse},
+    reload::InUse,
+};
 use crate::{
     agent::claude::Claude,
     alert,
     cli::Word,
     config::{Contacts, Settings},
     core::{Millis, batching::WindowRule, ids::RunId, messages},
+    dbus::Seen,
     gateway::{
         self, BotName, Deps,
         gate::Gate,
@@ -243,6 +249,7 @@ async fn serve_all(
     }
     let by_systemd = agents::by_systemd(&settings);
     let runner = Arc::new(agents::runner(&settings, by_systemd, supervisor)?);
+    let bus = bus::which(settings.bus, by_systemd);
     let tasks = TaskTracker::new();
     let dice: Arc<dyn Dice> = Arc::new(SystemDice);
     let (presence, _presence_task) =
@@ -267,6 +274,21 @@ async fn serve_all(
     let gateway = Gateway::start(deps)
         .await
         .context("cannot take up what an earlier life left")?;
+    let health = watch::Sender::new(PollHealth::default());
+    let pulse = Pulse::new(health.subscribe());
+    let looker = Arc::new(Looker {
+        pulse: Arc::clone(&pulse),
+        store: store.clone(),
+        gateway: gateway.clone(),
+        clock: Arc::clone(&clock),
+    });
+    let news = watch::Sender::new(Seen::default());
+    // Before anything is sent or asked of Telegram: who finds the name taken must not disturb the other telexd.
+    let mut face = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => None,
+        face = bus::claim(bus, &looker, &news) => face?,
+    };
     // Told apart from the shutdown: it goes on sending while the others stop.
     let flush = CancellationToken::new();
     let delivery = Delivery {
@@ -280,8 +302,6 @@ async fn serve_all(
         },
     };
     let mut delivery = tokio::spawn(delivery::run(delivery, flush.clone()));
-    let health = watch::Sender::new(PollHealth::default());
-    let pulse = Pulse::new(health.subscribe());
     tasks.spawn(introduce::run(
         client.clone(),
         store.clone(),
@@ -316,7 +336,7 @@ async fn serve_all(
         "ready"
     );
     // Held to the end: dropping it ends its thread.
-    let _herald = announce(&pulse, &store, gateway, &clock, &tasks, &shutdown);
+    let _herald = announce(looker, news, face.is_some(), &tasks, &shutdown);
 
     // After the word that it is ready, which need not wait for a write. Killed before it is done, the next start does it.
     tokio::select! {
@@ -336,12 +356,14 @@ async fn serve_all(
         )),
         ended = &mut intake => Some(by_itself("the poll loop", ended)),
         ended = &mut delivery => Some(by_itself("the delivery", ended)),
+        why = bus::lost(&mut face) => Some(anyhow!("{why}; telexd ends, and systemd starts it again")),
     };
     if let Some(wrong) = wrong {
         // At once: what is in the database is kept for the next start, and nothing else can be relied upon.
         return Err(wrong);
     }
     pulse.stopping();
+    drop(face);
     notify::stopping(STOP_WITHIN + STOP_SLACK);
     info!("stopping; agents that run go on");
     let stopped = tokio::time::timeout(STOP_WITHIN, async {
@@ -367,35 +389,32 @@ async fn serve_all(
     Ok(())
 }
 
-/// Starts what the service manager hears: the watchdog's signs of life and the status.
+/// Starts what the service manager hears, the watchdog's signs of life and the status, and what is told on the bus.
 fn announce(
-    pulse: &Arc<Pulse>,
-    store: &Store,
-    gateway: Gateway,
-    clock: &Arc<dyn Clock>,
+    looker: Arc<Looker>,
+    news: watch::Sender<Seen>,
+    on_bus: bool,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Arc<Herald> {
     let watchdog = herald::watchdog_wanted();
-    let watched = Arc::clone(pulse);
+    let watched = Arc::clone(&looker.pulse);
     let limits = watchdog.map(Limits::of);
     let herald = Arc::new(Herald::start(
         watchdog,
         messages::WATCHDOG_LATE,
         move || limits.map_or(Ok(()), |limits| watched.check(&limits)),
     ));
-    if herald.is_heard() {
+    if herald.is_heard() || on_bus {
         let period = pulse::period(watchdog);
         if watchdog.is_some() {
             // Not one of the tasks that a stop waits for: it beats until the runtime ends.
-            tokio::spawn(pulse::beat(Arc::clone(pulse), period));
+            tokio::spawn(pulse::beat(Arc::clone(&looker.pulse), period));
         }
         let reporter = pulse::Reporter {
-            pulse: Arc::clone(pulse),
+            looker,
             herald: Arc::clone(&herald),
-            store: store.clone(),
-            gateway,
-            clock: Arc::clone(clock),
+            news,
             period,
         };
         tasks.spawn(reporter.run(shutdown.clone()));

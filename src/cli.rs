@@ -12,7 +12,10 @@ use clap::{Parser, Subcommand};
 use crate::{
     alert,
     app::{Misconfigured, Source},
-    config::{self, Contacts, DEFAULT_FILE, Problem, Problems, Settings, Surroundings},
+    config::{
+        self, Contacts, DEFAULT_FILE, Loaded, Problem, Problems, Settings, Surroundings,
+        choices::Bus,
+    },
     store::OpenError,
 };
 
@@ -38,7 +41,8 @@ Exit codes:
   1   something else went wrong; trying again may help
   2   wrong command line
   78  somebody has to mend something first: the configuration (each problem has a line), the
-      token, the state directory, a database that is damaged, foreign or of a newer telexd
+      token, the state directory, a database that is damaged, foreign or of a newer telexd,
+      a name on the bus that another program has, or that this user may not have
 
 Signals of the daemon:
   SIGTERM, SIGINT  stop; agents go on
@@ -59,7 +63,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run the daemon, in the foreground, until SIGTERM or SIGINT (the default)
-    Run,
+    Run {
+        /// Put the administrative interface on the bus of this session, whatever the configuration says
+        #[arg(long)]
+        session: bool,
+    },
 
     /// Read the configuration, bot token included, and print OK or everything that is wrong
     ///
@@ -154,8 +162,8 @@ fn act(
     err: &mut dyn Write,
 ) -> io::Result<u8> {
     let file = &*cli.config;
-    match cli.verb.unwrap_or(Verb::Run) {
-        Verb::Run => match config::load(file, surroundings) {
+    match cli.verb.unwrap_or(Verb::Run { session: false }) {
+        Verb::Run { session } => match load(file, surroundings, session) {
             Ok(loaded) => {
                 for doubt in &loaded.warnings {
                     if !(deeds.log)(&Word::Doubt(doubt)) {
@@ -163,7 +171,7 @@ fn act(
                     }
                 }
                 let (file, surroundings) = (file.to_owned(), surroundings.clone());
-                let source = Box::new(move || config::load(&file, &surroundings));
+                let source = Box::new(move || load(&file, &surroundings, session));
                 let done = (deeds.run)(loaded.settings, source);
                 if let Err(error) = &done
                     && (deeds.log)(&Word::Failed(error))
@@ -206,6 +214,15 @@ fn act(
             }
         }
     }
+}
+
+/// Reads the configuration; what the command line says goes before it.
+fn load(file: &Path, surroundings: &Surroundings, session: bool) -> Result<Loaded, Problems> {
+    let mut loaded = config::load(file, surroundings)?;
+    if session {
+        loaded.settings.bus = Bus::Session;
+    }
+    Ok(loaded)
 }
 
 fn tell(out: &mut dyn Write, text: &str) -> io::Result<u8> {
@@ -258,6 +275,9 @@ mod tests {
 
     const DEEDS: Deeds = Deeds {
         run: |settings, _| {
+            if settings.agent.command == "session" && settings.bus != Bus::Session {
+                return Err(anyhow::anyhow!("another bus"));
+            }
             if settings.agent.command == "fails" {
                 return Err(anyhow::anyhow!("the cause")).context("it failed");
             }
@@ -329,10 +349,14 @@ mod tests {
             &["--config", &*file][..],
             &["run", "--config", &file],
             &["-c", &file, "run"],
+            &["run", "--session", "--config", &file],
         ] {
             let (exit, out, err) = telexd(args);
             assert_eq!((exit, (out, err)), (code(0), nothing.clone()), "{args:?}");
         }
+        let (_dir, file) = place("agent.command = \"session\"\naccess.users = []\n");
+        assert_eq!(telexd(&["run", "-c", &file]).0, code(1));
+        assert_eq!(telexd(&["run", "--session", "-c", &file]).0, code(0));
         let (_dir, file) = place("agent.command = \"fails\"\naccess.users = []\n");
         let wanted = "telexd: it failed: the cause\n".to_owned();
         assert_eq!(

@@ -321,6 +321,69 @@ fn the_polkit_rule_names_the_shipped_templates_and_no_others() {
     }
 }
 
+/// Values of an attribute in an XML text.
+fn attributes<'a>(xml: &'a str, name: &str) -> Vec<&'a str> {
+    let start = format!("{name}=\"");
+    xml.split(&*start)
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_bus_policy_the_actions_and_the_unit_speak_of_the_same_name_users_and_actions() {
+    let service = unit("telexd.service");
+    let name = telexd::dbus::NAME;
+    assert_eq!(all(&service, "BusName"), [name]);
+    let made = text("systemd/sysusers.d/telexd.conf");
+    let policy = text("dbus/org.telexd1.conf");
+    for (kind, letter) in [("user", 'u'), ("group", 'g')] {
+        for who in attributes(&policy, &format!("policy {kind}")) {
+            let line = format!("\n{letter} {who} ");
+            assert!(who == "root" || made.contains(&line), "{kind} {who}");
+        }
+    }
+    let owner = all(&service, "User")[0];
+    let own = format!("<policy user=\"{owner}\">\n    <allow own=\"{name}\"/>");
+    assert!(policy.contains(&own) && policy.matches("allow own").count() == 1);
+    let actions = text("dbus/org.telexd1.policy");
+    let known: Vec<_> = telexd::dbus::Action::ALL
+        .map(telexd::dbus::Action::id)
+        .into();
+    assert_eq!(attributes(&actions, "action id"), known);
+    let annotation =
+        format!("<annotate key=\"org.freedesktop.policykit.owner\">unix-user:{owner}</annotate>");
+    assert_eq!(actions.matches(&annotation).count(), known.len());
+    let page = text("docs/man/org.telexd1.5");
+    for id in known {
+        assert!(page.contains(&format!(".It Cm {id}\n")), "{id}");
+    }
+    let installed = text("packaging/debian/telexd.install");
+    for file in fs::read_dir(path("dbus")).unwrap() {
+        let file = file.unwrap().file_name().into_string().unwrap();
+        assert!(installed.contains(&format!("dbus/{file} ")), "{file}");
+    }
+}
+
+/// Each member of the interface has an item in its manual page, and nothing else has.
+#[test]
+fn every_member_of_the_bus_interface_is_in_its_manual_page() {
+    let xml = text("dbus/org.telexd1.xml");
+    let page = text("docs/man/org.telexd1.5");
+    for method in attributes(&xml, "method name") {
+        assert!(page.contains(&format!("\n.It Fn {method} ")), "{method}");
+    }
+    for property in attributes(&xml, "property name") {
+        assert!(page.contains(&format!("Va {property} ")), "{property}");
+    }
+    for signal in attributes(&xml, "signal name") {
+        assert!(page.contains(&format!("\n.It Sy {signal} ")), "{signal}");
+    }
+    let items = |start: &str| page.lines().filter(|line| line.starts_with(start)).count();
+    assert_eq!(items(".It Fn "), attributes(&xml, "method name").len());
+    assert_eq!(items(".It Sy "), attributes(&xml, "signal name").len());
+}
+
 #[test]
 fn every_user_of_a_unit_is_made() {
     let made = text("systemd/sysusers.d/telexd.conf");

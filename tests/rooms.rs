@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, Uses)] = &[
     ("telegram", Uses::Only(&["core", "store", "gateway::ports"])),
     ("agent", Uses::Only(&["core", "gateway::ports"])),
     ("runner", Uses::Only(&["core", "gateway::ports"])),
-    ("dbus", Uses::Only(&["core", "gateway::handle"])),
+    ("dbus", Uses::Only(&["core", "gateway::handle", "health"])),
     ("systemd", Uses::Only(&[])),
     // Speaks for the daemon when that is down, so it takes only what works without it.
     (

@@ -1,6 +1,6 @@
 //! Signs of life of the parts, for the watchdog, and how it all stands, for the status.
 //!
-//! Runs only where a service manager listens. Between two beats nothing here wakes up, whatever happens in between:
+//! Runs only where a service manager listens or a bus is there. Between two beats nothing here wakes up, whatever happens in between:
 //! the way of a message is not touched.
 
 use std::{
@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -20,6 +21,7 @@ use tracing::debug;
 
 use crate::{
     core::{Millis, trouble::CallClass},
+    dbus::{Seen, Sight},
     gateway::{handle::Gateway, ports::Clock},
     health::{self, Beats, Limits, Polling, Readiness, Trouble},
     store::{Store, StoreError},
@@ -129,13 +131,21 @@ pub(super) async fn beat(pulse: Arc<Pulse>, period: Duration) {
     }
 }
 
-/// What a reporter looks at.
-pub(super) struct Reporter {
+/// Looks at how it all stands.
+pub(super) struct Looker {
     pub(super) pulse: Arc<Pulse>,
-    pub(super) herald: Arc<Herald>,
     pub(super) store: Store,
     pub(super) gateway: Gateway,
     pub(super) clock: Arc<dyn Clock>,
+}
+
+/// Tells how it all stands, whenever that changes.
+pub(super) struct Reporter {
+    pub(super) looker: Arc<Looker>,
+    /// The service manager.
+    pub(super) herald: Arc<Herald>,
+    /// The bus.
+    pub(super) news: watch::Sender<Seen>,
     pub(super) period: Duration,
 }
 
@@ -150,36 +160,49 @@ struct Counts {
 impl Reporter {
     /// Asks the database now and then, which is its sign of life, and says how it stands, until `shutdown`.
     pub(super) async fn run(self, shutdown: CancellationToken) {
-        let mut polls = self.pulse.polls.clone();
+        let looker = &self.looker;
+        let mut polls = looker.pulse.polls.clone();
         let mut counts = Counts::default();
         let mut asked_at: Option<Instant> = None;
         loop {
             if asked_at.is_none_or(|at| at.elapsed() >= self.period) {
                 asked_at = Some(Instant::now());
-                match self.ask().await {
+                match looker.ask().await {
                     Ok(found) => counts = found,
                     Err(StoreError::Closed) => return,
                     // An answer all the same.
                     Err(cause) => debug!(%cause, "cannot count what is open"),
                 }
-                self.pulse.beat(&self.pulse.store, Instant::now());
+                looker.pulse.beat(&looker.pulse.store, Instant::now());
             }
-            let readiness = self.readiness(&polls.borrow_and_update(), counts);
-            self.herald.status(health::sentence(&readiness));
-            let nap = if readiness.polling.trouble.is_some() {
+            let seen = looker.seen(&polls.borrow_and_update(), counts);
+            self.herald.status(health::sentence(&seen.readiness));
+            let nap = if seen.readiness.polling.trouble.is_some() {
                 self.period.min(COUNTDOWN)
             } else {
                 self.period
             };
+            self.news.send_replace(seen);
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = polls.changed() => {}
-                () = self.pulse.news.notified() => {}
+                () = looker.pulse.news.notified() => {}
                 () = tokio::time::sleep(nap) => {}
             }
         }
     }
+}
 
+#[async_trait]
+impl Sight for Looker {
+    async fn look(&self) -> Result<Seen, String> {
+        let counts = self.ask().await.map_err(|cause| cause.to_string())?;
+        let polls = self.pulse.polls.borrow().clone();
+        Ok(self.seen(&polls, counts))
+    }
+}
+
+impl Looker {
     async fn ask(&self) -> Result<Counts, StoreError> {
         self.store
             .tx(|tx| {
@@ -195,8 +218,15 @@ impl Reporter {
             .await
     }
 
-    fn readiness(&self, polls: &PollHealth, counts: Counts) -> Readiness {
-        let now = self.clock.now();
+    fn seen(&self, polls: &PollHealth, counts: Counts) -> Seen {
+        let at = self.clock.now();
+        Seen {
+            at,
+            readiness: self.readiness(at, polls, counts),
+        }
+    }
+
+    fn readiness(&self, now: Millis, polls: &PollHealth, counts: Counts) -> Readiness {
         let age = |since: Millis| {
             Duration::from_millis(u64::try_from(now.saturating_sub(since)).unwrap_or(0))
         };

@@ -56,7 +56,10 @@ impl InUse {
             self.agent.set(agents::config(&after, self.by_systemd));
             self.pacing.set(pacing(&after));
             self.slots.resize(after.agent.max_processes);
-            log::set_level(log::level(after.log_level.into()));
+            // What was asked for over the bus meanwhile stays where this says nothing new.
+            if after.log_level != settings.log_level {
+                log::set_level(log::level(after.log_level.into()));
+            }
         }
         *settings = after;
         changes

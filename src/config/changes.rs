@@ -57,6 +57,7 @@ pub fn take_over(now: &Settings, new: Settings) -> (Settings, Changes) {
         "telegram.poll_timeout_s": telegram.poll_timeout,
         "agent.launcher": agent.launcher,
         "state.directory": state_directory,
+        "dbus.bus": bus,
     }
     (after, changes)
 }
@@ -136,6 +137,7 @@ mod tests {
             ("features.batching", "false"),
             ("messages.stale_after_s", "77"),
             ("log.level", "\"debug\""),
+            ("dbus.bus", "\"off\""),
             ("delivery.chat_interval_ms", "7"),
             ("delivery.group_per_minute", "7"),
             ("delivery.overall_per_second", "7"),

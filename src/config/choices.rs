@@ -72,6 +72,27 @@ choice!(Launcher {
     "direct" => Launcher::Direct,
 });
 
+/// On which bus the administrative interface is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bus {
+    /// On the system bus where systemd starts the agents, else on none.
+    #[default]
+    Auto,
+    /// On the system bus.
+    System,
+    /// On the bus of the session in which the daemon was started.
+    Session,
+    /// On none.
+    Off,
+}
+
+choice!(Bus {
+    "auto" => Bus::Auto,
+    "system" => Bus::System,
+    "session" => Bus::Session,
+    "off" => Bus::Off,
+});
+
 /// How much the agent asks before it acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PermissionMode {

@@ -8,7 +8,7 @@ use url::Url;
 use crate::core::{policy::Approvers, profile::Profile};
 
 use super::{
-    choices::{Launcher, LogLevel, PermissionMode},
+    choices::{Bus, Launcher, LogLevel, PermissionMode},
     kinds::{Kind, Mistake, Range, TextRule},
     problem::Origin,
 };
@@ -193,6 +193,10 @@ keys! {
     log: Log {
         level: LogLevel, (), Some(LogLevel::default()),
             "From which importance on something is logged; from debug on, texts of people are.";
+    }
+    dbus: Dbus {
+        bus: Bus, (), Some(Bus::default()),
+            "On which bus the administrative interface is.";
     }
     delivery: Delivery {
         chat_interval_ms: u32, range(0, 60_000, "milliseconds"), Some(1_000),

@@ -14,7 +14,7 @@ use crate::core::{
 };
 
 use super::{
-    choices::{Launcher, LogLevel, PermissionMode},
+    choices::{Bus, Launcher, LogLevel, PermissionMode},
     fragments::{Found, Fragment},
     inputs::Inputs,
     problem::{Origin, Problem},
@@ -40,6 +40,8 @@ pub struct Settings {
     pub stale_after: Duration,
     /// From which importance on something is logged.
     pub log_level: LogLevel,
+    /// On which bus the administrative interface is.
+    pub bus: Bus,
     /// Pace of what is sent.
     pub delivery: Delivery,
 }
@@ -140,6 +142,7 @@ impl Draft {
             features,
             messages,
             log,
+            dbus,
             delivery,
         } = self.fragment;
         let window = WindowRule {
@@ -180,6 +183,7 @@ impl Draft {
             },
             stale_after: seconds(&messages.stale_after_s?),
             log_level: log.level?.value,
+            bus: dbus.bus?.value,
             delivery: Delivery {
                 chat_interval: Duration::from_millis(delivery.chat_interval_ms?.value.into()),
                 group_per_minute: delivery.group_per_minute?.value,

@@ -205,6 +205,7 @@ fn defaults() {
     assert_eq!(settings.batching, WindowRule::default());
     assert_eq!(settings.stale_after.as_secs(), 600);
     assert_eq!(settings.log_level, LogLevel::Info);
+    assert_eq!(settings.bus, choices::Bus::Auto);
     assert_eq!(settings.delivery.chat_interval.as_millis(), 1000);
     assert_eq!(settings.delivery.group_per_minute, 20);
     assert_eq!(settings.delivery.overall_per_second, 30);

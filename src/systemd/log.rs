@@ -42,6 +42,9 @@ static LOG: OnceLock<Arc<Log>> = OnceLock::new();
 /// The level, to change it.
 static LEVEL: OnceLock<Box<dyn Fn(LevelFilter) + Send + Sync>> = OnceLock::new();
 
+/// What it is now.
+static NOW: Mutex<LevelFilter> = Mutex::new(LevelFilter::OFF);
+
 /// The kinds of message that have an id in the journal.
 #[derive(Clone, Copy, Debug)]
 pub struct Kinds {
@@ -63,6 +66,7 @@ pub fn start(level: LevelFilter, kinds: Kinds) {
     {
         return;
     }
+    *now() = level;
     let _ = LEVEL.set(Box::new(move |level| {
         let _ = handle.reload(targets(level));
     }));
@@ -78,7 +82,37 @@ pub fn start(level: LevelFilter, kinds: Kinds) {
 pub fn set_level(level: LevelFilter) {
     if let Some(set) = LEVEL.get() {
         set(level);
+        *now() = level;
     }
+}
+
+fn now() -> std::sync::MutexGuard<'static, LevelFilter> {
+    NOW.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From which level on is logged, as syslog names it.
+#[must_use]
+pub fn syslog_level() -> &'static str {
+    match now().into_level() {
+        None => "emerg",
+        Some(Level::ERROR) => "err",
+        Some(Level::WARN) => "warning",
+        Some(Level::INFO) => "info",
+        // Syslog has no name for what is finer.
+        Some(Level::DEBUG | Level::TRACE) => "debug",
+    }
+}
+
+/// The level that a name of syslog's means: the least that has all of it. `None`: there is no such name.
+#[must_use]
+pub fn of_syslog(name: &str) -> Option<LevelFilter> {
+    Some(match name {
+        "emerg" | "alert" | "crit" | "err" => LevelFilter::ERROR,
+        "warning" => LevelFilter::WARN,
+        "notice" | "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        _ => return None,
+    })
 }
 
 /// Level of a name: `error`, `warn`, `info`, `debug`, `trace`.

@@ -16,6 +16,7 @@ mod shared;
 mod support;
 
 mod bad;
+mod bus;
 mod crash;
 mod life;
 mod real;

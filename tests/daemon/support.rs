@@ -107,6 +107,11 @@ impl World {
 
     /// Starts the daemon with further variables.
     pub fn start_with(&self, env: &[(&str, &str)]) -> Daemon {
+        self.start_arguments(&[], env)
+    }
+
+    /// Starts the daemon with further arguments and variables.
+    pub fn start_arguments(&self, arguments: &[&str], env: &[(&str, &str)]) -> Daemon {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -116,6 +121,7 @@ impl World {
         command
             .arg("--config")
             .arg(self.path("telexd.toml"))
+            .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path("home"))

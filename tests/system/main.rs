@@ -31,6 +31,7 @@ mod shared;
 mod agents;
 mod alert;
 mod boots;
+mod bus;
 mod journal;
 mod lifecycle;
 mod package;

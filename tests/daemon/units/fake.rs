@@ -104,7 +104,7 @@ impl Systemd {
         let config = format!(
             "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" \
              \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\"><busconfig><type>system</type>\
-             <listen>unix:path={}</listen><auth>EXTERNAL</auth><policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
+             <listen>unix:path={}</listen><auth>EXTERNAL</auth><policy context=\"default\"><allow user=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/>\
              <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
             dir.join("socket").display()
         );
@@ -129,6 +129,14 @@ impl Systemd {
 
     fn socket(&self) -> PathBuf {
         self.dir.join("socket")
+    }
+
+    /// Lets users other than ours reach the bus.
+    pub fn open_to_all(&self) {
+        use std::os::unix::fs::PermissionsExt as _;
+        for place in self.dir.ancestors().take(2).chain([&*self.socket()]) {
+            fs::set_permissions(place, fs::Permissions::from_mode(0o777)).unwrap();
+        }
     }
 
     pub fn address(&self) -> String {

@@ -1,0 +1,18 @@
+//! What callers are told when something is not done.
+
+/// An error of the interface. Its name on the bus is `org.telexd1.Error.` and the name of the variant; its text is a
+/// sentence that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, zbus::DBusError)]
+#[zbus(prefix = "org.telexd1.Error")]
+pub enum Error {
+    /// An argument is malformed: too long, or not what it should be.
+    InvalidArgument(String),
+    /// The caller may not do that, or would have to be asked for a password and did not allow it.
+    NotAllowed(String),
+    /// polkit, which decides who may do what, cannot be asked.
+    NoPolkit(String),
+    /// The caller, or all callers together, have too many calls open.
+    TooManyCalls(String),
+    /// The daemon has a trouble of its own, told in the text.
+    Failed(String),
+}

@@ -1,0 +1,254 @@
+//! `org.telexd1.Manager`: how it stands.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, watch};
+use zbus::{interface, wire::Variant};
+
+use super::{
+    error::Error,
+    gate::{Action, Ruled},
+};
+use crate::{
+    core::Millis,
+    health::{self, Readiness, Trouble},
+};
+
+/// How old an answer about the health may be: many callers at once look once.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// The name of the interface.
+pub const INTERFACE: &str = "org.telexd1.Manager";
+
+/// What was seen of the daemon at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// The moment.
+    pub at: Millis,
+    /// How it stood.
+    pub readiness: Readiness,
+}
+
+/// Looks at the daemon.
+#[async_trait]
+pub trait Sight: Send + Sync {
+    /// How it stands now.
+    ///
+    /// # Errors
+    /// The database does not answer; why.
+    async fn look(&self) -> Result<Seen, String>;
+}
+
+/// What the properties say.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Facts {
+    status: String,
+    connected: bool,
+    last_poll: u64,
+    conversations: u32,
+    running_turns: u32,
+}
+
+impl Facts {
+    pub(super) fn of(seen: &Seen) -> Self {
+        let readiness = &seen.readiness;
+        let polling = &readiness.polling;
+        Self {
+            status: health::sentence(readiness),
+            connected: polling.reached && polling.trouble.is_none(),
+            last_poll: last_poll(seen),
+            conversations: u32::try_from(readiness.conversations).unwrap_or(u32::MAX),
+            running_turns: u32::try_from(readiness.running).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Those that others are told of when they change, and have, since `before`.
+    pub(super) fn changed(&self, before: &Self) -> HashMap<&'static str, Variant<'_>> {
+        let mut changed = HashMap::new();
+        if self.status != before.status {
+            changed.insert("Status", Variant::from(self.status.as_str()));
+        }
+        if self.connected != before.connected {
+            changed.insert("Connected", Variant::from(self.connected));
+        }
+        if self.conversations != before.conversations {
+            changed.insert("Conversations", Variant::from(self.conversations));
+        }
+        if self.running_turns != before.running_turns {
+            changed.insert("RunningTurns", Variant::from(self.running_turns));
+        }
+        changed
+    }
+}
+
+/// When a poll last came back, in microseconds since the epoch; 0: never.
+fn last_poll(seen: &Seen) -> u64 {
+    let Some(since) = seen.readiness.polling.completed else {
+        return 0;
+    };
+    micros(seen.at).saturating_sub(us(since))
+}
+
+/// Microseconds since the epoch, as everything on this bus counts.
+pub(super) fn micros(at: Millis) -> u64 {
+    u64::try_from(at).unwrap_or(0).saturating_mul(1000)
+}
+
+fn us(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// One word for what keeps updates from coming in, and the words of others about it.
+fn trouble(trouble: &Trouble) -> (&'static str, Option<&str>) {
+    match trouble {
+        Trouble::Unreachable(why) => ("unreachable", Some(why)),
+        Trouble::Throttled => ("throttled", None),
+        Trouble::TokenRefused => ("token-refused", None),
+        Trouble::Conflict => ("conflict", None),
+        Trouble::Refused(words) => ("refused", Some(words)),
+        Trouble::Storage(why) => ("storage", Some(why)),
+        Trouble::NoProgress => ("no-progress", None),
+    }
+}
+
+/// Everything that `Health` tells.
+fn told(seen: &Seen) -> HashMap<&'static str, Variant<'static>> {
+    let readiness = &seen.readiness;
+    let polling = &readiness.polling;
+    let facts = Facts::of(seen);
+    let mut told = HashMap::from([
+        ("summary", Variant::from(facts.status)),
+        ("connected", Variant::from(facts.connected)),
+        ("failures", Variant::from(polling.failures)),
+        ("last_poll", Variant::from(facts.last_poll)),
+        ("conversations", Variant::from(facts.conversations)),
+        ("running", Variant::from(facts.running_turns)),
+        ("beat_ms", Variant::from(ms(readiness.beat))),
+    ]);
+    if let Some(kind) = &polling.trouble {
+        let (word, about) = trouble(kind);
+        told.insert("trouble", Variant::from(word));
+        if let Some(about) = about {
+            told.insert("trouble_about", Variant::from(about.to_owned()));
+        }
+    }
+    for (name, age) in [
+        ("failing_ms", polling.failing),
+        ("next_try_ms", polling.next_try),
+        ("oldest_in_ms", readiness.oldest_in),
+        ("oldest_out_ms", readiness.oldest_out),
+    ] {
+        if let Some(age) = age {
+            told.insert(name, Variant::from(ms(age)));
+        }
+    }
+    if let Some(write) = readiness.write {
+        told.insert("write_us", Variant::from(us(write)));
+    }
+    if let Some(reload) = &readiness.reload {
+        told.insert("reload", Variant::from(reload.clone()));
+    }
+    told
+}
+
+pub(super) struct Manager {
+    pub(super) started_at: Millis,
+    pub(super) sight: Arc<dyn Sight>,
+    /// How it stood when that last changed: what the properties say.
+    pub(super) news: watch::Receiver<Seen>,
+    last: Mutex<Option<(Instant, Seen)>>,
+}
+
+impl Manager {
+    pub(super) fn new(
+        started_at: Millis,
+        sight: Arc<dyn Sight>,
+        news: watch::Receiver<Seen>,
+    ) -> Self {
+        Self {
+            started_at,
+            sight,
+            news,
+            last: Mutex::new(None),
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::of(&self.news.borrow())
+    }
+}
+
+impl Ruled for Manager {
+    fn to_call(method: &str) -> Option<Action> {
+        match method {
+            "Health" => Some(Action::Inspect),
+            _ => None,
+        }
+    }
+}
+
+#[interface(name = "org.telexd1.Manager", introspection_docs = false)]
+impl Manager {
+    #[zbus(out_args("health"))]
+    async fn health(&self) -> Result<HashMap<&'static str, Variant<'static>>, Error> {
+        // Held over the look on purpose: whoever comes meanwhile takes its result.
+        let mut last = self.last.lock().await;
+        if let Some((at, seen)) = &*last
+            && at.elapsed() < FRESH
+        {
+            return Ok(told(seen));
+        }
+        let seen = self
+            .sight
+            .look()
+            .await
+            .map_err(|why| Error::Failed(format!("the database does not answer: {why}")))?;
+        let answer = told(&seen);
+        *last = Some((Instant::now(), seen));
+        Ok(answer)
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn started_at(&self) -> u64 {
+        micros(self.started_at)
+    }
+
+    #[zbus(property)]
+    fn status(&self) -> String {
+        self.facts().status
+    }
+
+    #[zbus(property)]
+    fn connected(&self) -> bool {
+        self.facts().connected
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn last_poll(&self) -> u64 {
+        self.facts().last_poll
+    }
+
+    #[zbus(property)]
+    fn conversations(&self) -> u32 {
+        self.facts().conversations
+    }
+
+    #[zbus(property)]
+    fn running_turns(&self) -> u32 {
+        self.facts().running_turns
+    }
+}
