@@ -120,6 +120,8 @@ async fn the_log_level_is_changed_by_systemctl(release: Release) {
     assert_eq!(debug().await, before);
     machine.ok(&format!("{level} debug")).await;
     assert_eq!(machine.ok(level).await, "debug");
+    // A hand-off is told from debug on.
+    server.send("/clear");
     server.says("say Again", "Again").await;
     assert!(debug().await > before);
     let output = machine.sh(&format!("{level} loud")).await;

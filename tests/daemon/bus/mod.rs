@@ -187,6 +187,8 @@ async fn the_log_level_changes_while_it_runs() {
     world.wait_log("agent.max_processes").await;
     assert_eq!(level().await, "info");
     set("debug").await.unwrap();
+    // A hand-off is told from debug on.
+    world.api.user(USER, "Uma").send_text(USER, "/clear");
     world.says(USER, "loud").await;
     assert!(world.logged(" DEBUG ") > before, "{}", world.log());
     set("err").await.unwrap();
@@ -396,6 +398,7 @@ async fn what_is_malformed_is_refused_and_not_logged_as_ours() {
     let (world, bus) = world().await;
     let daemon = ready(&world, &bus).await;
     let client = client(&bus).await;
+    world.wait_log("Telegram knows this bot").await;
     let log = world.log().len();
     let big = "x".repeat(1_000_000);
     let (name, _) = error(call(&client, MANAGER, "Health", &(&*big,)).await);
