@@ -36,6 +36,9 @@ pub const POINTS: &[&str] = &[
     "outbox-recorded",
 ];
 
+/// Names of steps of work that may take long: to be stalled only, so that it does.
+pub const STEPS: &[&str] = &["store-progress"];
+
 /// Names of the parts that can be frozen: what the watchdog looks after.
 pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];
 
@@ -66,7 +69,7 @@ pub fn arm() -> Result<(), String> {
             assert!(now != nth, "a test asked for this panic, at {point}");
         })?;
     }
-    if let Some((point, millis)) = wish("TELEXD_STALL_AT", POINTS)? {
+    if let Some((point, millis)) = wish("TELEXD_STALL_AT", &[POINTS, STEPS].concat())? {
         fail::cfg(point, &format!("sleep({millis})"))?;
     }
     if let Some((part, nth)) = wish("TELEXD_FREEZE_AT", PARTS)? {
@@ -128,7 +131,7 @@ mod tests {
         );
         found.sort();
         found.dedup();
-        let mut listed: Vec<_> = [super::POINTS, super::PARTS]
+        let mut listed: Vec<_> = [super::POINTS, super::STEPS, super::PARTS]
             .concat()
             .iter()
             .map(|p| (*p).to_owned())

@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    telexd::runner::supervisor::main(std::env::args_os().skip(1))
+    let to_journal = telexd::systemd::log::to_journal();
+    telexd::runner::supervisor::main(std::env::args_os().skip(1), to_journal)
 }

@@ -90,6 +90,7 @@ pub(super) fn open(
     if let Some(progress) = progress {
         let count = move || {
             progress.fetch_add(1, Ordering::Relaxed);
+            fail::fail_point!("store-progress");
             false
         };
         connection

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         .first()
         .is_some_and(|name| name.to_string_lossy().ends_with(home::STAND_IN));
     match first.as_deref() {
-        Some(daemon::SUPERVISOR) => telexd::runner::supervisor::main(rest.iter().cloned()),
+        Some(daemon::SUPERVISOR) => telexd::runner::supervisor::main(rest.iter().cloned(), false),
         Some(daemon::DAEMON) => daemon::main(rest),
         Some(host::HOST) => host::main(rest),
         // The stand-in leaves stray processes of this program behind where a test asks for it.

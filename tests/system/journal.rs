@@ -81,6 +81,15 @@ async fn entries_have_their_fields_and_priorities(release: Release) {
             from.contains("telexd.service") && from.contains(odd)
         })
         .await;
+    let refused = machine.journal(&format!("-u {odd} _COMM=telexd-run")).await;
+    assert!(
+        !refused.is_empty() && refused.iter().all(|e| e["PRIORITY"] == "3"),
+        "{refused:#?}"
+    );
+    assert!(
+        text(&refused[0], "MESSAGE").starts_with("telexd-run: run abcdefgh23456777: "),
+        "{refused:#?}"
+    );
     // UNIT= of somebody who is not root is a field like any other, and nothing that -u believes.
     let by_field = machine.journal(&format!("UNIT={unit}")).await;
     assert!(

@@ -245,4 +245,15 @@ async fn a_profile_of_ones_own_is_allowed_as_the_manual_page_says(release: Relea
     let results = results(&tried, &commands);
     assert!(results[0].0 == 0, "{tried}");
     assert!(results[1].0 != 0 && refused(&results[1].1), "{tried}");
+    // The same for the daemon's user elsewhere, where polkit can tell.
+    let output = machine
+        .sh(&format!(
+            "systemd-run --quiet --wait --pipe --uid=telexd /bin/bash -c \"{}\"",
+            commands[0]
+        ))
+        .await;
+    match release {
+        Release::Bookworm => assert!(output.code == 0, "{output}"),
+        Release::Trixie => assert!(output.code != 0 && refused(&output.stderr), "{output}"),
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use telexd::store::Store;
 use telexd_botapi::{Network, ShownMessage};
 
 use crate::{
@@ -17,6 +18,7 @@ on_each_release!(
     an_outage_of_telegram_does_not,
     a_reload_takes_what_is_right_and_refuses_the_rest,
     a_restart_an_upgrade_and_a_reboot_are_no_crash,
+    a_check_of_the_database_that_takes_long_is_waited_for,
 );
 
 /// As short as a machine that shares two cores with a compiler allows.
@@ -197,4 +199,57 @@ async fn a_restart_an_upgrade_and_a_reboot_are_no_crash(release: Release) {
         })
         .await;
     assert_eq!(told_of_crash(&server), 0);
+}
+
+/// A database whose check has some work to do.
+fn large_database() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, thread) = Store::open(folder.path()).unwrap();
+    drop(store);
+    thread.join().unwrap();
+    let path = folder.path().join("telexd.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database
+        .execute_batch(
+            "CREATE TABLE ballast (n INTEGER);
+             WITH RECURSIVE count(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 400000)
+             INSERT INTO ballast SELECT n FROM count;
+             PRAGMA wal_checkpoint(TRUNCATE);",
+        )
+        .unwrap();
+    drop(database);
+    std::fs::read(path).unwrap()
+}
+
+async fn a_check_of_the_database_that_takes_long_is_waited_for(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    machine
+        .put_file(
+            "/var/lib/telexd/telexd.db",
+            &large_database(),
+            0o600,
+            "telexd:telexd",
+        )
+        .await;
+    // Less than the check takes, and more than the five seconds after which the daemon asks for more.
+    server
+        .drop_in("telexd.service", "short", "[Service]\nTimeoutStartSec=7\n")
+        .await;
+    server
+        .use_failpoints(&["TELEXD_STALL_AT=store-progress:500"])
+        .await;
+    machine.ok("systemctl start --no-block telexd").await;
+    machine
+        .wait_until("it says why it takes long", async || {
+            status(&server).await.contains("preparing the database")
+        })
+        .await;
+    machine.wait_state("telexd", "active").await;
+    let at = async |name: &str| -> u64 { machine.property("telexd", name).await.parse().unwrap() };
+    let took =
+        at("ActiveEnterTimestampMonotonic").await - at("ExecMainStartTimestampMonotonic").await;
+    assert!(took > 7_000_000, "{took} us: this proves nothing");
+    assert_eq!(machine.property("telexd", "NRestarts").await, "0");
+    server.says("say it was worth it", "it was worth it").await;
 }

@@ -44,11 +44,12 @@ const SWEEP: Duration = Duration::from_secs(15);
 ///
 /// Exit code 0: the run is over and its record is written. 1: it could not be taken or recorded; one line on stderr
 /// says why. 2: wrong arguments.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+///
+/// `to_journal`: stderr leads to the journal, so that lines carry their priority (`sd-daemon(3)`).
+pub fn main(args: impl IntoIterator<Item = OsString>, to_journal: bool) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let text = |line: String, code: u8| {
-        // There is nobody else to tell.
-        let _ = writeln!(std::io::stderr(), "telexd-run: {line}");
+        complain(&line, to_journal);
         ExitCode::from(code)
     };
     let parsed = match &args[..] {
@@ -72,13 +73,24 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             2,
         );
     };
-    match supervise(&run, &socket) {
+    match supervise(&run, &socket, to_journal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => text(format!("run {run}: {why}"), 1),
     }
 }
 
-fn supervise(run: &RunId, socket: &std::path::Path) -> Result<(), String> {
+/// An error, on stderr. It is one line, or the journal would take the rest for something else.
+fn complain(line: &str, to_journal: bool) {
+    let mark = if to_journal {
+        "<3>telexd-run: "
+    } else {
+        "telexd-run: "
+    };
+    // There is nobody else to tell.
+    let _ = writeln!(std::io::stderr(), "{mark}{}", line.replace('\n', " "));
+}
+
+fn supervise(run: &RunId, socket: &std::path::Path, to_journal: bool) -> Result<(), String> {
     // Fails where we lead a session or group already, as a service of systemd does: as good.
     let _ = setsid();
     fds::default_signals();
@@ -91,9 +103,9 @@ fn supervise(run: &RunId, socket: &std::path::Path) -> Result<(), String> {
     let (exit, by_signal) = match serve(&mut hand, &signals) {
         Ok(ended) => ended,
         Err(why) => {
-            if std::env::var_os("JOURNAL_STREAM").is_some() {
-                // In the journal it stands with the unit. (Elsewhere our words go to the agent's stderr.log.)
-                let _ = writeln!(std::io::stderr(), "telexd-run: run {run}: {why}");
+            // There it stands with the unit. (Elsewhere our words go to the agent's stderr.log.)
+            if to_journal {
+                complain(&format!("run {run}: {why}"), to_journal);
             }
             (Exit::NotStarted { why }, false)
         }
