@@ -9,6 +9,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod ctl;
 pub mod dbus;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;

@@ -81,14 +81,16 @@ fn every_setting_is_in_its_manual_page_with_its_default() {
     }
 }
 
-/// What the program says to these arguments.
-fn help(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_telexd"))
-        .args(arguments)
-        .output()
-        .unwrap();
+/// What a program says to these arguments.
+fn help_of(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// What the daemon's program says to these arguments.
+fn help(arguments: &[&str]) -> String {
+    help_of(env!("CARGO_BIN_EXE_telexd"), arguments)
 }
 
 /// First words of the indented lines below a heading.
@@ -128,7 +130,12 @@ fn every_verb_option_and_exit_code_is_in_the_manual_page() {
             "telexd(8) has nothing about --{option}"
         );
     }
-    let codes = listed(&overall, "Exit codes:");
+    codes_are_told(&overall, &page);
+}
+
+/// The exit codes that `--help` lists are those of the page.
+fn codes_are_told(overall: &str, page: &str) {
+    let codes = listed(overall, "Exit codes:");
     assert!(codes.len() >= 4, "{overall}");
     let status = page.split(".Sh EXIT STATUS").nth(1).unwrap();
     let status = status.split(".Sh ").next().unwrap();
@@ -138,6 +145,51 @@ fn every_verb_option_and_exit_code_is_in_the_manual_page() {
         .map(str::to_owned)
         .collect();
     assert_eq!(told, codes);
+}
+
+#[test]
+fn telexctls_verbs_options_and_exit_codes_are_in_its_manual_page() {
+    let page = text("docs/man/telexctl.1");
+    let say = |arguments: &[&str]| help_of(env!("CARGO_BIN_EXE_telexctl"), arguments);
+    let overall = say(&["--help"]);
+    let mut helps = vec![(String::new(), overall.clone())];
+    for verb in listed(&overall, "Commands:") {
+        if verb == "help" {
+            continue;
+        }
+        let help = say(&[&verb, "--help"]);
+        for sub in listed(&help, "Commands:") {
+            if sub != "help" {
+                helps.push((format!("{verb} {sub}"), say(&[&verb, &sub, "--help"])));
+            }
+        }
+        helps.push((verb, help));
+    }
+    assert!(helps.len() > 3, "{overall}");
+    let items: Vec<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix(".It "))
+        .map(|item| item.replace("Xo ", "").replace("Op Cm ", ""))
+        .collect();
+    for (verb, help) in &helps {
+        let start = format!("Cm {verb}");
+        let told = |item: &String| *item == start || item.starts_with(&format!("{start} "));
+        assert!(
+            verb.is_empty() || items.iter().any(told),
+            "telexctl(1) has nothing about `telexctl {verb}`"
+        );
+        for word in help.split_whitespace() {
+            let Some(option) = word.trim_end_matches(',').strip_prefix("--") else {
+                continue;
+            };
+            let option = option.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+            assert!(
+                page.contains(&format!("Fl -{option}")),
+                "telexctl(1) has nothing about --{option}"
+            );
+        }
+    }
+    codes_are_told(&overall, &page);
 }
 
 /// The lines of the shipped settings file that set something once the comment sign is taken away, each with whether it is

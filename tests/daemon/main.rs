@@ -18,6 +18,7 @@ mod support;
 mod bad;
 mod bus;
 mod crash;
+mod ctl;
 mod life;
 mod real;
 mod talk;
