@@ -39,6 +39,9 @@ pub const POINTS: &[&str] = &[
 /// Names of steps of work that may take long: to be stalled only, so that it does.
 pub const STEPS: &[&str] = &["store-progress"];
 
+/// Points that only an order of an administrator's comes by.
+pub const ORDERS: &[&str] = &["admin-committed"];
+
 /// Names of the parts that can be frozen: what the watchdog looks after.
 pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];
 
@@ -47,7 +50,7 @@ pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];
 /// # Errors
 /// A sentence, when the environment asks for something that there is not.
 pub fn arm() -> Result<(), String> {
-    if let Some((point, nth)) = wish("TELEXD_KILL_AT", POINTS)? {
+    if let Some((point, nth)) = wish("TELEXD_KILL_AT", &[POINTS, ORDERS].concat())? {
         let passed = AtomicU64::new(0);
         fail::cfg_callback(point, move || {
             if passed.fetch_add(1, Ordering::SeqCst) + 1 == nth {
@@ -131,7 +134,7 @@ mod tests {
         );
         found.sort();
         found.dedup();
-        let mut listed: Vec<_> = [super::POINTS, super::STEPS, super::PARTS]
+        let mut listed: Vec<_> = [super::POINTS, super::ORDERS, super::STEPS, super::PARTS]
             .concat()
             .iter()
             .map(|p| (*p).to_owned())

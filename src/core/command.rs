@@ -23,6 +23,14 @@ pub enum Command {
     Pause,
     /// The end of that.
     Resume,
+    /// What runs.
+    Ps,
+    /// A run is to end.
+    Kill,
+    /// All runs are to end.
+    KillAll,
+    /// Who is who.
+    Users,
     /// Formed like a command, but none of ours; the name in lower case.
     Unknown(String),
 }
@@ -73,10 +81,30 @@ const RESUME: CommandInfo = CommandInfo {
     description: "End the pause and run what waits",
     least_role: Role::Admin,
 };
+const PS: CommandInfo = CommandInfo {
+    name: "ps",
+    description: "List the agents that run",
+    least_role: Role::Admin,
+};
+const KILL: CommandInfo = CommandInfo {
+    name: "kill",
+    description: "End an agent: /kill [id]; without an id, yours here",
+    least_role: Role::Admin,
+};
+const KILLALL: CommandInfo = CommandInfo {
+    name: "killall",
+    description: "End all agents (asks first)",
+    least_role: Role::Admin,
+};
+const USERS: CommandInfo = CommandInfo {
+    name: "users",
+    description: "List who may talk to me",
+    least_role: Role::Admin,
+};
 
 impl Command {
     /// All that are ours, in the order in which people see them.
-    pub const KNOWN: [Self; 7] = [
+    pub const KNOWN: [Self; 11] = [
         Self::Start,
         Self::Help,
         Self::Status,
@@ -84,6 +112,10 @@ impl Command {
         Self::Interrupt,
         Self::Pause,
         Self::Resume,
+        Self::Ps,
+        Self::Kill,
+        Self::KillAll,
+        Self::Users,
     ];
 
     /// What people are told of it; `None` for an unknown one.
@@ -97,6 +129,10 @@ impl Command {
             Self::Interrupt => Some(&INTERRUPT),
             Self::Pause => Some(&PAUSE),
             Self::Resume => Some(&RESUME),
+            Self::Ps => Some(&PS),
+            Self::Kill => Some(&KILL),
+            Self::KillAll => Some(&KILLALL),
+            Self::Users => Some(&USERS),
             Self::Unknown(_) => None,
         }
     }
@@ -262,7 +298,7 @@ mod tests {
                 ours(Command::Interrupt, "please", false),
             ),
             ("/interrupt\u{a0}x", ours(Command::Interrupt, "x", false)),
-            ("/kill abc", ours(unknown("kill"), "abc", false)),
+            ("/kill abc", ours(Command::Kill, "abc", false)),
             ("/Stat", ours(unknown("stat"), "", false)),
             ("/x@my_bot", ours(unknown("x"), "", true)),
             ("/status@other_bot", Reading::NotOurs),
@@ -329,7 +365,11 @@ mod tests {
                 "clear",
                 "interrupt",
                 "pause",
-                "resume"
+                "resume",
+                "ps",
+                "kill",
+                "killall",
+                "users",
             ]
         );
         let names: Vec<_> = commands_for(Role::User).map(|info| info.name).collect();

@@ -43,6 +43,54 @@ impl RunId {
     }
 }
 
+/// Least characters of an abbreviated run id.
+pub const LEAST_PREFIX: usize = 4;
+
+/// Why a text does not name a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoRun {
+    /// It cannot be the beginning of a run's id.
+    Malformed,
+    /// No run's id begins with it.
+    Unknown,
+    /// Several do: these, at least two.
+    Ambiguous(Vec<RunId>),
+}
+
+impl RunId {
+    /// The one of these runs that a person means by its id or the beginning of it, in any case.
+    ///
+    /// # Errors
+    /// None, or several.
+    pub fn named<'a>(given: &str, runs: impl IntoIterator<Item = &'a Self>) -> Result<Self, NoRun> {
+        let given = given.trim().to_ascii_lowercase();
+        if !(LEAST_PREFIX..=Self::LEN).contains(&given.len())
+            || !given.bytes().all(|b| BASE32.contains(&b))
+        {
+            return Err(NoRun::Malformed);
+        }
+        let mut found: Vec<Self> = runs
+            .into_iter()
+            .filter(|run| run.0.starts_with(&given))
+            .cloned()
+            .collect();
+        match (found.pop(), found.is_empty()) {
+            (None, _) => Err(NoRun::Unknown),
+            (Some(run), true) => Ok(run),
+            (Some(run), false) => {
+                found.push(run);
+                Err(NoRun::Ambiguous(found))
+            }
+        }
+    }
+
+    /// The beginning by which people are shown it.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        &self.0[..8]
+    }
+}
+
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -117,7 +165,58 @@ impl fmt::Display for InboxId {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn a_run_is_named_by_its_beginning() {
+        let id = |text| RunId::parse(text).unwrap();
+        let (a, b) = (id("abcdabcdabcdabcd"), id("abcdabxxxxxxxxxx"));
+        let all = [&a, &b];
+        let named = |given| RunId::named(given, all);
+        assert_eq!(named("abcdabc"), Ok(a.clone()));
+        assert_eq!(named(" ABCDABX "), Ok(b.clone()));
+        assert_eq!(named(b.as_str()), Ok(b.clone()));
+        assert_eq!(
+            named("abcd"),
+            Err(NoRun::Ambiguous(vec![a.clone(), b.clone()]))
+        );
+        assert_eq!(named("abce"), Err(NoRun::Unknown));
+        for odd in [
+            "",
+            "abc",
+            "abcd1",
+            "ab cd",
+            "abcdabcdabcdabcdx",
+            "äbcd",
+            "1234",
+        ] {
+            assert_eq!(named(odd), Err(NoRun::Malformed), "{odd}");
+        }
+        assert_eq!(a.short(), "abcdabcd");
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_is_named_begins_so(
+            given in "[a-c2]{0,6}", runs in prop::collection::btree_set("[a-c2]{16}", 0..9),
+        ) {
+            let runs: Vec<RunId> = runs.iter().map(|r| RunId::parse(r).unwrap()).collect();
+            let fits = runs.iter().filter(|r| r.as_str().starts_with(&given)).count();
+            match RunId::named(&given, &runs) {
+                Ok(run) => prop_assert!(fits == 1 && run.as_str().starts_with(&given)),
+                Err(NoRun::Ambiguous(all)) => prop_assert!(all.len() == fits && fits > 1),
+                Err(NoRun::Unknown) => prop_assert_eq!(fits, 0),
+                Err(NoRun::Malformed) => prop_assert!(given.len() < LEAST_PREFIX),
+            }
+        }
+
+        #[test]
+        fn any_text_may_be_given(given: String) {
+            let _ = RunId::named(&given, []);
+        }
+    }
 
     #[test]
     fn a_run_id_reads_back() {

@@ -15,6 +15,7 @@ pub mod life;
 pub mod live;
 pub mod messages;
 pub mod moment;
+pub mod pace;
 pub mod pause;
 pub mod policy;
 pub mod profile;

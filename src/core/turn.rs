@@ -71,6 +71,9 @@ pub struct View {
     pub answer: String,
     /// What the agent does at the moment, one short plain line ("Reading src/main.rs · 3 tools"); none when it is over.
     pub status: Option<String>,
+    /// Whether it was an administrator who wanted its end.
+    #[serde(default)]
+    pub by_admin: bool,
 }
 
 /// State of one turn.
@@ -87,6 +90,9 @@ pub struct Turn {
     output: bool,
     /// Whether an end was asked for.
     interrupted: bool,
+    /// Whether that was by an administrator.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    by_admin: bool,
     answer: Answer,
     status: Status,
     /// Error message in place of an answer.
@@ -133,6 +139,12 @@ impl Turn {
         self.status.stop();
     }
 
+    /// The same, by an administrator: its person is told so.
+    pub fn interrupt_by_admin(&mut self) {
+        self.by_admin = true;
+        self.interrupt();
+    }
+
     /// Whether [`Turn::interrupt`] was called.
     #[must_use]
     pub fn interrupt_requested(&self) -> bool {
@@ -173,6 +185,7 @@ impl Turn {
         View {
             answer: self.answer.text(),
             status: (!self.finished).then(|| self.status.line()),
+            by_admin: self.by_admin,
         }
     }
 

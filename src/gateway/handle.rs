@@ -5,13 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-pub use super::admin::{Admin, AdminError, Outcome, Paused, Resumed};
 use super::{
     Deps,
     dispatch::{self, Arrival, Underway},
     lanes::Lanes,
     ports::{Admission, Reception},
     recover,
+};
+pub use super::{
+    admin::{Admin, AdminError, ConversationInfo, Outcome, Paused, PersonInfo, Resumed, RunInfo},
+    lane::Decision,
 };
 use crate::{
     core::{

@@ -42,7 +42,14 @@ pub fn over(
     match ending {
         Ending::Completed if parts.is_empty() => parts.push(Formatted::plain(words::NO_WORDS)),
         Ending::Completed => {}
-        Ending::Interrupted => add_line(&mut parts, italic(words::INTERRUPTED), true),
+        Ending::Interrupted => {
+            let line = if view.by_admin {
+                words::admin::ENDED
+            } else {
+                words::INTERRUPTED
+            };
+            add_line(&mut parts, italic(line), true);
+        }
         Ending::Failed(trouble) => {
             add_line(&mut parts, Formatted::plain(words::trouble(trouble)), true);
         }
@@ -237,6 +244,7 @@ mod tests {
         View {
             answer: answer.to_owned(),
             status: status.map(str::to_owned),
+            by_admin: false,
         }
     }
 
@@ -289,6 +297,12 @@ mod tests {
         assert_eq!(shown.len(), 2);
         assert_eq!(shown[1].body.text, words::INTERRUPTED);
         assert_eq!((shown[0].reply_to, shown[1].reply_to), (Some(9), None));
+        let by_admin = View {
+            by_admin: true,
+            ..view("Half", None)
+        };
+        let shown = over(&Plain, &by_admin, &Ending::Interrupted, None);
+        assert_eq!(shown[0].body.text, "Half\n\n— Ended by an administrator");
     }
 
     #[test]

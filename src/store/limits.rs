@@ -1,4 +1,5 @@
-//! Deadlines that Telegram set (429). Scopes: `all`, `chat:ID`.
+//! Deadlines that Telegram set (429), scopes `all` and `chat:ID`; and how far ahead of time somebody is who repeats an
+//! order, scopes `ORDER:PERSON`.
 
 use rusqlite::params;
 

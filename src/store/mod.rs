@@ -15,6 +15,7 @@ mod open;
 mod outbox;
 mod outbox_due;
 mod outbox_rows;
+mod overviews;
 mod questions;
 pub mod rows;
 mod runs;

@@ -115,6 +115,26 @@ impl Tx<'_> {
         Ok(OutboxId(id))
     }
 
+    /// The message of this row is to show something else, as by [`Tx::out_show`] with a slot.
+    ///
+    /// # Errors
+    /// No such row; the database's.
+    pub fn out_again(&self, id: OutboxId, shown: &Shown, now: Millis) -> Result<(), StoreError> {
+        let Some(there) = self.out_row(id)? else {
+            return Err(StoreError::Other(format!(
+                "there is no row {} of the outbox",
+                id.0
+            )));
+        };
+        let deadline = self.out_deadline(&there)?;
+        let wanted = Wanted::Show(shown.clone());
+        self.out_change(id, Some(now), |stored| {
+            if stored.row.wanted != wanted {
+                stored.want(wanted, Urgency::Message, deadline);
+            }
+        })
+    }
+
     /// Whether a row's `not_before` is a deadline that Telegram set.
     fn out_deadline(&self, row: &OutRow) -> Result<bool, StoreError> {
         self.only(

@@ -392,3 +392,59 @@ pub struct AuditEntry {
     /// Result: `ok`, `refused`, or an error.
     pub result: String,
 }
+
+/// The same with its number in the audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Row id; later acts have greater ones.
+    pub id: i64,
+    /// The act.
+    pub entry: AuditEntry,
+}
+
+/// A conversation with what hangs on it, for lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversationRow {
+    /// Row id.
+    pub id: ConversationId,
+    /// What it is keyed by.
+    pub key: ConversationKey,
+    /// When it began.
+    pub created_at: Millis,
+    /// Name of its person, as last seen.
+    pub name: Option<String>,
+    /// Session that the next prompt goes to.
+    pub session: Option<Uuid>,
+    /// When that was last used.
+    pub last_used: Option<Millis>,
+}
+
+/// A person, as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonRow {
+    /// Telegram user id.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// When they were first let in.
+    pub first_seen: Millis,
+    /// When they were last let in.
+    pub last_seen: Millis,
+}
+
+/// A question that waits for an answer, without what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingQuestion {
+    /// Row id.
+    pub id: i64,
+    /// Conversation.
+    pub conversation: ConversationId,
+    /// Turn.
+    pub turn: TurnId,
+    /// Run whose agent asks.
+    pub run: RunId,
+    /// Tool that the agent wants to use.
+    pub tool: String,
+    /// When it was asked.
+    pub asked_at: Millis,
+}

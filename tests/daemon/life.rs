@@ -3,6 +3,7 @@
 mod batching;
 mod commands;
 mod groups;
+mod orders;
 mod pause;
 mod reload;
 mod secrets;

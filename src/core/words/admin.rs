@@ -1,6 +1,6 @@
 //! What administrators are told, and what others are told of what administrators did.
 
-use crate::core::pause::Pause;
+use crate::core::{Millis, pause::Pause, policy::Role, text::one_line, words::span};
 
 /// Placeholder of a turn that waits while all is paused: the first, second, … that waits.
 #[must_use]
@@ -56,4 +56,130 @@ fn capital(text: &str) -> String {
         Some(first) => first.to_uppercase().chain(chars).collect(),
         None => String::new(),
     }
+}
+
+/// Under an answer that an administrator ended.
+pub const ENDED: &str = "— Ended by an administrator";
+/// To the person whose conversation an administrator cleared.
+pub const CLEARED_FOR_YOU: &str = "An administrator cleared this conversation: your next message begins a new one with the agent.";
+/// Answer to the clearing of a conversation that has no session.
+pub const CLEAR_ALREADY: &str = "No change: it has nothing to forget.";
+/// Button of a question that asks first.
+pub const NO: &str = "No";
+/// Button below the question whether all agents are to end.
+pub const YES_END_ALL: &str = "End all";
+/// What a question becomes when the answer is no.
+pub const LEFT_ALONE: &str = "Left as it was.";
+
+/// Question before all agents end.
+#[must_use]
+pub fn end_all(runs: usize) -> String {
+    match runs {
+        0 => "No agent runs.".to_owned(),
+        1 => "End the one agent that runs, and what it is doing?".to_owned(),
+        n => format!("End all {n} agents, and what they are doing?"),
+    }
+}
+
+/// All agents are told to end.
+#[must_use]
+pub fn ends_all(runs: usize) -> String {
+    match runs {
+        0 => "No agent runs.".to_owned(),
+        1 => {
+            "The one agent ends. Messages in line are run by another; /pause keeps them.".to_owned()
+        }
+        n => format!("{n} agents end. Messages in line are run by others; /pause keeps them."),
+    }
+}
+
+/// A run is told to end.
+#[must_use]
+pub fn ends(run: &str, name: Option<&str>, person: i64, age: Millis) -> String {
+    format!("{run} ends: {}, for {}.", who(name, person), span(age))
+}
+
+/// A run that was to end is over.
+#[must_use]
+pub fn run_is_over(run: &str) -> String {
+    format!("No change: {run} is over already.")
+}
+
+/// Somebody in a list.
+fn who(name: Option<&str>, person: i64) -> String {
+    match name.map(str::trim).filter(|name| !name.is_empty()) {
+        Some(name) => one_line(name, NAME),
+        None => person.to_string(),
+    }
+}
+
+/// Longest name in a list, in characters.
+const NAME: usize = 32;
+/// Most lines of a list.
+const LINES: usize = 40;
+
+fn list(lines: Vec<String>) -> String {
+    let more = lines.len().saturating_sub(LINES);
+    let mut text = lines.into_iter().take(LINES).collect::<Vec<_>>().join("\n");
+    if more > 0 {
+        text.push_str(&format!("\n… and {more} more"));
+    }
+    text
+}
+
+/// Line of `/ps`.
+#[derive(Clone, Debug)]
+pub struct Process<'a> {
+    /// Beginning of the run's id.
+    pub run: &'a str,
+    /// Name of its person, where it is known.
+    pub name: Option<&'a str>,
+    /// Their Telegram user id.
+    pub person: i64,
+    /// For how long it has run.
+    pub age: Millis,
+    /// Whether it works on a message.
+    pub works: bool,
+}
+
+/// Answer to `/ps`.
+#[must_use]
+pub fn processes<'a>(processes: impl Iterator<Item = Process<'a>>) -> String {
+    let lines: Vec<String> = processes
+        .map(|p| {
+            let state = if p.works { "works" } else { "rests" };
+            let (who, age) = (who(p.name, p.person), span(p.age));
+            format!("{} · {who} · {state} · {age}", p.run)
+        })
+        .collect();
+    if lines.is_empty() {
+        return end_all(0);
+    }
+    list(lines)
+}
+
+/// Answer to `/users`: name, id, role, and how long ago each was seen.
+#[must_use]
+pub fn people<'a>(
+    people: impl Iterator<Item = (Option<&'a str>, i64, Role, Option<Millis>)>,
+) -> String {
+    list(
+        people
+            .map(|(name, id, role, seen)| {
+                let role = match role {
+                    Role::Admin => "admin",
+                    Role::User => "user",
+                    Role::Nobody => "not let in any more",
+                };
+                let seen = seen.map_or_else(
+                    || "never seen".to_owned(),
+                    |ago| format!("seen {} ago", span(ago)),
+                );
+                match name {
+                    Some(_) => format!("{} ({id}) · {role} · {seen}", who(name, id)),
+                    None => format!("{id} · {role} · {seen}"),
+                }
+            })
+            .collect(),
+    )
 }

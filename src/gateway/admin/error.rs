@@ -1,7 +1,12 @@
 //! Why an order is refused.
 
 use crate::{
-    core::pause::{BadReason, REASON},
+    core::{
+        Millis,
+        ids::{ConversationId, LEAST_PREFIX, RunId},
+        pause::{BadReason, REASON},
+        words::span,
+    },
     store::StoreError,
 };
 
@@ -11,6 +16,41 @@ pub enum AdminError {
     /// The reason cannot be taken.
     #[error(transparent)]
     BadReason(#[from] BadReason),
+    /// The text is not the beginning of a run's id.
+    #[error("that is not the id of a run")]
+    NotARun,
+    /// No run has an id that begins so.
+    #[error("there is no run {given}")]
+    NoSuchRun {
+        /// What was given.
+        given: String,
+    },
+    /// Several runs have ids that begin so.
+    #[error("{given} is the beginning of {} ids: {}", candidates.len(), listed(candidates))]
+    Ambiguous {
+        /// What was given.
+        given: String,
+        /// Those that it fits.
+        candidates: Vec<RunId>,
+    },
+    /// The conversation in which it was ordered has no run.
+    #[error("no agent runs for this conversation")]
+    NothingHere,
+    /// There is no such conversation.
+    #[error("there is no conversation {0}")]
+    NoSuchConversation(ConversationId),
+    /// There is no such question.
+    #[error("there is no question {0}")]
+    NoSuchQuestion(i64),
+    /// It was ordered too often; it may be repeated after so many milliseconds.
+    #[error("that was ordered often just now; it may be repeated in {}", span(wait_ms.saturating_add(999)))]
+    RateLimited {
+        /// How long to wait, in milliseconds.
+        wait_ms: Millis,
+    },
+    /// It is accepted and not done yet.
+    #[error("it was not done in time")]
+    NotYet,
     /// The database did not take it.
     #[error("it cannot be recorded: {0}")]
     Store(#[from] StoreError),
@@ -21,8 +61,13 @@ impl AdminError {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::BadReason(_) => "InvalidArgument",
-            Self::Store(_) => "Failed",
+            Self::BadReason(_) | Self::NotARun => "InvalidArgument",
+            Self::NoSuchRun { .. } | Self::NothingHere => "NoSuchRun",
+            Self::Ambiguous { .. } => "Ambiguous",
+            Self::NoSuchConversation(_) => "NoSuchConversation",
+            Self::NoSuchQuestion(_) => "NoSuchQuestion",
+            Self::RateLimited { .. } => "TooManyCalls",
+            Self::NotYet | Self::Store(_) => "Failed",
         }
     }
 
@@ -33,7 +78,36 @@ impl AdminError {
             Self::BadReason(_) => {
                 format!("give it on one line of at most {REASON} characters")
             }
+            Self::NotARun => format!(
+                "give at least {LEAST_PREFIX} characters of the id that /ps shows, not a process id"
+            ),
+            Self::NoSuchRun { .. } | Self::NothingHere => {
+                "/ps shows those that there are".to_owned()
+            }
+            Self::Ambiguous { .. } => "give more of the id".to_owned(),
+            Self::NoSuchConversation(_) => {
+                "telexctl conversations shows those that there are".to_owned()
+            }
+            Self::NoSuchQuestion(_) => {
+                "it is a number that the list of open questions shows".to_owned()
+            }
+            Self::RateLimited { .. } => "nothing was done".to_owned(),
+            Self::NotYet => {
+                "it is done as soon as it can be; the server's journal says what is in the way"
+                    .to_owned()
+            }
             Self::Store(_) => "try again; the server's journal says what is wrong".to_owned(),
         }
     }
+}
+
+/// At most so many ids are listed.
+const LISTED: usize = 5;
+
+fn listed(runs: &[RunId]) -> String {
+    let mut ids: Vec<&str> = runs.iter().take(LISTED).map(RunId::as_str).collect();
+    if runs.len() > LISTED {
+        ids.push("…");
+    }
+    ids.join(", ")
 }

@@ -9,9 +9,15 @@
 //! | `mod.rs` | the frame of an operation |
 //! | `error.rs` | why something is refused, and what to do about it |
 //! | `pause.rs` | pause and resume |
+//! | `runs.rs` | ending runs, turns and sessions; answers to questions |
+//! | `confirm.rs` | orders that ask first |
+//! | `lists.rs` | what there is |
 
+mod confirm;
 mod error;
+mod lists;
 mod pause;
+mod runs;
 
 use std::sync::Arc;
 
@@ -19,6 +25,7 @@ use tracing::info;
 
 pub use self::{
     error::AdminError,
+    lists::{ConversationInfo, PersonInfo, RunInfo},
     pause::{Paused, Resumed},
 };
 use super::{
@@ -27,7 +34,7 @@ use super::{
     lanes::Lanes,
 };
 use crate::{
-    core::{Millis, messages, text::Button, words},
+    core::{Millis, actor::Actor, messages, pace::Pace, text::Button, words},
     store::{StoreError, Tx},
 };
 
@@ -106,7 +113,13 @@ impl Admin {
             .deps
             .store
             .tx(move |tx| {
-                let act = f(tx, now)?;
+                let act = match too_often(tx, &asked, action, now)? {
+                    Some(why) => Act {
+                        on: String::new(),
+                        done: Err(why),
+                    },
+                    None => f(tx, now)?,
+                };
                 let (result, text, buttons) = match &act.done {
                     Ok(deed) => (
                         deed.outcome.as_str().to_owned(),
@@ -131,8 +144,44 @@ impl Admin {
             })
             .await;
         let (act, result) = act?;
+        fail::fail_point!("admin-committed");
         info!(event = messages::ADMIN_ACT, who = %ack.who, action, result, "an administrator's order");
         act.done.map(|deed| deed.value)
+    }
+}
+
+/// How often one person may order this in Telegram. Whoever has the server's own bus is not slowed down.
+fn pace(action: &str) -> Option<Pace> {
+    let (every_ms, burst) = match action {
+        "clear" => (6_000, 10),
+        "kill" => (6_000, 10),
+        "kill-all" => (30_000, 2),
+        "ask" => (10_000, 3),
+        "pause" | "resume" => (3_000, 10),
+        _ => return None,
+    };
+    Some(Pace { every_ms, burst })
+}
+
+/// Counts an order; an error if there were too many lately.
+pub(super) fn too_often(
+    tx: &Tx<'_>,
+    ack: &Ack,
+    action: &str,
+    now: Millis,
+) -> Result<Option<AdminError>, StoreError> {
+    let (Actor::Telegram(person), Some(pace)) = (&ack.who, pace(action)) else {
+        return Ok(None);
+    };
+    let scope = format!("{action}:{person}");
+    match pace.admit(tx.limit(&scope)?, now) {
+        Ok(ahead) => {
+            tx.limit_set(&scope, ahead, now)?;
+            Ok(None)
+        }
+        Err(until) => Ok(Some(AdminError::RateLimited {
+            wait_ms: until.saturating_sub(now),
+        })),
     }
 }
 
@@ -142,4 +191,12 @@ pub(super) fn answered<T>(done: Result<T, AdminError>) -> Result<(), StoreError>
         Err(AdminError::Store(cause)) => Err(cause),
         _ => Ok(()),
     }
+}
+
+/// For the desk: a list, which only the store can refuse.
+pub(super) fn read<T>(listed: Result<T, AdminError>) -> Result<T, StoreError> {
+    listed.map_err(|why| match why {
+        AdminError::Store(cause) => cause,
+        other => StoreError::Other(other.to_string()),
+    })
 }

@@ -61,6 +61,19 @@ impl Desk<'_> {
             Command::Clear => self.clear(conversation, ack).await,
             Command::Pause => admin::answered(admin.pause(ack, args).await),
             Command::Resume => admin::answered(admin.resume(ack).await),
+            Command::Kill if args.is_empty() => {
+                admin::answered(admin.kill_here(ack, conversation).await)
+            }
+            Command::Kill => admin::answered(admin.kill(ack, args).await),
+            Command::KillAll => admin::answered(admin.ask_kill_all(ack).await),
+            Command::Ps => {
+                let text = self.processes(&admin).await?;
+                self.answer(ack, "ps", text).await
+            }
+            Command::Users => {
+                let text = self.people(&admin).await?;
+                self.answer(ack, "users", text).await
+            }
         }
     }
 
@@ -102,6 +115,17 @@ impl Desk<'_> {
         self.deps
             .store
             .tx(move |tx| {
+                if let Some(why) = admin::too_often(tx, &ack, "clear", now)? {
+                    let text = words::admin::refused(&why.to_string(), &why.remedy());
+                    let said = Said {
+                        action: "clear",
+                        on: &format!("conversation {conversation}"),
+                        result: &format!("refused: {}", why.kind()),
+                        text: &text,
+                        buttons: Vec::new(),
+                    };
+                    return lane::acknowledge_as(tx, &ack, &said, now);
+                }
                 let running = tx
                     .turns_open(conversation)?
                     .iter()
@@ -151,6 +175,29 @@ impl Desk<'_> {
             .store
             .tx(move |tx| lane::acknowledge(tx, &ack, &action, "", &text, now))
             .await
+    }
+
+    async fn processes(&self, admin: &Admin) -> Result<String, StoreError> {
+        let now = self.deps.clock.now();
+        let runs = admin::read(admin.runs().await)?;
+        let processes = runs.iter().map(|run| words::admin::Process {
+            run: run.id.short(),
+            name: run.name.as_deref(),
+            person: run.person,
+            age: now.saturating_sub(run.started_at),
+            works: run.turn.is_some(),
+        });
+        Ok(words::admin::processes(processes))
+    }
+
+    async fn people(&self, admin: &Admin) -> Result<String, StoreError> {
+        let now = self.deps.clock.now();
+        let people = admin::read(admin.people().await)?;
+        let people = people.iter().map(|person| {
+            let seen = person.last_seen.map(|at| now.saturating_sub(at));
+            (person.name.as_deref(), person.id, person.role, seen)
+        });
+        Ok(words::admin::people(people))
     }
 
     async fn refuse(&self, ack: Ack, action: &str) -> Result<(), StoreError> {

@@ -1,5 +1,7 @@
 //! Presses of buttons. What a button carries comes from outside: it is checked against the store, each time.
 
+use std::sync::Arc;
+
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -10,11 +12,12 @@ use crate::{
         ids::{InboxId, TurnId},
         inbound::Press,
         messages,
-        policy::{self, Denied},
+        policy::{self, Denied, Role},
         text::{Formatted, Shown, units},
         words,
     },
     gateway::{
+        admin::{self, Admin},
         gate::Gate,
         lane::{self, Ack, Decision, LaneMsg, Reply},
         show,
@@ -37,6 +40,17 @@ enum Wish {
     Continue(TurnId),
     Leave(TurnId),
     Decide(i64, Decision),
+}
+
+/// Whether it is about a question that was asked before an order of an administrator's: the question's number, and yes.
+fn confirmation(data: &str) -> Option<(Uuid, bool)> {
+    let (nonce, answer) = data.strip_prefix("a:")?.split_once(':')?;
+    let yes = match answer {
+        "y" => true,
+        "n" => false,
+        _ => return None,
+    };
+    Some((Uuid::try_parse(nonce).ok()?, yes))
 }
 
 fn wish(data: &str) -> Option<Wish> {
@@ -86,6 +100,14 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
         callback_id: press.callback_id.clone(),
     };
     let ack = Ack::update(desk.id, press.from.id, reply);
+    if let (Some((nonce, yes)), Some(place)) = (confirmation(&press.data), press.place) {
+        if role < Role::Admin {
+            return answer(desk, ack, "press-refused", words::NOT_YOURS).await;
+        }
+        let message = press.message_id.map(|id| (place.chat_id, id));
+        let admin = Admin::new(Arc::clone(desk.deps), desk.lanes.clone());
+        return admin::answered(admin.pressed(ack, nonce, yes, message).await);
+    }
     let (Some(wish), Some(place)) = (wish(&press.data), press.place) else {
         warn!(
             update = desk.id.0,
@@ -388,6 +410,18 @@ mod tests {
             "q:1:y:n",
         ] {
             assert_eq!(wish(foreign), None, "{foreign}");
+        }
+        let nonce = Uuid::from_u128(7);
+        assert_eq!(confirmation(&format!("a:{nonce}:y")), Some((nonce, true)));
+        assert_eq!(confirmation(&format!("a:{nonce}:n")), Some((nonce, false)));
+        for foreign in [
+            "a:",
+            "a:7:y",
+            "a::y",
+            &format!("a:{nonce}"),
+            &format!("b:{nonce}:y"),
+        ] {
+            assert_eq!(confirmation(foreign), None, "{foreign}");
         }
     }
 }

@@ -5,8 +5,8 @@ use tracing::info;
 
 use super::{Ack, Decision, Lane, LaneMsg, Open, Reply, Way, millis, output, work};
 use crate::{
-    core::{Millis, ids::TurnId, text::Button, words},
-    gateway::{ports::Answer, show},
+    core::{Millis, actor::Actor, ids::TurnId, text::Button, words},
+    gateway::{admin::Outcome, ports::Answer, show},
     store::{
         StoreError, Tx,
         rows::{AuditEntry, Urgency, Verdict},
@@ -88,8 +88,13 @@ impl Lane {
             .as_mut()
             .and_then(|live| live.active.as_mut())
             .filter(|a| a.turn == turn);
+        let own = ack.who == Actor::Telegram(self.conversation.key.user_id);
         let json = active.and_then(|active| {
-            active.machine.interrupt();
+            if own {
+                active.machine.interrupt();
+            } else {
+                active.machine.interrupt_by_admin();
+            }
             work::to_json(&active.machine)
         });
         let text = match &json {
@@ -115,6 +120,12 @@ impl Lane {
             .is_none()
         {
             self.redo.push(LaneMsg::Interrupt { ack: again, turn });
+        } else {
+            again.told(if running {
+                Outcome::Done
+            } else {
+                Outcome::NoChange
+            });
         }
         if running {
             self.press_on();
@@ -241,6 +252,7 @@ impl Lane {
         let (now, target) = (self.deps.clock.now(), self.target());
         // It always can be written as JSON.
         let json = serde_json::to_string(&answer).unwrap_or_default();
+        let asked = ack.clone();
         let done = self
             .deps
             .store
@@ -268,6 +280,13 @@ impl Lane {
         else {
             return false;
         };
+        if let Some(asked) = asked {
+            asked.told(if question.is_some() {
+                Outcome::Done
+            } else {
+                Outcome::NoChange
+            });
+        }
         if let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) {
             active.questions.retain(|q| q.row != row);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{Active, Lane, Live, output, take_up::read_machine, work};
+use super::{Active, Lane, Live, kill::kill_done, output, take_up::read_machine, work};
 use crate::{
     core::{
         Millis,
@@ -292,6 +292,7 @@ impl Lane {
             .store
             .tx(move |tx| {
                 tx.run_ended(&run, status, exit_json.as_deref(), now)?;
+                kill_done(tx, &run)?;
                 let (turn, mut machine) = match active {
                     Some(active) => (tx.turn(active.turn)?, active.machine),
                     None if start == Start::Refused => (

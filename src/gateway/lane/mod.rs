@@ -11,6 +11,7 @@
 //! | `take_up.rs` | runs of an earlier daemon |
 //! | `full.rs` | no room on the disk |
 //! | `control.rs` | interrupts, answers to questions |
+//! | `kill.rs` | the end of a run by an administrator's order |
 //!
 //! The rule throughout: first the transaction, then the effect that it allows; and whatever a kill leaves
 //! between the two is found and done again by `Lane::take_up` in the next life.
@@ -18,6 +19,7 @@
 mod control;
 mod ending;
 mod full;
+mod kill;
 mod msg;
 mod output;
 mod submit;
@@ -25,6 +27,7 @@ mod take_up;
 mod work;
 
 pub(super) use control::{Said, acknowledge, acknowledge_as};
+pub(super) use kill::order_kill;
 pub use msg::{Ack, Decision, LaneMsg, Reply, Way};
 pub(super) use work::{placeholder, put};
 
@@ -36,6 +39,7 @@ use uuid::Uuid;
 
 use super::{
     Deps,
+    admin::Outcome,
     lanes::Lanes,
     ports::{Answer, Exit, Followed, Line, Notice},
     slots::Place,
@@ -76,6 +80,9 @@ struct Live {
     // Told to end, one way or another; if it has not by then, it is made to. It is given no more prompts.
     ending: Option<Instant>,
     idle_since: Instant,
+    // An administrator ordered its end; dropped with this, these tell whoever waits for that.
+    killed: bool,
+    killers: Vec<mpsc::Sender<Outcome>>,
     _place: Place,
 }
 
@@ -247,6 +254,7 @@ impl Lane {
                 .await;
             }
             LaneMsg::Interrupt { ack, turn } => self.interrupt(ack, turn).await,
+            LaneMsg::Kill { run, caller } => self.kill(&run, caller).await,
             LaneMsg::Decide {
                 question,
                 decision,

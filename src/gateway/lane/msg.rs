@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     core::{
         actor::Actor,
-        ids::{InboxId, TurnId},
+        ids::{InboxId, RunId, TurnId},
     },
     gateway::admin::Outcome,
     store::rows::{RunRow, Target},
@@ -125,6 +125,13 @@ pub enum LaneMsg {
         ack: Ack,
         /// Which.
         turn: TurnId,
+    },
+    /// A run is to end; recorded already. `caller` is dropped when it is over.
+    Kill {
+        /// Which.
+        run: RunId,
+        /// Who waits for it.
+        caller: Option<mpsc::Sender<Outcome>>,
     },
     /// A question is decided.
     Decide {

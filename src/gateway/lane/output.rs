@@ -216,6 +216,9 @@ impl Lane {
                 *ending = (*ending).min(Instant::now() + super::END_GRACE);
             }
         }
+        if self.run.as_ref().is_some_and(|live| live.killed) {
+            self.end_killed();
+        }
         self.typing_at = None;
         self.advance().await;
     }

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{Active, Comeback, Lane, Live, RETRY, ending::Start, work};
+use super::{Active, Comeback, Lane, Live, RETRY, ending::Start, kill::kill_ordered, work};
 use crate::{
     core::turn::Turn,
     gateway::ports::{Answer, Remains},
@@ -48,14 +48,18 @@ impl Lane {
                     Some(turn) => tx.questions_of(turn.id)?,
                     None => Vec::new(),
                 };
-                Ok((turn, questions))
+                Ok((turn, questions, kill_ordered(tx, &run)?))
             })
             .await;
-        let Some((turn, questions)) = self.note_failure(read, "cannot read the turn of a run")
+        let Some((turn, questions, killed)) =
+            self.note_failure(read, "cannot read the turn of a run")
         else {
             return false;
         };
-        let active = turn.as_ref().map(|turn| self.active(turn, &questions));
+        let mut active = turn.as_ref().map(|turn| self.active(turn, &questions));
+        if let Some(active) = active.as_mut().filter(|_| killed) {
+            active.machine.interrupt_by_admin();
+        }
         let start = match remains {
             Remains::NeverStarted => Start::Never,
             _ => Start::Resumed,
@@ -85,6 +89,8 @@ impl Lane {
             unsent: Vec::new(),
             ending: None,
             idle_since: Instant::now(),
+            killed,
+            killers: Vec::new(),
             _place: self.deps.slots.take_for_running(),
         };
         if remains == Remains::Alive {
@@ -109,6 +115,9 @@ impl Lane {
             .is_some_and(|a| a.machine.interrupt_requested());
         if interrupted {
             self.press_on();
+        }
+        if killed {
+            self.end_killed();
         }
         self.type_on();
         true

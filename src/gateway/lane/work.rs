@@ -321,6 +321,8 @@ impl Lane {
                     unsent: Vec::new(),
                     ending: None,
                     idle_since: Instant::now(),
+                    killed: false,
+                    killers: Vec::new(),
                     _place: place,
                 };
                 // A lost greeting harms nothing: the agent works without it.

@@ -6,6 +6,7 @@
 use std::{collections::BTreeSet, sync::Mutex};
 
 use super::*;
+use crate::store::overviews;
 use crate::{
     core::event::Question,
     store::rows::{
@@ -39,7 +40,19 @@ const SMALL_INDICES: [&str; 11] = [
 ];
 
 /// Statements that may read a whole index or table, and why.
-const ALLOWED: [(&str, &str); 2] = [
+const ALLOWED: [(&str, &str); 5] = [
+    (
+        overviews::AUDIT,
+        "reads `limit` rows from the end, or from before a row",
+    ),
+    (
+        overviews::CONVERSATIONS,
+        "asked for by administrators; there is one row per person and topic",
+    ),
+    (
+        overviews::PEOPLE,
+        "asked for by administrators; there is one row per person",
+    ),
     (
         "SELECT count(*) FROM conversations",
         "asked for metrics only; there is one row per person and topic",
@@ -122,6 +135,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     let slot = Slot { turn, number: 0 };
     let first = tx.out_show(target, Some(slot), Urgency::Message, &shown("a"), 1)?;
     tx.out_show(target, Some(slot), Urgency::Message, &shown("b"), 1)?;
+    tx.out_again(first, &shown("c"), 1)?;
     tx.out_press("cb", "", 1)?;
     tx.out_due(1, 9)?;
     tx.out_next_due(1)?;
@@ -159,6 +173,10 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
         result: String::new(),
     })?;
     tx.audit_tail(1)?;
+    tx.audit_page(None, 1)?;
+    tx.conversations_overview()?;
+    tx.people()?;
+    tx.questions_waiting()?;
 
     let end = TurnEnd {
         state: TurnState::Completed,
@@ -265,6 +283,7 @@ fn every_method_is_looked_at() {
         include_str!("../outbox.rs"),
         include_str!("../outbox_due.rs"),
         include_str!("../outbox_rows.rs"),
+        include_str!("../overviews.rs"),
         include_str!("../questions.rs"),
         include_str!("../runs.rs"),
         include_str!("../sessions.rs"),

@@ -121,7 +121,7 @@ async fn in_a_group_nobody_presses_for_another() {
         Some("Stopping…"),
         "an admin may"
     );
-    world.wait_told(group, "— Interrupted").await;
+    world.wait_told(group, "— Ended by an administrator").await;
     daemon.stop().await;
     world.end_all().await;
 }

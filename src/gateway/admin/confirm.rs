@@ -1,0 +1,162 @@
+//! Orders that ask first, by buttons. A button works once, for whoever was asked, and not for long.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Act, Admin, AdminError, Deed, Outcome};
+use crate::{
+    core::{Millis, actor::Actor, text::Button, words},
+    gateway::{lane::Ack, show},
+    store::{StoreError, Tx, rows::Wanted},
+};
+
+/// Beginning of the names of the settings that hold what was asked; the number in the buttons follows.
+const KEY: &str = "confirm.";
+/// For how long the buttons work.
+const GOOD_FOR: Millis = 5 * 60 * 1000;
+
+/// What is to be done if the answer is yes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    /// All runs are to end.
+    KillAll,
+}
+
+/// What was asked, as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    wish: Wish,
+    who: String,
+    until: Millis,
+}
+
+impl Wish {
+    /// Records that this was asked, and gives the buttons.
+    pub(super) fn ask(
+        self,
+        tx: &Tx<'_>,
+        nonce: Uuid,
+        who: &Actor,
+        now: Millis,
+    ) -> Result<Vec<Vec<Button>>, StoreError> {
+        // What nobody answered goes now.
+        for (key, json, _) in tx.settings()? {
+            if key.starts_with(KEY) && read(&json).is_none_or(|asked| asked.until <= now) {
+                tx.setting_unset(&key)?;
+            }
+        }
+        let asked = Asked {
+            wish: self,
+            who: who.to_string(),
+            until: now.saturating_add(GOOD_FOR),
+        };
+        let json = serde_json::to_string(&asked)
+            .map_err(|cause| StoreError::Other(format!("the record of a question: {cause}")))?;
+        tx.setting_set(&key(nonce), &json, now)?;
+        let yes = match self {
+            Self::KillAll => words::admin::YES_END_ALL,
+        };
+        Ok(vec![vec![
+            words::button(yes, format!("a:{nonce}:y")),
+            words::button(words::admin::NO, format!("a:{nonce}:n")),
+        ]])
+    }
+}
+
+fn read(json: &str) -> Option<Asked> {
+    serde_json::from_str(json).ok()
+}
+
+/// How a button stands.
+enum Standing {
+    Good(Wish),
+    /// It is another person's to press.
+    Anothers,
+    /// Used, or too old.
+    Old,
+}
+
+fn standing(tx: &Tx<'_>, nonce: Uuid, who: &Actor, now: Millis) -> Result<Standing, StoreError> {
+    let asked = tx.setting(&key(nonce))?.and_then(|json| read(&json));
+    Ok(match asked {
+        Some(asked) if asked.who != who.to_string() => Standing::Anothers,
+        Some(asked) if asked.until > now => Standing::Good(asked.wish),
+        _ => Standing::Old,
+    })
+}
+
+fn key(nonce: Uuid) -> String {
+    format!("{KEY}{nonce}")
+}
+
+impl Admin {
+    /// A button below a question was pressed. `message`: chat and id of the message that it stands under.
+    pub(in crate::gateway) async fn pressed(
+        &self,
+        ack: Ack,
+        nonce: Uuid,
+        yes: bool,
+        message: Option<(i64, i64)>,
+    ) -> Result<(), AdminError> {
+        let (who, now) = (ack.who.clone(), self.deps.clock.now());
+        let standing = self
+            .deps
+            .store
+            .tx(move |tx| standing(tx, nonce, &who, now))
+            .await?;
+        let pressed = Pressed { nonce, message };
+        let (on, text) = match standing {
+            Standing::Good(Wish::KillAll) if yes => {
+                return self.kill_all_as(ack, Some(pressed)).await.map(drop);
+            }
+            Standing::Good(wish) => (format!("{wish:?}"), words::admin::LEFT_ALONE),
+            Standing::Anothers => (String::new(), words::NOT_YOURS),
+            Standing::Old => (String::new(), words::OLD_BUTTON),
+        };
+        let others = matches!(standing, Standing::Anothers);
+        self.act(&ack, "confirm", move |tx, now| {
+            if !others {
+                pressed.used(tx, text, now)?;
+            }
+            Ok(Act {
+                on,
+                done: Ok(Deed::new((), Outcome::NoChange, text)),
+            })
+        })
+        .await
+    }
+}
+
+/// The button that was pressed.
+pub(super) struct Pressed {
+    nonce: Uuid,
+    message: Option<(i64, i64)>,
+}
+
+impl Pressed {
+    /// It is used up, and its message says what came of it.
+    pub(super) fn used(&self, tx: &Tx<'_>, text: &str, now: Millis) -> Result<(), StoreError> {
+        tx.setting_unset(&key(self.nonce))?;
+        close(tx, self.message, text, now)
+    }
+}
+
+/// The question becomes a statement without buttons.
+fn close(
+    tx: &Tx<'_>,
+    message: Option<(i64, i64)>,
+    text: &str,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let Some((chat, id)) = message else {
+        return Ok(());
+    };
+    if let Some(row) = tx.out_at(chat, id)?
+        && let Wanted::Show(shown) = row.wanted
+        && !shown.buttons.is_empty()
+    {
+        tx.out_again(row.id, &show::note(text, Vec::new(), shown.reply_to), now)?;
+    }
+    Ok(())
+}

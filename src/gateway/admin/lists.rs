@@ -1,0 +1,201 @@
+//! What there is: runs, conversations, people, questions, the audit. Never what people wrote.
+
+use uuid::Uuid;
+
+use super::{Admin, AdminError};
+use crate::{
+    core::{
+        Millis,
+        ids::{ConversationId, ConversationKey, RunId, TurnId},
+        policy::Role,
+        profile::Profile,
+    },
+    store::rows::{AuditRow, RunStatus, TurnState, WaitingQuestion},
+};
+
+/// Most lines of the audit that are given at once.
+const AUDIT: usize = 1000;
+
+/// A run that lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunInfo {
+    /// Id.
+    pub id: RunId,
+    /// Conversation that it serves.
+    pub conversation: ConversationId,
+    /// Telegram user id of the person for whom it was started.
+    pub person: i64,
+    /// Their name, as last seen.
+    pub name: Option<String>,
+    /// Whether its supervisor was seen.
+    pub running: bool,
+    /// Since when.
+    pub started_at: Millis,
+    /// Turn that it works on.
+    pub turn: Option<TurnId>,
+}
+
+/// A conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversationInfo {
+    /// Number.
+    pub id: ConversationId,
+    /// Bot, chat, topic and person.
+    pub key: ConversationKey,
+    /// The person's name, as last seen.
+    pub name: Option<String>,
+    /// When it began.
+    pub created_at: Millis,
+    /// Turns that wait for the agent.
+    pub queued: u64,
+    /// Whether a turn is with the agent.
+    pub running: bool,
+    /// Its run, where one lives.
+    pub run: Option<RunId>,
+    /// Session that the next prompt goes to.
+    pub session: Option<Uuid>,
+    /// When that was last used.
+    pub last_used: Option<Millis>,
+}
+
+/// A person who is known, or is allowed to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonInfo {
+    /// Telegram user id.
+    pub id: i64,
+    /// Name, as last seen.
+    pub name: Option<String>,
+    /// What they are now.
+    pub role: Role,
+    /// When they were first let in.
+    pub first_seen: Option<Millis>,
+    /// When they were last let in.
+    pub last_seen: Option<Millis>,
+    /// Profile of their agents in a private chat.
+    pub profile: Profile,
+}
+
+impl Admin {
+    /// Runs that live, oldest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn runs(&self) -> Result<Vec<RunInfo>, AdminError> {
+        let runs = self.deps.store.tx(|tx| {
+            let line = tx.turns_in_line()?;
+            let mut runs = Vec::new();
+            for run in tx.runs_live()? {
+                let turn = line.iter().find(|turn| {
+                    turn.conversation == run.conversation && turn.state == TurnState::Submitted
+                });
+                runs.push(RunInfo {
+                    name: tx.person_name(run.who)?,
+                    turn: turn.map(|turn| turn.turn),
+                    id: run.id,
+                    conversation: run.conversation,
+                    person: run.who,
+                    running: run.status == RunStatus::Running,
+                    started_at: run.started_at,
+                });
+            }
+            Ok(runs)
+        });
+        Ok(runs.await?)
+    }
+
+    /// All conversations, by number.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn conversations(&self) -> Result<Vec<ConversationInfo>, AdminError> {
+        let (rows, runs, line) = self
+            .deps
+            .store
+            .tx(|tx| {
+                Ok((
+                    tx.conversations_overview()?,
+                    tx.runs_live()?,
+                    tx.turns_in_line()?,
+                ))
+            })
+            .await?;
+        let of = |row| line.iter().filter(move |turn| turn.conversation == row);
+        Ok(rows
+            .into_iter()
+            .map(|row| ConversationInfo {
+                queued: of(row.id)
+                    .filter(|turn| turn.state != TurnState::Submitted)
+                    .count() as u64,
+                running: of(row.id).any(|turn| turn.state == TurnState::Submitted),
+                run: runs
+                    .iter()
+                    .find(|run| run.conversation == row.id)
+                    .map(|run| run.id.clone()),
+                id: row.id,
+                key: row.key,
+                name: row.name,
+                created_at: row.created_at,
+                session: row.session,
+                last_used: row.last_used,
+            })
+            .collect())
+    }
+
+    /// Everybody who may talk to the bot, or once did, by id.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn people(&self) -> Result<Vec<PersonInfo>, AdminError> {
+        let seen = self.deps.store.tx(|tx| tx.people()).await?;
+        let config = self.deps.config.get();
+        let person = |id| PersonInfo {
+            id,
+            name: None,
+            role: config.access.role_of_id(id),
+            first_seen: None,
+            last_seen: None,
+            profile: config.profiles.pick(id, id).clone(),
+        };
+        let mut people: Vec<PersonInfo> = seen
+            .into_iter()
+            .map(|row| PersonInfo {
+                name: Some(row.name),
+                first_seen: Some(row.first_seen),
+                last_seen: Some(row.last_seen),
+                ..person(row.id)
+            })
+            .collect();
+        for id in config.access.admins().chain(config.access.users()) {
+            if !people.iter().any(|there| there.id == id) {
+                people.push(person(id));
+            }
+        }
+        people.sort_by_key(|person| person.id);
+        Ok(people)
+    }
+
+    /// Questions of agents that wait for an answer, by number.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn questions(&self) -> Result<Vec<WaitingQuestion>, AdminError> {
+        Ok(self.deps.store.tx(|tx| tx.questions_waiting()).await?)
+    }
+
+    /// The audit before a line of it, newest first: at most `limit` lines, and never more than 1000.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn audit(
+        &self,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<AuditRow>, AdminError> {
+        let limit = limit.min(AUDIT);
+        Ok(self
+            .deps
+            .store
+            .tx(move |tx| tx.audit_page(before, limit))
+            .await?)
+    }
+}
