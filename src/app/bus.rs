@@ -37,9 +37,12 @@ pub(super) async fn claim(
         return Ok(None);
     };
     let behind = Behind {
+        admin: looker.gateway.admin(),
+        gateway: tokio::runtime::Handle::current(),
         started_at: looker.clock.now(),
         sight: Arc::clone(looker) as _,
         news: news.subscribe(),
+        happened: looker.gateway.happened(),
         log: Arc::new(OwnLog),
     };
     match Face::start(bus, behind).await {

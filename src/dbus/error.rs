@@ -1,5 +1,7 @@
 //! What callers are told when something is not done.
 
+use crate::{core::text::one_line, gateway::handle::AdminError};
+
 /// An error of the interface. Its name on the bus is `org.telexd1.Error.` and the name of the variant; its text is a
 /// sentence that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, zbus::DBusError)]
@@ -13,6 +15,32 @@ pub enum Error {
     NoPolkit(String),
     /// The caller, or all callers together, have too many calls open.
     TooManyCalls(String),
+    /// There is no such run.
+    NoSuchRun(String),
+    /// There is no such conversation.
+    NoSuchConversation(String),
+    /// There is no such question.
+    NoSuchQuestion(String),
+    /// The beginning of an id fits several.
+    Ambiguous(String),
     /// The daemon has a trouble of its own, told in the text.
     Failed(String),
+}
+
+/// Longest text of an error, in characters.
+const TEXT: usize = 1000;
+
+impl From<AdminError> for Error {
+    fn from(why: AdminError) -> Self {
+        let text = one_line(&format!("{why}; {}", why.remedy()), TEXT);
+        match why.kind() {
+            "InvalidArgument" => Self::InvalidArgument(text),
+            "NoSuchRun" => Self::NoSuchRun(text),
+            "NoSuchConversation" => Self::NoSuchConversation(text),
+            "NoSuchQuestion" => Self::NoSuchQuestion(text),
+            "Ambiguous" => Self::Ambiguous(text),
+            "TooManyCalls" => Self::TooManyCalls(text),
+            _ => Self::Failed(text),
+        }
+    }
 }

@@ -102,7 +102,6 @@ impl Gate {
     ///
     /// # Errors
     /// The bus does not say.
-    #[allow(dead_code, reason = "for the acts that are audited")]
     pub(super) async fn caller(
         &self,
         connection: &Connection,

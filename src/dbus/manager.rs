@@ -1,4 +1,4 @@
-//! `org.telexd1.Manager`: how it stands.
+//! `org.telexd1.Manager`: how it stands, and orders.
 
 use std::{
     collections::HashMap,
@@ -8,14 +8,15 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, watch};
-use zbus::{interface, wire::Variant};
+use zbus::{Connection, interface, message::Header, object_server::SignalEmitter, wire::Variant};
 
 use super::{
+    desk::Desk,
     error::Error,
     gate::{Action, Ruled},
 };
 use crate::{
-    core::Millis,
+    core::{Millis, pause::Pause},
     health::{self, Readiness, Trouble},
 };
 
@@ -52,10 +53,11 @@ pub(super) struct Facts {
     last_poll: u64,
     conversations: u32,
     running_turns: u32,
+    pause: Option<Arc<Pause>>,
 }
 
 impl Facts {
-    pub(super) fn of(seen: &Seen) -> Self {
+    pub(super) fn of(seen: &Seen, pause: Option<Arc<Pause>>) -> Self {
         let readiness = &seen.readiness;
         let polling = &readiness.polling;
         Self {
@@ -64,7 +66,24 @@ impl Facts {
             last_poll: last_poll(seen),
             conversations: u32::try_from(readiness.conversations).unwrap_or(u32::MAX),
             running_turns: u32::try_from(readiness.running).unwrap_or(u32::MAX),
+            pause,
         }
+    }
+
+    fn paused_since(&self) -> u64 {
+        self.pause.as_ref().map_or(0, |pause| micros(pause.since))
+    }
+
+    fn paused_by(&self) -> &str {
+        self.pause.as_ref().map_or("", |pause| &pause.by)
+    }
+
+    fn reason(&self) -> &str {
+        let reason = self
+            .pause
+            .as_ref()
+            .and_then(|pause| pause.reason.as_deref());
+        reason.unwrap_or("")
     }
 
     /// Those that others are told of when they change, and have, since `before`.
@@ -81,6 +100,12 @@ impl Facts {
         }
         if self.running_turns != before.running_turns {
             changed.insert("RunningTurns", Variant::from(self.running_turns));
+        }
+        if self.pause != before.pause {
+            changed.insert("Paused", Variant::from(self.pause.is_some()));
+            changed.insert("PausedSince", Variant::from(self.paused_since()));
+            changed.insert("PausedBy", Variant::from(self.paused_by()));
+            changed.insert("Reason", Variant::from(self.reason()));
         }
         changed
     }
@@ -121,17 +146,18 @@ fn trouble(trouble: &Trouble) -> (&'static str, Option<&str>) {
 }
 
 /// Everything that `Health` tells.
-fn told(seen: &Seen) -> HashMap<&'static str, Variant<'static>> {
+fn told(seen: &Seen, pause: Option<Arc<Pause>>) -> HashMap<&'static str, Variant<'static>> {
     let readiness = &seen.readiness;
     let polling = &readiness.polling;
-    let facts = Facts::of(seen);
+    let facts = Facts::of(seen, pause);
     let mut told = HashMap::from([
-        ("summary", Variant::from(facts.status)),
+        ("summary", Variant::from(facts.status.clone())),
         ("connected", Variant::from(facts.connected)),
         ("failures", Variant::from(polling.failures)),
         ("last_poll", Variant::from(facts.last_poll)),
         ("conversations", Variant::from(facts.conversations)),
         ("running", Variant::from(facts.running_turns)),
+        ("paused", Variant::from(facts.pause.is_some())),
         ("beat_ms", Variant::from(ms(readiness.beat))),
     ]);
     if let Some(kind) = &polling.trouble {
@@ -161,20 +187,23 @@ fn told(seen: &Seen) -> HashMap<&'static str, Variant<'static>> {
 }
 
 pub(super) struct Manager {
-    pub(super) started_at: Millis,
-    pub(super) sight: Arc<dyn Sight>,
+    desk: Arc<Desk>,
+    started_at: Millis,
+    sight: Arc<dyn Sight>,
     /// How it stood when that last changed: what the properties say.
-    pub(super) news: watch::Receiver<Seen>,
+    news: watch::Receiver<Seen>,
     last: Mutex<Option<(Instant, Seen)>>,
 }
 
 impl Manager {
     pub(super) fn new(
+        desk: Arc<Desk>,
         started_at: Millis,
         sight: Arc<dyn Sight>,
         news: watch::Receiver<Seen>,
     ) -> Self {
         Self {
+            desk,
             started_at,
             sight,
             news,
@@ -183,7 +212,7 @@ impl Manager {
     }
 
     fn facts(&self) -> Facts {
-        Facts::of(&self.news.borrow())
+        Facts::of(&self.news.borrow(), self.desk.admin.paused())
     }
 }
 
@@ -191,6 +220,7 @@ impl Ruled for Manager {
     fn to_call(method: &str) -> Option<Action> {
         match method {
             "Health" => Some(Action::Inspect),
+            "Pause" | "Resume" => Some(Action::Control),
             _ => None,
         }
     }
@@ -205,17 +235,77 @@ impl Manager {
         if let Some((at, seen)) = &*last
             && at.elapsed() < FRESH
         {
-            return Ok(told(seen));
+            return Ok(told(seen, self.desk.admin.paused()));
         }
         let seen = self
             .sight
             .look()
             .await
             .map_err(|why| Error::Failed(format!("the database does not answer: {why}")))?;
-        let answer = told(&seen);
+        let answer = told(&seen, self.desk.admin.paused());
         *last = Some((Instant::now(), seen));
         Ok(answer)
     }
+
+    #[zbus(out_args("outcome"))]
+    async fn pause(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+        reason: String,
+    ) -> Result<&'static str, Error> {
+        let who = self.desk.actor(connection, &header).await?;
+        let admin = self.desk.admin.clone();
+        let done = self
+            .desk
+            .order(async move { admin.pause(who, &reason).await })
+            .await?;
+        Ok(done.outcome.as_str())
+    }
+
+    #[zbus(out_args("outcome"))]
+    async fn resume(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<&'static str, Error> {
+        let who = self.desk.actor(connection, &header).await?;
+        let admin = self.desk.admin.clone();
+        let done = self
+            .desk
+            .order(async move { admin.resume(who).await })
+            .await?;
+        Ok(done.outcome.as_str())
+    }
+
+    #[zbus(signal)]
+    pub(super) async fn run_started(
+        emitter: &SignalEmitter<'_>,
+        run: &str,
+        conversation: i64,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    pub(super) async fn run_ended(
+        emitter: &SignalEmitter<'_>,
+        run: &str,
+        conversation: i64,
+        result: &str,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    pub(super) async fn turn_failed(
+        emitter: &SignalEmitter<'_>,
+        turn: i64,
+        conversation: i64,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    pub(super) async fn question_asked(
+        emitter: &SignalEmitter<'_>,
+        question: i64,
+        turn: i64,
+    ) -> zbus::Result<()>;
 
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> &'static str {
@@ -250,5 +340,25 @@ impl Manager {
     #[zbus(property)]
     fn running_turns(&self) -> u32 {
         self.facts().running_turns
+    }
+
+    #[zbus(property)]
+    fn paused(&self) -> bool {
+        self.facts().pause.is_some()
+    }
+
+    #[zbus(property)]
+    fn paused_since(&self) -> u64 {
+        self.facts().paused_since()
+    }
+
+    #[zbus(property)]
+    fn paused_by(&self) -> String {
+        self.facts().paused_by().to_owned()
+    }
+
+    #[zbus(property)]
+    fn reason(&self) -> String {
+        self.facts().reason().to_owned()
     }
 }

@@ -8,10 +8,12 @@
 //! |---|---|
 //! | `gate.rs` | who is let in, and how much at once |
 //! | `caller.rs` | who calls; polkit |
+//! | `desk.rs` | where orders are handed in |
 //! | `manager.rs` | `org.telexd1.Manager` |
 //! | `log_control.rs` | `org.freedesktop.LogControl1` |
 
 mod caller;
+mod desk;
 mod error;
 mod gate;
 mod log_control;
@@ -26,7 +28,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, broadcast, oneshot, watch},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use zbus::{
@@ -48,11 +53,15 @@ pub use self::{
 };
 use self::{
     caller::Trust,
+    desk::Desk,
     gate::{Gate, Guarded},
     log_control::LogControl,
     manager::{Facts, Manager},
 };
-use crate::core::Millis;
+use crate::{
+    core::{Millis, happened::Happened},
+    gateway::handle::Admin,
+};
 
 /// The name on the bus.
 pub const NAME: &str = "org.telexd1";
@@ -94,12 +103,18 @@ impl std::fmt::Display for Bus {
 
 /// What is behind the objects.
 pub struct Behind {
+    /// What may be ordered.
+    pub admin: Admin,
+    /// The runtime in which that lives.
+    pub gateway: Handle,
     /// When this life began.
     pub started_at: Millis,
     /// Looks at how it stands.
     pub sight: Arc<dyn Sight>,
     /// How it stands, whenever that changes.
     pub news: watch::Receiver<Seen>,
+    /// What happens.
+    pub happened: broadcast::Receiver<Happened>,
     /// The log.
     pub log: Arc<dyn Log>,
 }
@@ -235,11 +250,12 @@ fn serve(
     };
     runtime.block_on(async {
         let news = behind.news.clone();
+        let happened = behind.happened.resubscribe();
         let started = tokio::select! {
             () = end.cancelled() => return,
             started = start(bus, behind) => started,
         };
-        let (connection, losses) = match started {
+        let (connection, losses, desk) = match started {
             Ok(started) => started,
             Err(why) => {
                 let _ = said.send(Err(why));
@@ -252,7 +268,8 @@ fn serve(
             why = losing_it(bus, losses) => {
                 let _ = losing.send(why);
             }
-            () = tell_changes(&connection, news) => {}
+            () = tell_changes(&connection, &desk, news) => {}
+            () = tell_happenings(&connection, happened) => {}
         }
         if let Err(cause) = connection.close().await {
             debug!(%cause, "the connection to the bus did not end well");
@@ -262,7 +279,10 @@ fn serve(
 }
 
 /// Objects first, then the name; with a stream of what the bus takes away again.
-async fn start(bus: Bus, behind: Behind) -> Result<(Connection, MessageStream), StartError> {
+async fn start(
+    bus: Bus,
+    behind: Behind,
+) -> Result<(Connection, MessageStream, Arc<Desk>), StartError> {
     let trust = match bus {
         Bus::System => Trust::Polkit,
         Bus::Session => Trust::Only(nix::unistd::getuid().as_raw()),
@@ -274,7 +294,18 @@ async fn start(bus: Bus, behind: Behind) -> Result<(Connection, MessageStream), 
     };
     let gate = Gate::new(trust);
     let server = connection.object_server();
-    let manager = Manager::new(behind.started_at, behind.sight, behind.news);
+    let desk = Arc::new(Desk {
+        gate: Arc::clone(&gate),
+        admin: behind.admin,
+        gateway: behind.gateway,
+        ordered: Notify::new(),
+    });
+    let manager = Manager::new(
+        Arc::clone(&desk),
+        behind.started_at,
+        behind.sight,
+        behind.news,
+    );
     server
         .at(PATH, Guarded::new(manager, &gate))
         .await
@@ -298,7 +329,7 @@ async fn start(bus: Bus, behind: Behind) -> Result<(Connection, MessageStream), 
         .await
         .map_err(other)?;
     take_name(bus, &connection).await?;
-    Ok((connection, losses))
+    Ok((connection, losses, desk))
 }
 
 async fn connect(bus: Bus) -> Result<Connection, StartError> {
@@ -410,14 +441,18 @@ async fn losing_it(bus: Bus, mut losses: MessageStream) -> String {
 }
 
 /// Tells who listens that properties have changed.
-async fn tell_changes(connection: &Connection, mut news: watch::Receiver<Seen>) {
-    let mut told = Facts::of(&news.borrow_and_update());
+async fn tell_changes(connection: &Connection, desk: &Desk, mut news: watch::Receiver<Seen>) {
+    let mut told = Facts::of(&news.borrow_and_update(), desk.admin.paused());
     loop {
-        if news.changed().await.is_err() {
+        let looked = tokio::select! {
+            looked = news.changed() => looked.is_ok(),
+            () = desk.ordered.notified() => true,
+        };
+        if !looked {
             // Nobody looks any more: the daemon is ending.
             return std::future::pending().await;
         }
-        let now = Facts::of(&news.borrow_and_update());
+        let now = Facts::of(&news.borrow_and_update(), desk.admin.paused());
         let changed = now.changed(&told);
         if changed.is_empty() {
             continue;
@@ -427,6 +462,42 @@ async fn tell_changes(connection: &Connection, mut news: watch::Receiver<Seen>) 
         }
         told = now;
         tokio::time::sleep(CHANGES).await;
+    }
+}
+
+/// Sends signals about what happens.
+async fn tell_happenings(connection: &Connection, mut happened: broadcast::Receiver<Happened>) {
+    let emitter = match SignalEmitter::new(connection, PATH) {
+        Ok(emitter) => emitter,
+        // The path is a constant that is one.
+        Err(_) => return std::future::pending().await,
+    };
+    loop {
+        let sent = match happened.recv().await {
+            Ok(Happened::RunStarted { run, conversation }) => {
+                Manager::run_started(&emitter, run.as_str(), conversation.0).await
+            }
+            Ok(Happened::RunEnded {
+                run,
+                conversation,
+                result,
+            }) => Manager::run_ended(&emitter, run.as_str(), conversation.0, result).await,
+            Ok(Happened::TurnFailed { turn, conversation }) => {
+                Manager::turn_failed(&emitter, turn.0, conversation.0).await
+            }
+            Ok(Happened::QuestionAsked { question, turn }) => {
+                Manager::question_asked(&emitter, question, turn.0).await
+            }
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                debug!(missed, "the bus is slow; signals were left out");
+                continue;
+            }
+            // The daemon is ending.
+            Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,
+        };
+        if let Err(cause) = sent {
+            debug!(%cause, "cannot send a signal");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use super::{
     Deps,
@@ -18,6 +18,7 @@ pub use super::{
 };
 use crate::{
     core::{
+        happened::Happened,
         ids::{ConversationId, InboxId},
         inbound::Inbound,
     },
@@ -65,6 +66,12 @@ impl Gateway {
     #[must_use]
     pub fn admin(&self) -> Admin {
         Admin::new(Arc::clone(&self.deps), self.lanes.clone())
+    }
+
+    /// What happens from now on. Who falls behind by much misses something.
+    #[must_use]
+    pub fn happened(&self) -> broadcast::Receiver<Happened> {
+        self.deps.store.happened()
     }
 
     /// Number of conversations that have a lane at the moment.

@@ -37,7 +37,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use self::thread::{Owner, QUEUE, Request, Shared, Task};
 pub use self::{
@@ -45,6 +45,7 @@ pub use self::{
     schema::{MigrateReport, migrate_to},
     tx::Tx,
 };
+use crate::core::happened::Happened;
 
 /// Handle to the owning thread; cheap to clone.
 #[derive(Clone)]
@@ -155,6 +156,12 @@ impl Store {
     /// last call counts, once. For one waiter: the delivery.
     pub async fn outbox_touched(&self) {
         self.shared.outbox.notified().await;
+    }
+
+    /// What happens from now on, after it is committed. Who falls behind by much misses something.
+    #[must_use]
+    pub fn happened(&self) -> broadcast::Receiver<Happened> {
+        self.shared.happened.subscribe()
     }
 
     /// Finishes what was asked for before, takes the log into the database and closes it. Later requests are answered

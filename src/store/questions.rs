@@ -6,6 +6,7 @@ use super::{columns::json, error::StoreError, rows::QuestionRow, tx::Tx};
 use crate::core::{
     Millis,
     event::Question,
+    happened::Happened,
     ids::{RunId, TurnId},
 };
 
@@ -43,10 +44,12 @@ impl Tx<'_> {
         }
         let text = serde_json::to_string(question)
             .map_err(|error| StoreError::Other(format!("question: {error}")))?;
-        self.insert(
+        let id = self.insert(
             "INSERT INTO questions (turn, run, request_id, question, asked_at) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![turn, run, question.request_id, text, now],
-        )
+        )?;
+        self.happens(Happened::QuestionAsked { question: id, turn });
+        Ok(id)
     }
 
     /// The question with this id.

@@ -225,6 +225,21 @@ pub enum RunStatus {
     Lost,
 }
 
+impl RunStatus {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Killed => "killed",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// A run: one agent process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunRow {

@@ -8,7 +8,7 @@ use super::{
     rows::{RunRow, RunStatus},
     tx::{Tx, one},
 };
-use crate::core::{Millis, ids::RunId};
+use crate::core::{Millis, happened::Happened, ids::RunId};
 
 fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     Ok(RunRow {
@@ -67,6 +67,12 @@ impl Tx<'_> {
                 new.exit
             ],
         )?;
+        if !new.status.over() {
+            self.happens(Happened::RunStarted {
+                run: new.id.clone(),
+                conversation: new.conversation,
+            });
+        }
         Ok(())
     }
 
@@ -138,12 +144,22 @@ impl Tx<'_> {
                 "run {id}: {status:?} is not the end of a run"
             )));
         }
-        let changed = self.change(
-            "UPDATE runs SET status = ?2, exit = ?3, ended_at = ?4 WHERE id = ?1 AND ended_at IS NULL",
+        let conversation = self.first(
+            "UPDATE runs SET status = ?2, exit = ?3, ended_at = ?4 WHERE id = ?1 AND ended_at IS NULL
+             RETURNING conversation",
             params![id, status, exit, now],
+            |row| row.get(0),
         )?;
-        if changed == 0 && self.run(id)?.is_none() {
-            return Err(StoreError::Other(format!("there is no run {id}")));
+        match conversation {
+            Some(conversation) => self.happens(Happened::RunEnded {
+                run: id.clone(),
+                conversation,
+                result: status.as_str(),
+            }),
+            None if self.run(id)?.is_none() => {
+                return Err(StoreError::Other(format!("there is no run {id}")));
+            }
+            None => {}
         }
         Ok(())
     }

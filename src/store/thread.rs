@@ -14,10 +14,15 @@ use std::{
 use rusqlite::Connection;
 use tokio::{
     runtime::Runtime,
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, broadcast, mpsc, oneshot},
 };
 
-use super::{error::StoreError, files::Lock, tx::Tx};
+use super::{
+    error::StoreError,
+    files::Lock,
+    tx::{Told, Tx},
+};
+use crate::core::happened::Happened;
 
 /// Requests that may wait before senders wait themselves.
 pub(super) const QUEUE: usize = 256;
@@ -112,8 +117,10 @@ fn told(panic: &(dyn Any + Send)) -> String {
     format!("a transaction panicked: {reason}")
 }
 
+/// How much of what happened is kept for who watches slowly.
+const KEPT: usize = 256;
+
 /// What handles and thread share.
-#[derive(Default)]
 pub(super) struct Shared {
     /// Wakes the delivery.
     pub(super) outbox: Notify,
@@ -123,6 +130,20 @@ pub(super) struct Shared {
     pub(super) write_us: AtomicU64,
     /// Tells that the database was found to be damaged.
     pub(super) damaged: Notify,
+    /// Tells what happened, after the commit.
+    pub(super) happened: broadcast::Sender<Happened>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            outbox: Notify::default(),
+            commits: AtomicU64::default(),
+            write_us: AtomicU64::default(),
+            damaged: Notify::default(),
+            happened: broadcast::Sender::new(KEPT),
+        }
+    }
 }
 
 /// The owner of the connection.
@@ -225,18 +246,21 @@ impl Owner {
         let alone = waiting.len() == 1;
         let mut ran = Vec::with_capacity(waiting.len());
         let changes_before = self.connection.total_changes();
-        let mut outbox_touched = false;
+        let mut told = Told::default();
         let mut outcome = Ok(());
         while let Some(mut job) = waiting.pop_front() {
             let step = if alone {
                 let tx = Tx::new(&self.connection);
-                job.run(&tx).map(|()| tx.touched_outbox())
+                job.run(&tx).map(|()| tx.told())
             } else {
                 self.in_savepoint(job.as_mut())
             };
             ran.push(job);
             match step {
-                Ok(touched) => outbox_touched |= touched,
+                Ok(more) => {
+                    told.outbox |= more.outbox;
+                    told.happened.extend(more.happened);
+                }
                 Err(error) => {
                     outcome = Err(error);
                     break;
@@ -270,19 +294,25 @@ impl Owner {
         } else {
             self.shared.commits.fetch_add(1, Ordering::Relaxed);
         }
-        let delivery_waits = outbox_touched && whole.is_none();
+        if whole.is_some() {
+            told = Told::default();
+        }
         for job in ran {
             job.reply(whole.clone());
         }
         // Last: whoever was answered may have a prompt on its way, and is to be first with its next transaction.
-        if delivery_waits {
+        if told.outbox {
             self.shared.outbox.notify_one();
+        }
+        for what in told.happened {
+            // An error means that nobody watches.
+            let _ = self.shared.happened.send(what);
         }
     }
 
-    /// Runs one job so that its failure takes back only itself. `Ok`: whether it touched the outbox. `Err`: the whole
+    /// Runs one job so that its failure takes back only itself. `Ok`: what is to be told of it. `Err`: the whole
     /// transaction is lost (SQLite takes it back by itself on some errors, such as a full disk).
-    fn in_savepoint(&self, job: &mut dyn Job) -> Result<bool, StoreError> {
+    fn in_savepoint(&self, job: &mut dyn Job) -> Result<Told, StoreError> {
         self.execute("SAVEPOINT job")?;
         let tx = Tx::new(&self.connection);
         let outcome = job.run(&tx);
@@ -295,12 +325,12 @@ impl Owner {
         match outcome {
             Ok(()) => {
                 self.execute("RELEASE job")?;
-                Ok(tx.touched_outbox())
+                Ok(tx.told())
             }
             Err(_) => {
                 self.execute("ROLLBACK TO job")?;
                 self.execute("RELEASE job")?;
-                Ok(false)
+                Ok(Told::default())
             }
         }
     }

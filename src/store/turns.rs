@@ -11,6 +11,7 @@ use super::{
 };
 use crate::core::{
     Millis,
+    happened::Happened,
     ids::{ConversationId, ConversationKey, RunId, TurnId},
 };
 
@@ -208,12 +209,20 @@ impl Tx<'_> {
                 end.state
             )));
         }
-        let changed = self.change(
+        let conversation = self.first(
             "UPDATE turns SET state = ?2, machine = ifnull(?3, machine), cost_usd = ?4, duration_ms = ?5, ended_at = ?6
-             WHERE id = ?1 AND ended_at IS NULL",
+             WHERE id = ?1 AND ended_at IS NULL RETURNING conversation",
             params![id, end.state, end.machine, end.cost_usd, end.duration_ms.map(Natural), now],
+            |row| row.get(0),
         )?;
-        not_over(changed, id)
+        not_over(usize::from(conversation.is_some()), id)?;
+        if let (TurnState::Failed, Some(conversation)) = (end.state, conversation) {
+            self.happens(Happened::TurnFailed {
+                turn: id,
+                conversation,
+            });
+        }
+        Ok(())
     }
 
     /// The turn is to be run from its beginning, under a fresh uuid: queued, without run and machine.

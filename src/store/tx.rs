@@ -1,10 +1,11 @@
 //! A transaction, as closures see it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 
 use super::error::StoreError;
+use crate::core::happened::Happened;
 
 /// A write transaction. Its methods stand in one file per table (`inbox.rs`, `turns.rs`, …).
 ///
@@ -13,6 +14,16 @@ use super::error::StoreError;
 pub struct Tx<'c> {
     connection: &'c Connection,
     outbox_touched: Cell<bool>,
+    happened: RefCell<Vec<Happened>>,
+}
+
+/// What is to be told of a transaction once it is committed.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Whether it may have made an outbox row due.
+    pub(super) outbox: bool,
+    /// For those who watch.
+    pub(super) happened: Vec<Happened>,
 }
 
 impl<'c> Tx<'c> {
@@ -20,6 +31,7 @@ impl<'c> Tx<'c> {
         Self {
             connection,
             outbox_touched: Cell::new(false),
+            happened: RefCell::default(),
         }
     }
 
@@ -28,8 +40,16 @@ impl<'c> Tx<'c> {
         self.outbox_touched.set(true);
     }
 
-    pub(super) fn touched_outbox(&self) -> bool {
-        self.outbox_touched.get()
+    /// To be called by whatever others are told of.
+    pub(super) fn happens(&self, what: Happened) {
+        self.happened.borrow_mut().push(what);
+    }
+
+    pub(super) fn told(&self) -> Told {
+        Told {
+            outbox: self.outbox_touched.get(),
+            happened: self.happened.take(),
+        }
     }
 
     #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The administrative interface on a bus of our own, with a stand-in for polkit on it.
 
 mod interface;
+mod orders;
 mod polkit;
 
 use std::{

@@ -1,0 +1,62 @@
+//! Where orders of callers are handed in.
+
+use std::sync::Arc;
+
+use tokio::{runtime::Handle, sync::Notify};
+use zbus::{Connection, message::Header};
+
+use super::{error::Error, gate::Gate};
+use crate::{
+    core::actor::Actor,
+    gateway::handle::{Admin, AdminError},
+};
+
+pub(super) struct Desk {
+    pub(super) gate: Arc<Gate>,
+    pub(super) admin: Admin,
+    /// The runtime of the gateway.
+    pub(super) gateway: Handle,
+    /// Something was ordered here, so properties may have changed.
+    pub(super) ordered: Notify,
+}
+
+impl Desk {
+    /// Who calls, for the audit.
+    ///
+    /// # Errors
+    /// The bus does not say.
+    pub(super) async fn actor(
+        &self,
+        connection: &Connection,
+        header: &Header<'_>,
+    ) -> Result<Actor, Error> {
+        let caller = self.gate.caller(connection, header).await?;
+        // In the service's sandbox processes of others cannot be seen. Only for people anyway: the number may be another
+        // process' by now.
+        let exe = std::fs::read_link(format!("/proc/{}/exe", caller.pid)).ok();
+        Ok(Actor::Bus {
+            uid: caller.uid,
+            pid: caller.pid,
+            exe: exe.map(|path| path.to_string_lossy().into_owned()),
+        })
+    }
+
+    /// Has something done where the gateway lives, so that what it starts does not end with this thread. It is done even
+    /// if the caller does not wait for it.
+    ///
+    /// # Errors
+    /// The order's.
+    pub(super) async fn order<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, AdminError>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let done = self.gateway.spawn(work).await;
+        self.ordered.notify_one();
+        match done {
+            Ok(done) => Ok(done?),
+            Err(_) => Err(Error::Failed(
+                "telexd is ending; try again when it runs".to_owned(),
+            )),
+        }
+    }
+}
