@@ -61,7 +61,7 @@ async fn a_pause_holds_is_told_of_and_may_be_repeated() {
     world.api.user(USER, "Uma").send_text(USER, "say waits");
     world.wait_told(USER, "upgrade").await;
     // It survives the daemon.
-    daemon.kill();
+    daemon.stop().await;
     let daemon = ready(&world, &bus).await;
     assert!(property::<bool>(&client, "Paused").await);
     assert_eq!(outcome(&client, "Resume", None).await, "done");
