@@ -7,7 +7,10 @@ use std::sync::{
 
 use serde_json::json;
 use telexd::{
-    core::text::{Button, Formatted, Look, Shown, Span},
+    core::{
+        backoff::BackoffRule,
+        text::{Button, Formatted, Look, Shown, Span},
+    },
     gateway::ports::Clock,
     store::rows::Urgency,
     telegram::delivery::DeliveryConfig,
@@ -201,6 +204,35 @@ async fn what_never_left_is_not_marked() {
     rig.api.network(Network::Up).await.unwrap();
     assert_eq!(rig.done(row).await.ambiguous, 0);
     assert_eq!(rig.api.view(|v| v.bot_texts(1001)), ["text"]);
+    delivery.stop().await;
+}
+
+#[tokio::test]
+async fn what_failed_for_want_of_a_network_goes_as_soon_as_there_is_one() {
+    let rig = Rig::new().await;
+    rig.acquainted(1001);
+    rig.api.network(Network::Refused).await.unwrap();
+    let hour = BackoffRule {
+        base_ms: 3_600_000,
+        factor: 1.0,
+        cap_ms: 3_600_000,
+        jitter: 0.0,
+        stable_ms: 0,
+    };
+    let delivery = rig.deliver_with(DeliveryConfig {
+        retry: hour,
+        ..quick()
+    });
+    let row = rig.say(1001, "text").await;
+    rig.row_when(row, |row| row.attempts >= 2).await;
+    rig.api.network(Network::Up).await.unwrap();
+    rig.done(row).await;
+    // A refusal of something on the way may be of this row alone.
+    rig.api
+        .fault(Fault::once("sendMessage", FaultKind::Html(403)));
+    let row = rig.say(1001, "more").await;
+    let waits = rig.row_when(row, |row| row.attempts == 1).await;
+    assert!(waits.not_before > now() + 3_000_000);
     delivery.stop().await;
 }
 

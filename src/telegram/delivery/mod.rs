@@ -30,7 +30,7 @@ pub struct DeliveryConfig {
     pub parallel: usize,
     /// How fast calls may follow each other; may change at any moment.
     pub pacing: Live<PacingRule>,
-    /// Waits after failures of one row.
+    /// Waits after failures of one row that may be its own.
     pub retry: BackoffRule,
     /// Waits after sends of one row that may have been done: each repeat may be one too many.
     pub ambiguous: BackoffRule,

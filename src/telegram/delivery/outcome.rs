@@ -57,7 +57,7 @@ pub enum After {
     Anew,
     /// The chat has this id now: rewrite it, then again.
     Migrated(i64),
-    /// Again, after this long (ms). It was not done, or twice is harmless.
+    /// Again, after this long (ms), and when the delivery as a whole may go on. It was not done, or twice is harmless.
     Later(u64),
     /// Again after this long (ms), marked: it may have been done.
     Ambiguous(u64),
@@ -89,6 +89,7 @@ pub fn after(row: &OutRow, step: Step, dress: Dress, error: &CallError, times: T
     match &error.class {
         CallClass::WaitUntil(until) => After::WaitUntil(*until),
         CallClass::Ambiguous if step == Step::Send => After::Ambiguous(times.ambiguous_ms),
+        _ if out_of_reach(error) => After::Later(0),
         // Not done, or harmless to do twice. A conflict concerns polling only and should not come here.
         CallClass::Ambiguous | CallClass::Safe | CallClass::Conflict | CallClass::Unauthorized => {
             After::Later(times.retry_ms)
@@ -108,8 +109,15 @@ fn after_press(row: &OutRow, error: &CallError, times: Times) -> After {
         }
         CallClass::WaitUntil(_) => After::Rejected,
         _ if times.now >= dies_at => After::Rejected,
+        _ if out_of_reach(error) => After::Later(0),
         _ => After::Later(times.retry_ms),
     }
+}
+
+/// No connection came about: the same for every row, so the delivery as a whole waits. A wait of the row's own would only
+/// go on when the others may go again.
+fn out_of_reach(error: &CallError) -> bool {
+    error.class == CallClass::Safe && error.http.is_none()
 }
 
 fn after_refusal(row: &OutRow, step: Step, dress: Dress, reason: Reason) -> After {
@@ -248,6 +256,14 @@ mod tests {
         for row in [send, edit, delete] {
             assert_eq!(
                 decide(&row, dress, CallClass::Safe, Reason::Other),
+                After::Later(0)
+            );
+            let in_the_way = CallError {
+                http: Some(403),
+                ..error(CallClass::Safe, Reason::Other)
+            };
+            assert_eq!(
+                after(&row, step(&row), dress, &in_the_way, TIMES),
                 After::Later(700)
             );
             assert_eq!(
@@ -373,7 +389,7 @@ mod tests {
                 Reason::Other,
                 After::Later(700),
             ),
-            (&fresh, CallClass::Safe, Reason::Other, After::Later(700)),
+            (&fresh, CallClass::Safe, Reason::Other, After::Later(0)),
             (
                 &fresh,
                 CallClass::WaitUntil(5000),
