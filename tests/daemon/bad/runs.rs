@@ -145,9 +145,10 @@ async fn an_agent_that_writes_more_than_it_may_is_ended_and_that_is_told() {
     let world = World::new().await;
     world.write_config(&telexd_scripted_agent::binary(), "output_limit_mb = 1\n");
     let daemon = world.start();
+    // It says little and thinks a lot, so that there are not hundreds of messages to be made of it.
     world.api.user(USER, "Uma").send_text(
         USER,
-        r#"@fake [{"text":"on and on\n\n","repeat":200000,"chunk":500,"delay_ms":1}]"#,
+        r#"@fake [{"text":"on and on","tool":"Read"},{"thinking":"and on ","repeat":200000,"chunk":400}]"#,
     );
     let reason = "🤖 The agent wrote more than it may and was ended. An administrator can raise `agent.output_limit_mb` in the server's configuration.";
     let shown = world

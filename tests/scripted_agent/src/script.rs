@@ -219,8 +219,8 @@ impl Script {
     /// Reads a prompt. A prompt without a directive gives an echo; a faulty one gives an HTTP error 400 that says why,
     /// so that a mistake in a test is seen.
     ///
-    /// Keys of a step: `text`, `repeat`, `chunk` (characters), `delay_ms`, `thinking`, `tool` and `input`, `tools`
-    /// (list of `[name, input]`), `stop_reason`; `error` (status), `class`, `message`, `retry_after`, `should_retry`;
+    /// Keys of a step: `text`, `thinking`, `repeat` (of both), `chunk` (characters), `delay_ms`, `tool` and `input`,
+    /// `tools` (list of `[name, input]`), `stop_reason`; `error` (status), `class`, `message`, `retry_after`, `should_retry`;
     /// `reset` and `hang` (`"headers"` or `"mid"`), `eof` (`"mid"`), `sse_error` (class), `die` (code or signal), `once`;
     /// `times` (-1: for ever); `spawn` (seconds), `background` (milliseconds).
     #[must_use]

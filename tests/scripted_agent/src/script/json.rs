@@ -163,12 +163,12 @@ fn trouble(keys: &mut Keys) -> Result<Option<Found>, String> {
 
 fn answer(keys: &mut Keys) -> Result<Answer, String> {
     let mut answer = Answer::of(Vec::new());
-    if let Some(thinking) = keys.text("thinking")? {
-        answer.blocks.push(Block::Thinking(thinking));
-    }
     let repeat = keys.number("repeat")?.unwrap_or(1);
+    let repeat = usize::try_from(repeat).map_err(|_| "repeat is out of range")?;
+    if let Some(thinking) = keys.text("thinking")? {
+        answer.blocks.push(Block::Thinking(thinking.repeat(repeat)));
+    }
     if let Some(text) = keys.text("text")? {
-        let repeat = usize::try_from(repeat).map_err(|_| "repeat is out of range")?;
         answer.blocks.push(Block::Text(text.repeat(repeat)));
     }
     if let Some(name) = keys.text("tool")? {
