@@ -1,10 +1,11 @@
 //! The daemon is killed, at named points and anywhere; the next one carries on.
 //!
-//! The daemon of these tests is this test binary, started again with `daemon` as the test to run. What it has taken
-//! is kept as a real daemon would: lines and offset are committed together.
+//! The daemon of these tests is this test binary, started again with [`BASE`] set: then [`killed_anywhere`] is the daemon
+//! instead of the test. What it has taken is kept as a real daemon would: lines and offset are committed together.
 
 use std::{
     fs,
+    mem::ManuallyDrop,
     path::Path,
     process::{Child, Command, Stdio},
     time::Instant,
@@ -18,7 +19,7 @@ use telexd::{
 
 use crate::rig::{PATIENCE, Rig, is_running, run_id, supervisors_of, wait_for};
 
-/// Directory of the rig, for the daemon.
+/// Directory of the rig, for a process that a test has started of this binary; not set in the test itself.
 const BASE: &str = "TELEXD_TEST_BASE";
 /// Failpoint and the hit at which it kills, as `NAME:HIT`.
 const KILL_AT: &str = "TELEXD_TEST_KILL_AT";
@@ -124,13 +125,24 @@ async fn live(rig: &Rig, runner: &Engine) -> Option<Exit> {
     }
 }
 
-/// Not a test: the daemon that the tests kill.
-#[tokio::test]
-#[ignore = "started by the other tests"]
-async fn daemon() {
-    let Some(base) = std::env::var_os(BASE) else {
-        return;
-    };
+/// The rig of the test that has started this process, if one has.
+fn rig_of_the_test() -> Option<ManuallyDrop<Rig>> {
+    let base = std::env::var_os(BASE)?;
+    Some(ManuallyDrop::new(Rig::at(Path::new(&base))))
+}
+
+/// This binary once more, to play another part of one of its tests.
+fn again(test: &str, rig: &Rig) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([test, "--exact", "--nocapture"])
+        .env(BASE, rig.base.path())
+        .stdin(Stdio::null());
+    command
+}
+
+/// The daemon that the tests kill.
+async fn daemon(rig: &Rig) {
     #[cfg(feature = "failpoints")]
     if let Ok(point) = std::env::var(KILL_AT) {
         let (name, hit) = point.split_once(':').unwrap();
@@ -143,19 +155,14 @@ async fn daemon() {
         })
         .unwrap();
     }
-    let rig = std::mem::ManuallyDrop::new(Rig::at(Path::new(&base)));
     let runner = rig.runner();
-    live(&rig, &runner).await;
+    live(rig, &runner).await;
     runner.shutdown().await;
 }
 
 fn start_daemon(rig: &Rig, kill_at: Option<&str>) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["crash::daemon", "--exact", "--ignored", "--nocapture"])
-        .env(BASE, rig.base.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
+    let mut command = again("crash::killed_anywhere", rig);
+    command.stdout(Stdio::null());
     if let Some(point) = kill_at {
         command.env(KILL_AT, point);
     }
@@ -228,6 +235,9 @@ async fn killed_while_reading_output() {
 
 #[tokio::test]
 async fn killed_anywhere() {
+    if let Some(rig) = rig_of_the_test() {
+        return daemon(&rig).await;
+    }
     // From the first look on; later lives are killed when they have taken a little more than the one before.
     let rig = Rig::new();
     let mut goal = 0;
@@ -250,17 +260,13 @@ async fn killed_anywhere() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+    assert!(rig.path("taken").exists(), "no daemon has ever worked");
     finish(&rig).await;
 }
 
+/// The daemon of the test below.
 #[cfg(feature = "failpoints")]
-#[tokio::test]
-#[ignore = "started by the other tests"]
-async fn full_disk() {
-    let Some(base) = std::env::var_os(BASE) else {
-        return;
-    };
-    let rig = std::mem::ManuallyDrop::new(Rig::at(Path::new(&base)));
+async fn full_disk(rig: &Rig) {
     let runner = rig.runner();
     let mut reading = crate::rig::launch(&runner, &rig.spec(1, "cat")).await;
     reading.started().await;
@@ -283,22 +289,23 @@ async fn full_disk() {
     reading.followed.control.terminate();
     reading.end().await;
     runner.shutdown().await;
-    println!("all seen");
+    fs::write(rig.path("all-seen"), "").unwrap();
 }
 
 /// In a process of its own, as a failpoint holds for the whole process.
 #[cfg(feature = "failpoints")]
 #[tokio::test]
 async fn a_failed_write_leaves_no_half_line() {
+    if let Some(rig) = rig_of_the_test() {
+        return full_disk(&rig).await;
+    }
     let rig = Rig::new();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["crash::full_disk", "--exact", "--ignored", "--nocapture"])
-        .env(BASE, rig.base.path())
+    let output = again("crash::a_failed_write_leaves_no_half_line", &rig)
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
-        output.status.success() && text.contains("all seen"),
+        output.status.success() && rig.path("all-seen").exists(),
         "{text}"
     );
 }

@@ -20,6 +20,9 @@ use crate::{
     shared::wait_within,
 };
 
+/// Set for the process that a test starts of this binary, to be killed.
+const VICTIM: &str = "TELEXD_TEST_VICTIM";
+
 on_each_release!(
     a_machine_boots_and_runs_what_it_is_told,
     a_machine_keeps_its_files_over_a_reboot_and_a_kill,
@@ -97,14 +100,7 @@ async fn nothing_is_left_of_machines_that_are_gone(release: Release) {
 }
 
 /// What the next test kills: says which machine it has, and waits.
-#[tokio::test]
-#[ignore = "another test runs it, to kill it"]
-async fn a_test_that_waits_to_be_killed() {
-    let Some(release) = env::var_os("TELEXD_TEST_RELEASE") else {
-        panic!("another test runs this one");
-    };
-    let releases = [Release::Bookworm, Release::Trixie];
-    let release = releases.into_iter().find(|r| release == r.name()).unwrap();
+async fn wait_to_be_killed(release: Release) {
     let machine = Machine::boot(release, Layer::Plain).await;
     for path in machine.traces() {
         eprintln!("trace {}", path.display());
@@ -114,11 +110,17 @@ async fn a_test_that_waits_to_be_killed() {
 }
 
 async fn nothing_is_left_of_a_test_that_is_killed(release: Release) {
+    if env::var_os(VICTIM).is_some() {
+        return wait_to_be_killed(release).await;
+    }
+    let own_name = format!(
+        "boots::{}::nothing_is_left_of_a_test_that_is_killed",
+        release.name()
+    );
     for keeper_too in [false, true] {
         let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "--ignored", "--nocapture"])
-            .arg("boots::a_test_that_waits_to_be_killed")
-            .env("TELEXD_TEST_RELEASE", release.name())
+            .args([&own_name, "--exact", "--nocapture"])
+            .env(VICTIM, "1")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
