@@ -1,16 +1,11 @@
 //! More of a world: what tests of bad input and of a daemon's life have in common.
 
-use std::{
-    fs,
-    os::unix::process::ExitStatusExt as _,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::process::ExitStatusExt as _, path::PathBuf, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 use telexd_botapi::{Call, Fault, FaultKind, ShownMessage};
 
-use crate::support::{Daemon, World, breathe, shows, wait_until};
+use crate::support::{Daemon, World, shows, wait_until, wait_within};
 
 /// For what waits by design for longer than [`crate::support::DEADLINE`]: a refused token, a second poller.
 pub const LONG: Duration = Duration::from_secs(60);
@@ -139,16 +134,8 @@ pub fn everything(kind: FaultKind) -> Fault {
 /// As [`wait_until`], for what takes longer by design.
 pub async fn wait_long(
     what: &str,
-    mut condition: impl FnMut() -> bool,
+    condition: impl FnMut() -> bool,
     otherwise: impl Fn() -> String,
 ) {
-    let until = Instant::now() + LONG;
-    while !condition() {
-        assert!(
-            Instant::now() < until,
-            "waited in vain until {what}: {}",
-            otherwise()
-        );
-        breathe().await;
-    }
+    wait_within(LONG, what, condition, otherwise).await;
 }

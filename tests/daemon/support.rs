@@ -16,6 +16,7 @@ use telexd_botapi::{BotApi, Config, ShownMessage};
 use telexd_scripted_agent::history::Evidence;
 use tempfile::TempDir;
 
+use crate::shared;
 pub use crate::shared::{ADMIN, FAST, USER, breathe, shows, texts, wait_within};
 
 /// The one deadline for whatever a test waits for.
@@ -151,18 +152,8 @@ impl World {
         what: &str,
         condition: impl Fn(&[ShownMessage]) -> bool,
     ) -> Vec<ShownMessage> {
-        let met = self
-            .api
-            .wait_for(self.patience, |view| condition(&view.bot_messages(chat)))
-            .await;
-        let messages: Vec<ShownMessage> = self.api.view(|view| view.bot_messages(chat));
-        assert!(
-            met.is_ok(),
-            "waited in vain until {what}; the chat shows {:#?}\nthe daemon says:\n{}",
-            texts(&messages),
-            self.log()
-        );
-        messages
+        let said = || format!("the daemon says:\n{}", self.log());
+        shared::wait_chat(&self.api, self.patience, chat, what, condition, said).await
     }
 
     /// Processes that belong to this world: agents, supervisors and what they started.

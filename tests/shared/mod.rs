@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use telexd_botapi::ShownMessage;
+use telexd_botapi::{BotApi, ShownMessage};
 
 /// Telegram user id of the admin.
 pub const ADMIN: i64 = 1001;
@@ -30,6 +30,28 @@ pub async fn wait_within(
         );
         breathe().await;
     }
+}
+
+/// Waits until what the bot has in a chat satisfies the condition, and fails with what is there if it never does.
+pub async fn wait_chat(
+    api: &BotApi,
+    patience: Duration,
+    chat: i64,
+    what: &str,
+    condition: impl Fn(&[ShownMessage]) -> bool,
+    otherwise: impl Fn() -> String,
+) -> Vec<ShownMessage> {
+    let met = api
+        .wait_for(patience, |view| condition(&view.bot_messages(chat)))
+        .await;
+    let messages = api.view(|view| view.bot_messages(chat));
+    assert!(
+        met.is_ok(),
+        "waited in vain until {what}; the chat shows {:#?}\n{}",
+        texts(&messages),
+        otherwise()
+    );
+    messages
 }
 
 /// The smallest pause between two looks at something that cannot be subscribed to (processes, files of others).

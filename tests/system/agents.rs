@@ -5,7 +5,7 @@ use crate::{
     machine::Machine,
     on_each_release,
     server::{AGENT, PROJECT, Server},
-    shared::{USER, shows, texts},
+    shared::{ADMIN, USER, shows, texts},
 };
 
 on_each_release!(
@@ -16,10 +16,7 @@ on_each_release!(
     a_stubborn_agent_is_ended_and_recorded_before_systemd_has_to,
     a_stop_that_only_systemd_can_enforce_is_told_as_a_stop,
     how_an_agent_ended_is_told_as_what_it_is,
-    the_daemon_may_do_nothing_else_to_systemd,
     an_agent_reaches_nothing_of_the_daemon,
-    what_keeps_agents_from_starting_is_told,
-    a_daemon_without_polkit_says_so,
     units_of_which_nothing_is_known_are_ended,
 );
 
@@ -53,7 +50,7 @@ async fn all_gone(machine: &Machine) {
 }
 
 /// Nothing failed is left behind.
-async fn nothing_failed(machine: &Machine) {
+pub async fn nothing_failed(machine: &Machine) {
     let script = "systemctl list-units --plain --no-legend --failed 'telexd-agent*'";
     machine
         .wait_until("no unit of an agent is failed", async || {
@@ -63,7 +60,7 @@ async fn nothing_failed(machine: &Machine) {
 }
 
 /// Waits until the newest message of the chat says this.
-async fn told(server: &Server<Machine>, words: &str) {
+pub async fn told(server: &Server<Machine>, words: &str) {
     server
         .wait_chat(USER, words, |m| {
             m.last().is_some_and(|m| m.text.contains(words))
@@ -168,17 +165,7 @@ async fn a_stop_of_the_daemon_leaves_agents_and_a_stop_of_their_slice_ends_them(
             m.iter().any(|m| m.text.contains("piece 00060"))
         })
         .await;
-    server.send("hang");
-    machine
-        .wait_until("it works", async || {
-            server
-                .evidence()
-                .await
-                .reached()
-                .iter()
-                .any(|r| r.text == "hang")
-        })
-        .await;
+    hang(&server).await;
     machine.ok("systemctl stop telexd-agents.slice").await;
     told(&server, "stopped by an administrator").await;
     all_gone(machine).await;
@@ -201,18 +188,7 @@ async fn nothing_of_an_agent_outlives_its_stop(release: Release) {
     server.send("/clear");
     all_gone(machine).await;
     // Nor where the supervisor cannot do anything any more.
-    server.send("hang");
-    machine
-        .wait_until("it works", async || {
-            server
-                .evidence()
-                .await
-                .reached()
-                .iter()
-                .any(|r| r.text == "hang")
-        })
-        .await;
-    let second = unit(machine).await;
+    let second = hang(&server).await;
     assert_ne!(name, second);
     machine
         .ok(&format!(
@@ -323,93 +299,6 @@ async fn how_an_agent_ended_is_told_as_what_it_is(release: Release) {
     assert_eq!(machine.property("telexd", "NRestarts").await, "0");
 }
 
-/// A command as the daemon itself could give it: its user, its cgroup.
-async fn as_daemon(machine: &Machine, command: &str) -> crate::host::Output {
-    let control = machine.property("telexd", "ControlGroup").await;
-    machine
-        .sh(&format!(
-            "echo $$ >/sys/fs/cgroup{control}/cgroup.procs && exec setpriv --reuid=telexd --regid=telexd --clear-groups \
-             --no-new-privs -- {command}"
-        ))
-        .await
-}
-
-async fn the_daemon_may_do_nothing_else_to_systemd(release: Release) {
-    let server = Server::new(release).await;
-    let machine = &server.machine;
-    server.start().await;
-    let manager = "busctl call --timeout=20 org.freedesktop.systemd1 /org/freedesktop/systemd1 \
-                   org.freedesktop.systemd1.Manager";
-    let instance = "telexd-agent@aaaaaaaaaaaaaaaa.service";
-    let allowed = as_daemon(machine, &format!("{manager} StartUnit ss {instance} fail")).await;
-    assert_eq!(allowed.code, 0, "{allowed}");
-    let allowed = as_daemon(machine, &format!("{manager} StopUnit ss {instance} fail")).await;
-    assert_eq!(allowed.code, 0, "{allowed}");
-    let transient = |name: &str| {
-        format!(
-            "StartTransientUnit 'ssa(sv)a(sa(sv))' {name} fail 1 ExecStart 'a(sasb)' 1 /usr/bin/id 1 /usr/bin/id false 0"
-        )
-    };
-    let crafted = [
-        "telexd-agent@.service",
-        "telexd-agent@AAAAAAAAAAAAAAAA.service",
-        "telexd-agent@aaaaaaaaaaaaaaa.service",
-        "telexd-agent@aaaaaaaaaaaaaaaaa.service",
-        "telexd-agent@aaaaaaaaaaaaaaa1.service",
-        "telexd-agent@..-etc-passwd.service",
-        "telexd-agent-none@aaaaaaaaaaaaaaaa.service",
-        "telexd-agents.slice",
-        "xtelexd-agent@aaaaaaaaaaaaaaaa.service",
-    ];
-    let mut refused: Vec<String> = crafted
-        .iter()
-        .map(|name| format!("StartUnit ss {name} fail"))
-        .collect();
-    for call in [
-        "StartUnit ss systemd-journal-flush.service fail",
-        "StopUnit ss dbus.service replace",
-        "StopUnit ss telexd.service replace",
-        "RestartUnit ss telexd-agent@aaaaaaaaaaaaaaaa.service replace",
-        "KillUnit ssi systemd-journald.service all 9",
-        "SetUnitProperties 'sba(sv)' telexd-agent@aaaaaaaaaaaaaaaa.service true 1 MemoryMax t 1",
-        "Reload",
-        "Reexecute",
-        "PowerOff",
-        "SetEnvironment as 1 A=B",
-        "LinkUnitFiles asbb 1 /tmp/x.service true true",
-        "MaskUnitFiles asbb 1 dbus.service true true",
-        "ResetFailed",
-    ] {
-        refused.push(call.to_owned());
-    }
-    for name in [
-        "evil.service",
-        "telexd-agent@bbbbbbbbbbbbbbbb.service",
-        "telexd-agent-open@bbbbbbbbbbbbbbbb.service",
-        "telexd-agent-other@bbbbbbbbbbbbbbbb.service",
-    ] {
-        refused.push(transient(name));
-    }
-    for call in refused {
-        let output = as_daemon(machine, &format!("{manager} {call}")).await;
-        // For what it asks, and not for how it is written.
-        let why = [
-            "ccess denied",
-            "nteractive authentication required",
-            "was already loaded or has a fragment file",
-            "is missing the instance name",
-        ];
-        assert_ne!(output.code, 0, "{call}: {output}");
-        assert!(
-            why.iter().any(|w| output.stderr.contains(w)),
-            "{call}: {output}"
-        );
-    }
-    let journal = machine.messages("_UID=0 -t id").await;
-    assert_eq!(journal, "", "nothing was run as root");
-    server.says("say still here", "still here").await;
-}
-
 async fn an_agent_reaches_nothing_of_the_daemon(release: Release) {
     let server = Server::new(release).await;
     let machine = &server.machine;
@@ -457,10 +346,7 @@ async fn an_agent_reaches_nothing_of_the_daemon(release: Release) {
              /run/telexd/handoff.sock'\n",
         )
         .await;
-    server
-        .api
-        .user(crate::shared::ADMIN, "Ada")
-        .send_text(crate::shared::ADMIN, "say mine");
+    server.send_as(ADMIN, "say mine");
     let mut other = String::new();
     machine
         .wait_until("a second run is prepared", async || {
@@ -478,134 +364,7 @@ async fn an_agent_reaches_nothing_of_the_daemon(release: Release) {
     ))
     .await;
     assert!(output.stderr.contains("not allowed"), "{output}");
-    server
-        .wait_chat(crate::shared::ADMIN, "mine", |m| shows(m, "mine"))
-        .await;
-}
-
-async fn what_keeps_agents_from_starting_is_told(release: Release) {
-    let server = Server::new(release).await;
-    let machine = &server.machine;
-    server.start().await;
-    let fails = async |words: &str, remedy: &str| {
-        server.send("say never");
-        told(&server, words).await;
-        let said = machine.messages("-u telexd.service").await;
-        assert!(said.contains(remedy), "{remedy}: {said}");
-        nothing_failed(machine).await;
-    };
-    machine.ok("systemctl mask telexd-agent@.service").await;
-    fails(
-        "its service is switched off (masked)",
-        "systemctl unmask telexd-agent@.service",
-    )
-    .await;
-    machine.ok("systemctl unmask telexd-agent@.service").await;
-
-    let broken = "[Service]\nExecStart=\n";
-    server
-        .drop_in("telexd-agent@.service", "broken", broken)
-        .await;
-    fails(
-        "the configuration of its service cannot be used",
-        "/etc/systemd/system/telexd-agent@.service.d/broken.conf",
-    )
-    .await;
-    machine
-        .ok("rm /etc/systemd/system/telexd-agent@.service.d/broken.conf")
-        .await;
-
-    let user = "[Service]\nUser=nobody-of-that-name\n";
-    server
-        .drop_in("telexd-agent@.service", "broken", user)
-        .await;
-    fails(
-        "the user that it is to run as does not exist",
-        "the user nobody-of-that-name of telexd-agent@",
-    )
-    .await;
-
-    let sandbox = "[Service]\nReadWritePaths=/not/there\n";
-    server
-        .drop_in("telexd-agent@.service", "broken", sandbox)
-        .await;
-    fails("its sandbox cannot be set up", "ReadWritePaths=").await;
-
-    let keys = "[Service]\nLoadCredential=\nSetCredential=\nLoadCredential=agent-env:/etc/telexd/not-there\n";
-    server
-        .drop_in("telexd-agent@.service", "broken", keys)
-        .await;
-    fails("the file with its keys is missing", "/etc/telexd/agent.env").await;
-
-    machine
-        .ok("rm /etc/systemd/system/telexd-agent@.service.d/broken.conf && systemctl daemon-reload")
-        .await;
-    machine
-        .put_file(
-            "/etc/telexd/agent.env",
-            b"A=1\nhunter2\n",
-            0o600,
-            "root:root",
-        )
-        .await;
-    server.send("say never");
-    told(&server, "The agent could not be started.").await;
-    let said = machine.messages("-u telexd.service").await;
-    assert!(
-        said.contains("/etc/telexd/agent.env") && said.contains("line 2"),
-        "{said}"
-    );
-    assert!(!machine.messages("").await.contains("hunter2"));
-    machine
-        .put_file("/etc/telexd/agent.env", b"A=1\n", 0o600, "root:root")
-        .await;
-
-    machine
-        .ok(&format!("chown root {PROJECT} && chmod 700 {PROJECT}"))
-        .await;
-    server.send("say never");
-    told(
-        &server,
-        "The directory in which the agent works cannot be entered.",
-    )
-    .await;
-    let said = machine.messages("-u telexd.service").await;
-    assert!(said.contains(&format!("cannot enter {PROJECT}")), "{said}");
-    machine.ok(&format!("chown telexd-agent {PROJECT}")).await;
-    server.says("say mended", "mended").await;
-}
-
-async fn a_daemon_without_polkit_says_so(release: Release) {
-    let server = Server::new(release).await;
-    let machine = &server.machine;
-    server.start().await;
-    // The rule is away: whoever is there refuses.
-    machine
-        .ok("mv /usr/share/polkit-1/rules.d/50-telexd.rules /root/ && systemctl restart polkit")
-        .await;
-    server.send("say never");
-    told(&server, "I am not allowed to start it").await;
-    let said = machine.messages("-u telexd.service").await;
-    assert!(
-        said.contains("/usr/share/polkit-1/rules.d/50-telexd.rules is missing"),
-        "{said}"
-    );
-    // Nobody is there.
-    machine
-        .ok("mv /root/50-telexd.rules /usr/share/polkit-1/rules.d/ && systemctl stop polkit && mv \
-             /usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service /root/ && systemctl reload dbus")
-        .await;
-    server.send("say never");
-    machine
-        .wait_until("it says so", async || {
-            let said = machine.messages("-u telexd.service").await;
-            said.contains("polkit is not there") && said.contains("polkitd")
-        })
-        .await;
-    machine
-        .ok("mv /root/org.freedesktop.PolicyKit1.service /usr/share/dbus-1/system-services/ && systemctl reload dbus")
-        .await;
-    server.says("say allowed", "allowed").await;
+    server.wait_chat(ADMIN, "mine", |m| shows(m, "mine")).await;
 }
 
 async fn units_of_which_nothing_is_known_are_ended(release: Release) {

@@ -37,6 +37,7 @@ mod lifecycle;
 mod package;
 mod rights;
 mod service;
+mod starting;
 mod vm;
 mod watchdog;
 

@@ -11,7 +11,7 @@ use telexd_scripted_agent::history::Evidence;
 use crate::{
     host::{Host, PATIENCE, Release},
     machine::{Layer, Machine},
-    shared::{ADMIN, FAST, USER, texts},
+    shared::{ADMIN, FAST, USER, shows, wait_chat},
 };
 
 /// Where the machine sees the agent's program.
@@ -148,9 +148,19 @@ impl<H: Host> Server<H> {
         pid.parse().unwrap()
     }
 
-    /// Writes as the user, in their private chat.
+    /// Writes as somebody, in their private chat.
+    pub fn send_as(&self, person: i64, text: &str) {
+        let name = match person {
+            ADMIN => "Ada",
+            USER => "Uma",
+            _ => "Gus",
+        };
+        self.api.user(person, name).send_text(person, text);
+    }
+
+    /// Writes as the user.
     pub fn send(&self, text: &str) {
-        self.api.user(USER, "Uma").send_text(USER, text);
+        self.send_as(USER, text);
     }
 
     /// Waits until the chat satisfies the condition, and fails with what is there if it never does.
@@ -160,24 +170,18 @@ impl<H: Host> Server<H> {
         what: &str,
         condition: impl Fn(&[ShownMessage]) -> bool,
     ) -> Vec<ShownMessage> {
-        let met = self
-            .api
-            .wait_for(PATIENCE, |view| condition(&view.bot_messages(chat)))
-            .await;
-        let messages = self.api.view(|view| view.bot_messages(chat));
-        assert!(
-            met.is_ok(),
-            "waited in vain until {what}; the chat shows {:#?}",
-            texts(&messages)
-        );
-        messages
+        wait_chat(&self.api, PATIENCE, chat, what, condition, String::new).await
+    }
+
+    /// Writes as somebody and waits until a message of the bot shows exactly this.
+    pub async fn says_as(&self, person: i64, text: &str, answer: &str) {
+        self.send_as(person, text);
+        self.wait_chat(person, answer, |m| shows(m, answer)).await;
     }
 
     /// Writes as the user and waits until a message of the bot shows exactly this.
     pub async fn says(&self, text: &str, answer: &str) {
-        self.send(text);
-        self.wait_chat(USER, answer, |m| crate::shared::shows(m, answer))
-            .await;
+        self.says_as(USER, text, answer).await;
     }
 
     /// What the scripted agents have seen.

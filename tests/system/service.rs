@@ -6,7 +6,7 @@ use crate::{
     host::{Host as _, Release},
     on_each_release,
     server::{Agent, Server},
-    shared::{ADMIN, USER, shows, texts},
+    shared::{ADMIN, USER, texts},
 };
 
 on_each_release!(
@@ -132,13 +132,7 @@ async fn a_message_is_answered(release: Release) {
     let evidence = server.evidence().await;
     assert_eq!(evidence.of("start").count(), 1);
     assert_eq!(evidence.violations(), 0);
-    server
-        .api
-        .user(ADMIN, "Ada")
-        .send_text(ADMIN, "say you too");
-    server
-        .wait_chat(ADMIN, "you too", |m| shows(m, "you too"))
-        .await;
+    server.says_as(ADMIN, "say you too", "you too").await;
     let everything = machine
         .ok("journalctl --sync; journalctl --quiet --output=json")
         .await;

@@ -10,7 +10,7 @@ use crate::{
     machine::Machine,
     on_each_release,
     server::Server,
-    shared::{ADMIN, FAST, USER, shows, texts},
+    shared::{ADMIN, FAST, USER, texts},
 };
 
 on_each_release!(
@@ -49,10 +49,7 @@ async fn wait_status(server: &Server<Machine>, part: &str) -> String {
 
 /// Has the admin write, so that there is a chat in which they can be told something.
 async fn greet_admin(server: &Server<Machine>) {
-    server.api.user(ADMIN, "Ada").send_text(ADMIN, "say hello");
-    server
-        .wait_chat(ADMIN, "hello", |m| shows(m, "hello"))
-        .await;
+    server.says_as(ADMIN, "say hello", "hello").await;
 }
 
 fn crashes_in(messages: &[ShownMessage]) -> usize {
@@ -147,13 +144,7 @@ async fn a_reload_takes_what_is_right_and_refuses_the_rest(release: Release) {
             said.contains("the configuration was read again and holds")
         })
         .await;
-    server
-        .api
-        .user(GUEST, "Gus")
-        .send_text(GUEST, "say welcome");
-    server
-        .wait_chat(GUEST, "welcome", |m| shows(m, "welcome"))
-        .await;
+    server.says_as(GUEST, "say welcome", "welcome").await;
     server.config("80-odd", "[agent]\nmax_proceses = 1\n").await;
     machine.ok("systemctl reload telexd").await;
     let told = wait_status(&server, "configuration refused").await;

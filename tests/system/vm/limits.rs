@@ -9,7 +9,7 @@ use super::{qemu::Vm, rig};
 use crate::{
     host::{Host as _, PATIENCE},
     server::Server,
-    shared::{ADMIN, USER, shows},
+    shared::{ADMIN, USER},
 };
 
 /// Every agent's unit, as `systemctl` takes it.
@@ -68,12 +68,8 @@ async fn tasks(server: &Server<Vm>) {
         .await;
     // Others work on, their agents too.
     status(server).await;
-    let admin = server.api.user(ADMIN, "Ada");
-    admin.send_text(ADMIN, "say beside the bomb");
     server
-        .wait_chat(ADMIN, "another agent answers", |m| {
-            shows(m, "beside the bomb")
-        })
+        .says_as(ADMIN, "say beside the bomb", "beside the bomb")
         .await;
     server.send("/interrupt");
     server
@@ -129,7 +125,7 @@ async fn status(server: &Server<Vm>) -> Duration {
     };
     let before = answers(&server.api.view(|v| v.bot_messages(ADMIN)));
     let begun = Instant::now();
-    server.api.user(ADMIN, "Ada").send_text(ADMIN, "/status");
+    server.send_as(ADMIN, "/status");
     server
         .api
         .wait_for(PATIENCE, |v| answers(&v.bot_messages(ADMIN)) > before)

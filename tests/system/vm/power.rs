@@ -62,7 +62,7 @@ async fn boot_id(server: &Server<Vm>) -> String {
 /// The user has an answer that has begun and a message in line, the admin an answer that has begun after a tool.
 async fn begin(server: &Server<Vm>, event: &str) {
     server.send(&format!("slow {DISTANCE_MS} x{PIECES}"));
-    server.api.user(ADMIN, "Ada").send_text(
+    server.send_as(
         ADMIN,
         &format!(
             r#"@fake [{{"text":"a tool before the {event}","tool":"Bash","input":{{"command":"echo x"}}}},
