@@ -4,6 +4,41 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// What is a text of a certain form, made by its `parse` alone: read out, shown, and stored as that text. The sentence is
+/// the error of a text of another form.
+macro_rules! checked_text {
+    ($name:ident, $form:literal) => {
+        impl $name {
+            /// The text form.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(it: $name) -> Self {
+                it.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = &'static str;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                Self::parse(&text).ok_or($form)
+            }
+        }
+    };
+}
+pub(super) use checked_text;
+
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// Name of one agent process: 80 random bits as 16 characters of `[a-z2-7]`.
@@ -34,12 +69,6 @@ impl RunId {
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() == Self::LEN && text.bytes().all(|b| BASE32.contains(&b)))
             .then(|| Self(text.to_owned()))
-    }
-
-    /// The text form.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -91,29 +120,11 @@ impl RunId {
     }
 }
 
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+checked_text!(RunId, "a run id is 16 characters of a-z and 2-7");
 
 impl fmt::Debug for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl From<RunId> for String {
-    fn from(id: RunId) -> Self {
-        id.0
-    }
-}
-
-impl TryFrom<String> for RunId {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text).ok_or("a run id is 16 characters of a-z and 2-7")
     }
 }
 

@@ -1,8 +1,10 @@
 //! Profiles: what an agent may do, as a name. Each is a unit template of systemd, and in the administrator's hands.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use super::ids::checked_text;
 
 /// Name of a profile: 1 to 32 characters of `[a-z0-9]`; empty for the standard one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,12 +25,6 @@ impl Profile {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The name, empty for the standard profile.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Whether it is the standard one.
     #[must_use]
     pub fn is_standard(&self) -> bool {
@@ -36,25 +32,7 @@ impl Profile {
     }
 }
 
-impl fmt::Display for Profile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<Profile> for String {
-    fn from(profile: Profile) -> Self {
-        profile.0
-    }
-}
-
-impl TryFrom<String> for Profile {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text).ok_or("a profile is at most 32 characters of a-z and 0-9")
-    }
-}
+checked_text!(Profile, "a profile is at most 32 characters of a-z and 0-9");
 
 /// Which profile the agents of whom have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
