@@ -77,6 +77,13 @@ impl World {
             .await
     }
 
+    /// Waits until no process of this world is left but the daemon.
+    pub async fn wait_alone(&self, daemon: &Daemon) {
+        let alone = || self.processes().iter().all(|(pid, _)| *pid == daemon.pid());
+        let left = || format!("{:#?}", self.processes());
+        wait_until("nothing runs but the daemon", alone, left).await;
+    }
+
     /// How often a prompt with exactly this text reached an agent.
     pub fn reached(&self, text: &str) -> u32 {
         self.evidence()

@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use crate::support::{ADMIN, USER, World, wait_until};
+use crate::support::{ADMIN, USER, World};
 
 /// Files that were set aside, without what stands beside them.
 fn kept(world: &World) -> Vec<PathBuf> {
@@ -93,17 +93,7 @@ async fn agents_that_no_database_knows_any_more_are_ended() {
     world
         .wait_log("an agent works for a run that the database does not know; it is ended")
         .await;
-    wait_until(
-        "nothing of it is left",
-        || {
-            world
-                .processes()
-                .iter()
-                .all(|(pid, _)| *pid == daemon.pid())
-        },
-        || format!("{:#?}", world.processes()),
-    )
-    .await;
+    world.wait_alone(&daemon).await;
     assert_eq!(world.run_directories(), runs, "its directory is kept");
     world.says(USER, "anew").await;
     daemon.stop().await;

@@ -27,6 +27,22 @@ fn agents(world: &World) -> Vec<Pid> {
         .collect()
 }
 
+/// The agent and the run directory, of which there is one each.
+fn only_run(world: &World) -> (Pid, PathBuf) {
+    let (agents, mut runs) = (agents(world), world.run_directories());
+    assert_eq!((agents.len(), runs.len()), (1, 1));
+    (agents[0], runs.remove(0))
+}
+
+async fn wait_gone(world: &World, agent: Pid) {
+    wait_until(
+        "its process is gone",
+        || !agents(world).contains(&agent),
+        || world.log(),
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn an_agent_that_dies_in_mid_answer_leaves_its_words_and_a_reason() {
     let world = World::new().await;
@@ -208,12 +224,10 @@ async fn an_output_file_that_is_cut_while_it_grows_is_told_and_the_run_ended() {
             m.iter().any(|m| m.text.contains("piece 00005"))
         })
         .await;
-    let before = agents(&world);
-    let runs = world.run_directories();
-    assert_eq!((before.len(), runs.len()), (1, 1));
+    let (agent, run) = only_run(&world);
     fs::OpenOptions::new()
         .write(true)
-        .open(runs[0].join("output.jsonl"))
+        .open(run.join("output.jsonl"))
         .unwrap()
         .set_len(10)
         .unwrap();
@@ -226,12 +240,7 @@ async fn an_output_file_that_is_cut_while_it_grows_is_told_and_the_run_ended() {
     world
         .wait_log("the output of a run was cut or changed from outside; the run is ended")
         .await;
-    wait_until(
-        "its process is gone",
-        || !agents(&world).contains(&before[0]),
-        || world.log(),
-    )
-    .await;
+    wait_gone(&world, agent).await;
     world.says(USER, "anew").await;
     assert_eq!(world.evidence().violations(), 0);
     daemon.stop().await;
@@ -245,30 +254,22 @@ async fn a_run_whose_directory_is_deleted_ends_and_its_message_runs_again() {
     let user = world.api.user(USER, "Uma");
     user.send_text(USER, "slow 100 x70");
     world.wait_told(USER, "piece 00002").await;
-    let before = agents(&world);
-    let runs = world.run_directories();
-    assert_eq!((before.len(), runs.len()), (1, 1));
-    fs::remove_dir_all(&runs[0]).unwrap();
+    let (agent, run) = only_run(&world);
+    fs::remove_dir_all(&run).unwrap();
     world
         .wait_log("the directory of a run was deleted from outside; its agent is ended")
         .await;
-    wait_until(
-        "its process is gone",
-        || !agents(&world).contains(&before[0]),
-        || world.log(),
-    )
-    .await;
+    wait_gone(&world, agent).await;
     let whole = || {
         let shown = world.api.view(|v| v.bot_messages(USER));
         shown.len() == 1 && shown[0].text.contains("piece 00070") && shown[0].buttons.is_empty()
     };
     wait_long("the message was run again", whole, || world.log()).await;
     // An idle one, too; and where no daemon sees it, its supervisor does.
-    let (runs, left) = (world.run_directories(), agents(&world));
-    assert_eq!((left.len(), runs.len()), (1, 1));
+    let (_, run) = only_run(&world);
     let daemon = {
         daemon.kill();
-        fs::remove_dir_all(&runs[0]).unwrap();
+        fs::remove_dir_all(&run).unwrap();
         wait_until(
             "nobody is left",
             || world.processes().is_empty(),
@@ -293,17 +294,7 @@ async fn what_an_agent_leaves_behind_is_gone_when_its_run_has_ended() {
     let strays = world.evidence().strays();
     assert_eq!(strays.len(), 1);
     // Still there while its agent is kept warm, or gone with it already.
-    wait_until(
-        "the run has ended with all that belongs to it",
-        || {
-            world
-                .processes()
-                .iter()
-                .all(|(pid, _)| *pid == daemon.pid())
-        },
-        || format!("{:#?}", world.processes()),
-    )
-    .await;
+    world.wait_alone(&daemon).await;
     assert!(!std::path::Path::new(&format!("/proc/{}", strays[0])).exists());
     world.says(USER, "and again").await;
     daemon.stop().await;

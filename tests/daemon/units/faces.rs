@@ -39,6 +39,12 @@ impl Manager {
     }
 }
 
+/// A unit as it stands; one that nobody has started is as at its beginning.
+fn unit(state: &Mutex<State>, name: &str) -> Unit {
+    let state = state.lock().unwrap();
+    state.units.get(name).cloned().unwrap_or_default()
+}
+
 /// An error with a name of systemd's own.
 fn error(name: &str, text: &str) -> fdo::Error {
     match name {
@@ -117,14 +123,7 @@ impl Manager {
     }
 
     fn stop_unit(&self, name: String, _mode: String) -> fdo::Result<OwnedObjectPath> {
-        let pid = self
-            .state
-            .lock()
-            .unwrap()
-            .units
-            .get(&name)
-            .and_then(|u| u.pid);
-        if let Some(pid) = pid {
+        if let Some(pid) = unit(&self.state, &name).pid {
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
         Ok(ObjectPath::try_from(format!("{ROOT}/job/0"))
@@ -134,14 +133,7 @@ impl Manager {
 
     fn kill_unit(&self, name: String, whom: String, signal: i32) -> fdo::Result<()> {
         assert_eq!((whom.as_str(), signal), ("all", libc::SIGKILL));
-        let pid = self
-            .state
-            .lock()
-            .unwrap()
-            .units
-            .get(&name)
-            .and_then(|u| u.pid);
-        pid.into_iter().for_each(kill_all);
+        unit(&self.state, &name).pid.into_iter().for_each(kill_all);
         Ok(())
     }
 
@@ -249,13 +241,6 @@ pub struct UnitFace {
     pub name: String,
 }
 
-impl UnitFace {
-    fn unit(&self) -> Unit {
-        let state = self.state.lock().unwrap();
-        state.units.get(&self.name).cloned().unwrap_or_default()
-    }
-}
-
 #[interface(name = "org.freedesktop.systemd1.Unit")]
 impl UnitFace {
     #[zbus(property)]
@@ -275,7 +260,7 @@ impl UnitFace {
     }
     #[zbus(property)]
     fn active_state(&self) -> String {
-        self.unit().active
+        unit(&self.state, &self.name).active
     }
     #[zbus(property)]
     fn fragment_path(&self) -> String {
@@ -287,11 +272,11 @@ impl UnitFace {
     }
     #[zbus(property)]
     fn active_enter_timestamp_monotonic(&self) -> u64 {
-        self.unit().entered
+        unit(&self.state, &self.name).entered
     }
     #[zbus(property)]
     fn active_exit_timestamp_monotonic(&self) -> u64 {
-        self.unit().exited
+        unit(&self.state, &self.name).exited
     }
 }
 
@@ -300,18 +285,11 @@ pub struct ServiceFace {
     pub name: String,
 }
 
-impl ServiceFace {
-    fn unit(&self) -> Unit {
-        let state = self.state.lock().unwrap();
-        state.units.get(&self.name).cloned().unwrap_or_default()
-    }
-}
-
 #[interface(name = "org.freedesktop.systemd1.Service")]
 impl ServiceFace {
     #[zbus(property)]
     fn result(&self) -> String {
-        self.unit().result
+        unit(&self.state, &self.name).result
     }
     #[zbus(property)]
     fn user(&self) -> String {
@@ -319,18 +297,18 @@ impl ServiceFace {
     }
     #[zbus(property)]
     fn exec_main_code(&self) -> i32 {
-        self.unit().code
+        unit(&self.state, &self.name).code
     }
     #[zbus(property)]
     fn exec_main_status(&self) -> i32 {
-        self.unit().status
+        unit(&self.state, &self.name).status
     }
     #[zbus(property)]
     fn memory_max(&self) -> u64 {
-        self.unit().memory_max
+        unit(&self.state, &self.name).memory_max
     }
     #[zbus(property, name = "RuntimeMaxUSec")]
     fn runtime_max(&self) -> u64 {
-        self.unit().runtime_max
+        unit(&self.state, &self.name).runtime_max
     }
 }
