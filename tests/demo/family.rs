@@ -18,6 +18,8 @@ use nix::{
 
 /// How long processes have to end by themselves.
 const GRACE: Duration = Duration::from_secs(3);
+/// Pause between two looks at what is left.
+const STEP: Duration = Duration::from_millis(20);
 /// How long to try to kill what does not die.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -53,7 +55,8 @@ pub fn end_all() -> bool {
             // It may just have ended: then there is nothing to do.
             let _ = kill(pid, signal);
         }
-        std::thread::sleep(Duration::from_millis(20));
+        // What is not a child of ours yet tells nobody when it ends or starts another.
+        std::thread::sleep(STEP);
     }
 }
 

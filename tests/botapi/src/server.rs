@@ -55,7 +55,7 @@ pub(crate) async fn serve(
                     let _ = stream.set_nodelay(true);
                     connections.spawn(connection(Arc::clone(&shared), stream));
                 }
-                // Out of descriptors, most likely: other connections must end first.
+                // Out of descriptors, most likely: other connections must end first, and nothing tells when one has.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             },
         }
@@ -75,6 +75,7 @@ pub(crate) async fn silence(listener: TcpListener, mut stop: watch::Receiver<boo
                     }
                     held.push_back(stream);
                 }
+                // As above.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             },
         }
@@ -187,6 +188,7 @@ async fn before(
     };
     let early = match kind {
         FaultKind::Delay(time) => {
+            // It is the delay that was asked for.
             tokio::time::sleep(*time).await;
             return Ok(None);
         }
