@@ -9,13 +9,15 @@
 //! | `app.rs` | order of start and stop |
 //! | `app/agents.rs` | how agents are started |
 //! | `app/bus.rs` | the administrative interface on D-Bus |
-//! | `app/introduce.rs` | the bot's name and its commands |
+//! | `app/introduce.rs` | the bot's name |
+//! | `app/menus.rs` | the menus of commands |
 //! | `app/pulse.rs` | signs of life for the watchdog, the status |
 //! | `app/reload.rs` | SIGHUP |
 
 mod agents;
 mod bus;
 mod introduce;
+mod menus;
 mod pulse;
 mod reload;
 
@@ -36,6 +38,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use self::{
+    menus::Menus,
     pulse::{Looker, Pulse},
     reload::InUse,
 };
@@ -52,6 +55,7 @@ use crate::{
         handle::Gateway,
         life,
         ports::{Clock, Dice, SupervisorCommand},
+        restart::Restart,
     },
     health::Limits,
     runner,
@@ -85,6 +89,15 @@ pub const LOG_KINDS: Kinds = Kinds {
     id: messages::id,
     panic: messages::PANIC,
 };
+
+/// How a life ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By a signal.
+    Stopped,
+    /// By an administrator's order, to be started again.
+    Restart,
+}
 
 /// Something that only an administrator can mend, so that trying again does not help.
 #[derive(Debug, thiserror::Error)]
@@ -176,7 +189,7 @@ pub fn alert(contacts: Contacts, unit: &str) -> Result<alert::Outcome> {
 ///
 /// # Errors
 /// What keeps it from running at all, with file and remedy.
-pub fn run(settings: Settings, source: Source) -> Result<()> {
+pub fn run(settings: Settings, source: Source) -> Result<End> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // One: nothing here computes for long, and a prompt on its way is not handed between threads, which costs more
         // than its work. Files and the database have threads of their own.
@@ -221,7 +234,9 @@ pub async fn serve(
     supervisor: SupervisorCommand,
     shutdown: CancellationToken,
 ) -> Result<()> {
-    serve_all(settings.clone(), store, supervisor, None, shutdown).await
+    serve_all(settings.clone(), store, supervisor, None, shutdown)
+        .await
+        .map(drop)
 }
 
 async fn serve_all(
@@ -230,7 +245,7 @@ async fn serve_all(
     supervisor: SupervisorCommand,
     reload: Option<(Signal, Source)>,
     shutdown: CancellationToken,
-) -> Result<()> {
+) -> Result<End> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let state = settings.state_directory.display().to_string();
     let token = BotToken::new(settings.telegram.token.expose())
@@ -267,10 +282,13 @@ async fn serve_all(
         config: in_use.gateway.clone(),
         slots: in_use.slots.clone(),
         gate: Gate::default(),
+        newcomer: Arc::clone(&in_use.changed),
+        restart: Restart::new(std::env::var_os("INVOCATION_ID").is_some()),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
         started_at: clock.now(),
     });
+    let restart = deps.restart.clone();
     let gateway = Gateway::start(deps)
         .await
         .context("cannot take up what an earlier life left")?;
@@ -307,6 +325,13 @@ async fn serve_all(
         store.clone(),
         bot_name,
         Arc::clone(&pulse),
+        Menus {
+            client: client.clone(),
+            store: store.clone(),
+            config: in_use.gateway.clone(),
+            clock: Arc::clone(&clock),
+            changed: Arc::clone(&in_use.changed),
+        },
         shutdown.clone(),
     ));
     let intake = Intake {
@@ -386,7 +411,11 @@ async fn serve_all(
         );
     }
     info!(event = messages::STOPPED, "stopped");
-    Ok(())
+    Ok(if restart.wanted() {
+        End::Restart
+    } else {
+        End::Stopped
+    })
 }
 
 /// Starts what the service manager hears, the watchdog's signs of life and the status, and what is told on the bus.

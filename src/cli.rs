@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     alert,
-    app::{Misconfigured, Source},
+    app::{End, Misconfigured, Source},
     config::{
         self, Contacts, DEFAULT_FILE, Loaded, Problem, Problems, Settings, Surroundings,
         choices::Bus,
@@ -27,6 +27,8 @@ pub mod exit {
     pub const OTHER: u8 = 1;
     /// The command line is wrong (as clap has it).
     pub const USAGE: u8 = 2;
+    /// An administrator ordered it to be started again (`EX_TEMPFAIL` of sysexits); the shipped unit does so.
+    pub const RESTART: u8 = 75;
     /// The configuration, or what it leads to, is wrong (`EX_CONFIG` of sysexits); starting again does not help.
     pub const CONFIG: u8 = 78;
 }
@@ -40,6 +42,7 @@ Exit codes:
   0   done
   1   something else went wrong; trying again may help
   2   wrong command line
+  75  to be started again, by order of an administrator
   78  somebody has to mend something first: the configuration (each problem has a line), the
       token, the state directory, a database that is damaged, foreign or of a newer telexd,
       a name on the bus that another program has, or that this user may not have
@@ -106,7 +109,7 @@ enum Verb {
 /// What the command line sets in motion. The program's own deeds, or a test's.
 pub struct Deeds {
     /// Runs the daemon until it is told to stop.
-    pub run: fn(Settings, Source) -> anyhow::Result<()>,
+    pub run: fn(Settings, Source) -> anyhow::Result<End>,
     /// Puts it into the journal; false: standard error does not lead there, so it is to be printed.
     pub log: fn(&Word<'_>) -> bool,
     /// Tells the administrators that this unit failed.
@@ -178,7 +181,10 @@ fn act(
                 {
                     return Ok(code_of(error));
                 }
-                finish(done, err)
+                if matches!(done, Ok(End::Restart)) {
+                    return Ok(exit::RESTART);
+                }
+                finish(done.map(drop), err)
             }
             Err(problems) if (deeds.log)(&Word::Refused(&problems)) => Ok(exit::CONFIG),
             Err(problems) => refuse(&problems, err),
@@ -281,7 +287,11 @@ mod tests {
             if settings.agent.command == "fails" {
                 return Err(anyhow::anyhow!("the cause")).context("it failed");
             }
-            Ok(())
+            Ok(if settings.agent.command == "again" {
+                End::Restart
+            } else {
+                End::Stopped
+            })
         },
         log: |_| false,
         alert: |contacts, unit| {
@@ -357,6 +367,11 @@ mod tests {
         let (_dir, file) = place("agent.command = \"session\"\naccess.users = []\n");
         assert_eq!(telexd(&["run", "-c", &file]).0, code(1));
         assert_eq!(telexd(&["run", "--session", "-c", &file]).0, code(0));
+        let (_dir, file) = place("agent.command = \"again\"\n");
+        assert_eq!(
+            telexd(&["--config", &file]),
+            (code(75), nothing.0, nothing.1)
+        );
         let (_dir, file) = place("agent.command = \"fails\"\naccess.users = []\n");
         let wanted = "telexd: it failed: the cause\n".to_owned();
         assert_eq!(

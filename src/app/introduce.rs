@@ -5,17 +5,15 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{SystemClock, pulse::Pulse};
+use super::{SystemClock, menus::Menus, pulse::Pulse};
 use crate::{
     core::{
         backoff::{Backoff, BackoffRule},
-        command,
-        policy::Role,
         trouble::CallClass,
     },
     gateway::{BotName, ports::Clock as _},
     store::Store,
-    telegram::{client::Client, menu},
+    telegram::client::Client,
 };
 
 /// How long until the bot's name is asked for again after the token was refused.
@@ -28,12 +26,13 @@ pub(super) fn name_key(client: &Client) -> String {
     format!("{BOT_NAME}.{}", client.bot_id())
 }
 
-/// Asks Telegram for the bot's name and tells it the commands, as soon as it can be reached.
+/// Asks Telegram for the bot's name, as soon as it can be reached, and tells it the commands, until `shutdown`.
 pub(super) async fn run(
     client: Client,
     store: Store,
     name: BotName,
     pulse: Arc<Pulse>,
+    menus: Menus,
     shutdown: CancellationToken,
 ) {
     tokio::select! {
@@ -41,13 +40,7 @@ pub(super) async fn run(
         () = learn_name(&client, &store, &name) => {}
     }
     pulse.reached();
-    let told = tokio::select! {
-        () = shutdown.cancelled() => return,
-        told = menu::tell(&client, command::commands_for(Role::User)) => told,
-    };
-    if let Err(cause) = told {
-        warn!(%cause, "cannot tell Telegram the commands");
-    }
+    menus.run(shutdown).await;
 }
 
 /// Asks for the bot's name until it is known.

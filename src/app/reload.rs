@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::signal::unix::Signal;
+use tokio::{signal::unix::Signal, sync::Notify};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -31,6 +31,8 @@ pub(super) struct InUse {
     pub(super) agent: Live<ClaudeConfig>,
     pub(super) pacing: Live<PacingRule>,
     pub(super) slots: Slots,
+    /// Told of each change.
+    pub(super) changed: Arc<Notify>,
 }
 
 impl InUse {
@@ -40,6 +42,7 @@ impl InUse {
             agent: Live::new(agents::config(&settings, by_systemd)),
             pacing: Live::new(pacing(&settings)),
             slots: Slots::new(settings.agent.max_processes),
+            changed: Arc::default(),
             by_systemd,
             bot_name,
             settings: Mutex::new(settings),
@@ -56,6 +59,7 @@ impl InUse {
             self.agent.set(agents::config(&after, self.by_systemd));
             self.pacing.set(pacing(&after));
             self.slots.resize(after.agent.max_processes);
+            self.changed.notify_one();
             // What was asked for over the bus meanwhile stays where this says nothing new.
             if after.log_level != settings.log_level {
                 log::set_level(log::level(after.log_level.into()));

@@ -31,6 +31,8 @@ pub enum Command {
     KillAll,
     /// Who is who.
     Users,
+    /// The daemon is to be started again.
+    Restart,
     /// Formed like a command, but none of ours; the name in lower case.
     Unknown(String),
 }
@@ -101,10 +103,15 @@ const USERS: CommandInfo = CommandInfo {
     description: "List who may talk to me",
     least_role: Role::Admin,
 };
+const RESTART: CommandInfo = CommandInfo {
+    name: "restart",
+    description: "Restart me; agents go on (asks first)",
+    least_role: Role::Admin,
+};
 
 impl Command {
     /// All that are ours, in the order in which people see them.
-    pub const KNOWN: [Self; 11] = [
+    pub const KNOWN: [Self; 12] = [
         Self::Start,
         Self::Help,
         Self::Status,
@@ -116,6 +123,7 @@ impl Command {
         Self::Kill,
         Self::KillAll,
         Self::Users,
+        Self::Restart,
     ];
 
     /// What people are told of it; `None` for an unknown one.
@@ -133,6 +141,7 @@ impl Command {
             Self::Kill => Some(&KILL),
             Self::KillAll => Some(&KILLALL),
             Self::Users => Some(&USERS),
+            Self::Restart => Some(&RESTART),
             Self::Unknown(_) => None,
         }
     }
@@ -370,6 +379,7 @@ mod tests {
                 "kill",
                 "killall",
                 "users",
+                "restart",
             ]
         );
         let names: Vec<_> = commands_for(Role::User).map(|info| info.name).collect();

@@ -13,11 +13,13 @@ pub mod lanes;
 pub mod life;
 pub mod ports;
 pub mod recover;
+pub mod restart;
 pub mod show;
 pub mod slots;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -34,6 +36,7 @@ use crate::{
 use self::{
     gate::Gate,
     ports::{Backend, Clock, Dice, Presence, Renderer, Runner},
+    restart::Restart,
     slots::Slots,
 };
 
@@ -104,6 +107,10 @@ pub struct Deps {
     pub slots: Slots,
     /// Whether all is paused.
     pub gate: Gate,
+    /// Told when somebody says hello, who then may have a chat in which Telegram takes a menu.
+    pub newcomer: Arc<Notify>,
+    /// Whether the daemon is to be started again when it has stopped.
+    pub restart: Restart,
     /// Cancelled when the daemon is to stop.
     pub shutdown: CancellationToken,
     /// All tasks of the gateway.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::{info, warn};
 
-use super::{Deps, lane::LaneMsg, lanes::Lanes, ports::Remains};
+use super::{Deps, admin::is_back, lane::LaneMsg, lanes::Lanes, ports::Remains};
 use crate::{core::Millis, store::StoreError};
 
 /// How long the directory of a run stays after its end, for those who want to look.
@@ -17,11 +17,12 @@ const ROUND: Duration = Duration::from_secs(10 * 60);
 /// Wakes the lanes of everything that is not finished. Runs come before turns, so that no turn is thought lost
 /// whose process lives.
 pub(super) async fn run(deps: &Arc<Deps>, lanes: &Lanes) -> Result<(), StoreError> {
-    let gate = deps.gate.clone();
+    let (gate, now) = (deps.gate.clone(), deps.clock.now());
     let (runs, work) = deps
         .store
         .tx(move |tx| {
             gate.load(tx)?;
+            is_back(tx, now)?;
             Ok((tx.runs_live()?, tx.conversations_with_work()?))
         })
         .await?;

@@ -289,6 +289,19 @@ impl Client {
         Ok(())
     }
 
+    /// Takes a list of commands away.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn delete_my_commands(
+        &self,
+        payload: &payloads::DeleteMyCommands,
+    ) -> Result<(), CallError> {
+        self.call::<_, Anything>("deleteMyCommands", payload)
+            .await?;
+        Ok(())
+    }
+
     /// Calls any method and reads its result.
     ///
     /// # Errors

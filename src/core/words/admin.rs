@@ -71,6 +71,15 @@ pub const YES_END_ALL: &str = "End all";
 /// What a question becomes when the answer is no.
 pub const LEFT_ALONE: &str = "Left as it was.";
 
+/// Question before the daemon restarts.
+pub const RESTART: &str = "Restart the bot? Agents go on, and what is sent meanwhile is kept.";
+/// Button below that.
+pub const YES_RESTART: &str = "Restart";
+/// The daemon ends to be started again.
+pub const RESTARTING: &str = "Restarting…";
+/// It was started again.
+pub const BACK: &str = "Restarted: here I am.";
+
 /// Question before all agents end.
 #[must_use]
 pub fn end_all(runs: usize) -> String {

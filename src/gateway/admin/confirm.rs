@@ -21,6 +21,8 @@ const GOOD_FOR: Millis = 5 * 60 * 1000;
 pub enum Wish {
     /// All runs are to end.
     KillAll,
+    /// The daemon is to be started again.
+    Restart,
 }
 
 /// What was asked, as it is stored.
@@ -32,6 +34,14 @@ struct Asked {
 }
 
 impl Wish {
+    /// Name of the order that it leads to.
+    fn action(self) -> &'static str {
+        match self {
+            Self::KillAll => "kill-all",
+            Self::Restart => "restart",
+        }
+    }
+
     /// Records that this was asked, and gives the buttons.
     pub(super) fn ask(
         self,
@@ -56,6 +66,7 @@ impl Wish {
         tx.setting_set(&key(nonce), &json, now)?;
         let yes = match self {
             Self::KillAll => words::admin::YES_END_ALL,
+            Self::Restart => words::admin::YES_RESTART,
         };
         Ok(vec![vec![
             words::button(yes, format!("a:{nonce}:y")),
@@ -91,6 +102,33 @@ fn key(nonce: Uuid) -> String {
 }
 
 impl Admin {
+    /// Asks before something is done. `question` gives the words.
+    pub(super) async fn ask(
+        &self,
+        ack: Ack,
+        wish: Wish,
+        question: impl FnOnce(&Tx<'_>) -> Result<Result<String, AdminError>, StoreError>
+        + Send
+        + 'static,
+    ) -> Result<(), AdminError> {
+        let (nonce, who) = (self.deps.dice.uuid(), ack.who.clone());
+        self.act(&ack, "ask", move |tx, now| {
+            let done = match question(tx)? {
+                Ok(text) => {
+                    let mut deed = Deed::new((), Outcome::Done, text);
+                    deed.buttons = wish.ask(tx, nonce, &who, now)?;
+                    Ok(deed)
+                }
+                Err(why) => Err(why),
+            };
+            Ok(Act {
+                on: wish.action().to_owned(),
+                done,
+            })
+        })
+        .await
+    }
+
     /// A button below a question was pressed. `message`: chat and id of the message that it stands under.
     pub(in crate::gateway) async fn pressed(
         &self,
@@ -110,7 +148,10 @@ impl Admin {
             Standing::Good(Wish::KillAll) if yes => {
                 return self.kill_all_as(ack, Some(pressed)).await.map(drop);
             }
-            Standing::Good(wish) => (format!("{wish:?}"), words::admin::LEFT_ALONE),
+            Standing::Good(Wish::Restart) if yes => {
+                return self.restart_as(ack, Some(pressed)).await;
+            }
+            Standing::Good(wish) => (wish.action().to_owned(), words::admin::LEFT_ALONE),
             Standing::Anothers => (String::new(), words::NOT_YOURS),
             Standing::Old => (String::new(), words::OLD_BUTTON),
         };
@@ -135,6 +176,11 @@ pub(super) struct Pressed {
 }
 
 impl Pressed {
+    /// Chat and id of the message that it stood under.
+    pub(super) fn message(&self) -> Option<(i64, i64)> {
+        self.message
+    }
+
     /// It is used up, and its message says what came of it.
     pub(super) fn used(&self, tx: &Tx<'_>, text: &str, now: Millis) -> Result<(), StoreError> {
         tx.setting_unset(&key(self.nonce))?;

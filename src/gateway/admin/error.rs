@@ -36,6 +36,12 @@ pub enum AdminError {
     /// The conversation in which it was ordered has no run.
     #[error("no agent runs for this conversation")]
     NothingHere,
+    /// No agent runs at all.
+    #[error("no agent runs")]
+    NothingRuns,
+    /// Nobody is there to start the daemon again.
+    #[error("telexd was not started by systemd, so nobody would start it again")]
+    NobodyRestarts,
     /// There is no such conversation.
     #[error("there is no conversation {0}")]
     NoSuchConversation(ConversationId),
@@ -63,6 +69,7 @@ impl AdminError {
         match self {
             Self::BadReason(_) | Self::NotARun => "InvalidArgument",
             Self::NoSuchRun { .. } | Self::NothingHere => "NoSuchRun",
+            Self::NothingRuns | Self::NobodyRestarts => "Refused",
             Self::Ambiguous { .. } => "Ambiguous",
             Self::NoSuchConversation(_) => "NoSuchConversation",
             Self::NoSuchQuestion(_) => "NoSuchQuestion",
@@ -84,6 +91,8 @@ impl AdminError {
             Self::NoSuchRun { .. } | Self::NothingHere => {
                 "/ps shows those that there are".to_owned()
             }
+            Self::NothingRuns => "nothing was done".to_owned(),
+            Self::NobodyRestarts => "restart it on the server, where it was started".to_owned(),
             Self::Ambiguous { .. } => "give more of the id".to_owned(),
             Self::NoSuchConversation(_) => {
                 "telexctl conversations shows those that there are".to_owned()

@@ -10,6 +10,7 @@
 //! | `error.rs` | why something is refused, and what to do about it |
 //! | `pause.rs` | pause and resume |
 //! | `runs.rs` | ending runs, turns and sessions; answers to questions |
+//! | `restart.rs` | the daemon's own end and start |
 //! | `confirm.rs` | orders that ask first |
 //! | `lists.rs` | what there is |
 
@@ -17,12 +18,14 @@ mod confirm;
 mod error;
 mod lists;
 mod pause;
+mod restart;
 mod runs;
 
 use std::sync::Arc;
 
 use tracing::info;
 
+pub(super) use self::restart::is_back;
 pub use self::{
     error::AdminError,
     lists::{ConversationInfo, PersonInfo, RunInfo},
@@ -156,7 +159,8 @@ fn pace(action: &str) -> Option<Pace> {
         "clear" => (6_000, 10),
         "kill" => (6_000, 10),
         "kill-all" => (30_000, 2),
-        "ask" => (10_000, 3),
+        "ask" => (10_000, 5),
+        "restart" => (60_000, 2),
         "pause" | "resume" => (3_000, 10),
         _ => return None,
     };

@@ -175,17 +175,10 @@ impl Admin {
 
     /// Asks whether all runs are to end, with buttons.
     pub(in crate::gateway) async fn ask_kill_all(&self, ack: Ack) -> Result<(), AdminError> {
-        let nonce = self.deps.dice.uuid();
-        let who = ack.who.clone();
-        self.act(&ack, "ask", move |tx, now| {
-            let runs = tx.runs_live()?.len();
-            let mut deed = Deed::new((), Outcome::NoChange, words::admin::end_all(runs));
-            if runs > 0 {
-                deed.buttons = Wish::KillAll.ask(tx, nonce, &who, now)?;
-            }
-            Ok(Act {
-                on: "kill-all".to_owned(),
-                done: Ok(deed),
+        self.ask(ack, Wish::KillAll, |tx| {
+            Ok(match tx.runs_live()?.len() {
+                0 => Err(AdminError::NothingRuns),
+                runs => Ok(words::admin::end_all(runs)),
             })
         })
         .await

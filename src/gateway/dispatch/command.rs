@@ -44,7 +44,11 @@ impl Desk<'_> {
         }
         let admin = Admin::new(Arc::clone(self.deps), self.lanes.clone());
         match command {
-            Command::Start => self.answer(ack, "start", words::GREETING.to_owned()).await,
+            Command::Start => {
+                // Who writes for the first time has a chat from now on, in which Telegram takes a menu.
+                self.deps.newcomer.notify_one();
+                self.answer(ack, "start", words::GREETING.to_owned()).await
+            }
             Command::Help => {
                 self.answer(ack, "help", words::help(command::commands_for(role)))
                     .await
@@ -66,6 +70,7 @@ impl Desk<'_> {
             }
             Command::Kill => admin::answered(admin.kill(ack, args).await),
             Command::KillAll => admin::answered(admin.ask_kill_all(ack).await),
+            Command::Restart => admin::answered(admin.ask_restart(ack).await),
             Command::Ps => {
                 let text = self.processes(&admin).await?;
                 self.answer(ack, "ps", text).await

@@ -1,6 +1,6 @@
 //! Commands: answered at once, in words.
 
-use crate::support::{USER, World, shows, texts, wait_until};
+use crate::support::{ADMIN, USER, World, shows, texts, wait_until};
 
 #[tokio::test]
 async fn each_command_is_answered() {
@@ -87,6 +87,48 @@ async fn the_menu_of_commands_is_told_to_telegram() {
     for name in ["start", "help", "status", "clear", "interrupt"] {
         assert!(names.iter().any(|n| n == name), "{names:?}");
     }
+    daemon.stop().await;
+}
+
+/// Names in the menu of a private chat.
+fn menu(world: &World, chat: i64) -> Vec<String> {
+    let scope = serde_json::json!({"type": "chat", "chat_id": chat});
+    world
+        .api
+        .view(|v| v.commands(Some(&scope), ""))
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
+}
+
+#[tokio::test]
+async fn administrators_have_a_menu_of_their_own_for_as_long_as_they_are_some() {
+    let world = World::new().await;
+    world.drop_in(
+        "10-people",
+        &format!("[access]\nadmins = [{ADMIN}, 1003]\n"),
+    );
+    // Known to the bot before this start, unlike the other.
+    world.api.user(ADMIN, "Ada").send_text(ADMIN, "/help");
+    let daemon = world.start_ready().await;
+    let has = |chat| menu(&world, chat).iter().any(|name| name == "killall");
+    wait_until("it is there", || has(ADMIN), || world.log()).await;
+    assert!(!has(1003));
+    assert_eq!(world.logged(" WARN "), 0, "{}", world.log());
+    // Who writes for the first time gets it then.
+    world.api.user(1003, "Gus").send_text(1003, "/start");
+    wait_until("it is there, too", || has(1003), || world.log()).await;
+    let everybody = world.api.view(|v| v.commands(None, ""));
+    assert!(everybody.iter().all(|(name, _)| name != "killall"));
+    // One who is no admin any more loses it: by a reload, and by a start with other settings.
+    world.drop_in("10-people", &format!("[access]\nadmins = [{ADMIN}]\n"));
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    wait_until("it is gone", || !has(1003), || world.log()).await;
+    assert!(has(ADMIN));
+    daemon.stop().await;
+    world.drop_in("10-people", "[access]\nadmins = []\n");
+    let daemon = world.start();
+    wait_until("it is gone, too", || !has(ADMIN), || world.log()).await;
     daemon.stop().await;
 }
 

@@ -168,10 +168,8 @@ async fn all_agents_end_after_a_button_that_works_once_and_for_one() {
         &format!("[access]\nadmins = [{ADMIN}, {GUEST}]\n"),
     );
     let daemon = world.start();
-    assert_eq!(
-        answer(&world, ADMIN, "/killall").await.text,
-        "No agent runs."
-    );
+    let text = answer(&world, ADMIN, "/killall").await.text;
+    assert!(text.starts_with("No agent runs."), "{text}");
     hangs(&world, USER, "Uma").await;
     hangs(&world, GUEST, "Gus").await;
     let asked = answer(&world, ADMIN, "/killall").await;
@@ -279,6 +277,46 @@ async fn who_is_who() {
         lines[1].starts_with("Person (1002) · user · seen "),
         "{text}"
     );
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn a_restart_asks_first_and_is_told_when_it_is_over() {
+    let world = World::new().await;
+    // Where nobody starts it again it does not end.
+    let daemon = world.start();
+    let text = answer(&world, ADMIN, "/restart").await.text;
+    assert!(text.contains("nobody would start it again"), "{text}");
+    world.says(USER, "it goes on").await;
+    daemon.stop().await;
+
+    let service = [("INVOCATION_ID", "0123456789abcdef0123456789abcdef")];
+    let mut daemon = world.start_with(&service);
+    let asked = answer(&world, ADMIN, "/restart").await;
+    assert!(asked.text.starts_with("Restart the bot?"), "{}", asked.text);
+    world.api.user(USER, "Uma").send_text(USER, "slow 20 x100");
+    world.wait_told(USER, "piece 00002").await;
+    let yes = asked.buttons[0][0].data.clone().unwrap();
+    let ada = world.api.user(ADMIN, "Ada");
+    ada.press(ADMIN, asked.message_id, &yes).unwrap();
+    assert_eq!(daemon.wait().await.code(), Some(75));
+    assert!(!world.processes().is_empty(), "the agent goes on");
+    // The old button does nothing in the next life, which begins without a word of a crash.
+    ada.press_stale(ADMIN, asked.message_id, &yes);
+    let daemon = world.start_with(&service);
+    let shown = world.wait_shows(ADMIN, "Restarted: here I am.").await;
+    assert!(
+        shown.iter().all(|m| !m.text.contains("crash")),
+        "{shown:#?}"
+    );
+    world
+        .wait_chat(USER, "the whole answer", |m| {
+            m.iter().any(|m| m.text.contains("100"))
+        })
+        .await;
+    assert_eq!(audited(&world, "action = 'restart' AND result = 'done'"), 1);
+    world.says(USER, "well").await;
     daemon.stop().await;
     world.end_all().await;
 }

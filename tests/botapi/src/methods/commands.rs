@@ -48,7 +48,20 @@ fn key(params: &Params) -> Result<(String, String), ApiError> {
     ))
 }
 
+/// A list of a chat needs the chat.
+fn check_chat(state: &State, params: &Params) -> Result<(), ApiError> {
+    let chat = params
+        .json("scope")
+        .and_then(|scope| scope.get("chat_id"))
+        .and_then(Value::as_i64);
+    match chat {
+        Some(id) if !state.chats.contains_key(&id) => Err(ApiError::bad_request("chat not found")),
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn set(state: &mut State, params: &Params) -> MethodResult {
+    check_chat(state, params)?;
     let Some(Value::Array(list)) = params.json("commands") else {
         return Err(ApiError::bad_request("expected an Array of BotCommand"));
     };
@@ -91,6 +104,7 @@ pub(super) fn get(state: &State, params: &Params) -> Value {
 }
 
 pub(super) fn delete(state: &mut State, params: &Params) -> MethodResult {
+    check_chat(state, params)?;
     state.commands.remove(&key(params)?);
     state.news.push(Change::Commands);
     Ok(json!(true))
