@@ -46,6 +46,16 @@ pub enum Verb {
     /// How it stands: health, queues, runs, memory
     Status,
 
+    /// Accept messages, but begin with none of them
+    Pause {
+        /// What people are told
+        #[arg(value_name = "REASON", default_value = "")]
+        reason: String,
+    },
+
+    /// Go on after a pause, with what waits
+    Resume,
+
     /// Show the journal of the daemon, of a run or of a conversation
     Logs(Logs),
 

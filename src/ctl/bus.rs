@@ -265,7 +265,9 @@ impl Bus {
         }
         // Why it is not there is known to systemd.
         if let Err(failure) = &mut called
-            && failure.name.ends_with(".ServiceUnknown")
+            && [".ServiceUnknown", ".NameHasNoOwner"]
+                .iter()
+                .any(|name| failure.name.ends_with(name))
             && let Some(why) = units::why_away(self).await
         {
             failure.text = why;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::rig::{Answer, Rig, finish, health, wait_until, well};
+use crate::rig::{Answer, Dict, Rig, finish, health, wait_until, well};
 
 #[tokio::test]
 async fn status_is_one_screen_and_json() {
@@ -108,6 +108,42 @@ async fn no_daemon_and_no_bus_are_3() {
     let (code, _, err) = rig.telexctl(&["--json", "status"]).await;
     assert_eq!(code, 3);
     assert!(serde_json::from_str::<serde_json::Value>(&err).unwrap()["error"].is_string());
+}
+
+#[tokio::test]
+async fn systemd_tells_of_memory_and_why_the_daemon_is_away() {
+    let mut rig = well().await;
+    let unit = |active: &'static str| {
+        Dict::from([
+            ("LoadState", "loaded".into()),
+            ("ActiveState", active.into()),
+            ("Result", "exit-code".into()),
+            ("MemoryCurrent", 12_345_678_u64.into()),
+        ])
+    };
+    rig.systemd(unit("active")).await;
+    let (_, out, _) = rig.telexctl(&["status"]).await;
+    assert!(
+        out.contains("Memory: telexd 12.3 MB, agents 12.3 MB\n"),
+        "{out}"
+    );
+    rig.daemon_down().await;
+    for (active, part) in [
+        ("failed", "has failed (exit-code)"),
+        ("inactive", "systemctl start telexd"),
+    ] {
+        rig.answer([("unit", Answer::Dict(unit(active)))]);
+        let (code, _, err) = rig.telexctl(&["status"]).await;
+        assert!(code == 3 && err.contains(part), "{err}");
+    }
+    // Unlimited stands for unknown.
+    rig.daemon_up().await;
+    rig.answer([(
+        "unit",
+        Answer::Dict(Dict::from([("MemoryCurrent", u64::MAX.into())])),
+    )]);
+    let told = rig.json(&["status"]).await;
+    assert!(told["memory"]["telexd"].is_null(), "{told}");
 }
 
 #[tokio::test]

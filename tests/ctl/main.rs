@@ -13,3 +13,4 @@ mod completions;
 mod hosts;
 mod rig;
 mod screen;
+mod verbs;

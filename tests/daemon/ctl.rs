@@ -58,3 +58,35 @@ async fn status_says_how_it_stands() {
     let (code, out, err) = telexctl(&world, &bus, &["status"]).await;
     assert_eq!((code, &*out), (3, ""), "{err}");
 }
+
+#[tokio::test]
+async fn a_pause_holds_messages_until_resume() {
+    let (world, bus) = world().await;
+    let daemon = ready(&world, &bus).await;
+    let (code, out, err) = telexctl(&world, &bus, &["pause", "the disk is changed"]).await;
+    assert_eq!((code, &*err), (0, ""), "{out}");
+    let (code, out, _) = telexctl(&world, &bus, &["pause", "the disk is changed"]).await;
+    assert!(code == 0 && out.contains("nothing changed"), "{out}");
+    world.api.user(USER, "Uma").send_text(USER, "say later");
+    world.wait_told(USER, "the disk is changed").await;
+    let (code, out, _) = telexctl(&world, &bus, &["status"]).await;
+    assert_eq!(code, 0, "{out}");
+    assert!(
+        out.contains("Paused: by ") && out.contains("the disk is changed"),
+        "{out}"
+    );
+    assert_eq!(world.reached("say later"), 0);
+    assert_eq!(
+        json(&world, &bus, &["resume"]).await,
+        serde_json::json!({"outcome": "done"})
+    );
+    world.wait_shows(USER, "later").await;
+    // What will not do is refused before anything happens.
+    for reason in ["x".repeat(300), "two\nlines".to_owned()] {
+        let (code, out, err) = telexctl(&world, &bus, &["pause", &reason]).await;
+        assert_eq!((code, &*out), (2, ""), "{err}");
+    }
+    let told = json(&world, &bus, &["status"]).await;
+    assert_eq!(told["properties"]["Paused"], false);
+    daemon.stop().await;
+}

@@ -32,6 +32,7 @@ mod agents;
 mod alert;
 mod boots;
 mod bus;
+mod ctl;
 mod journal;
 mod lifecycle;
 mod package;

@@ -4,7 +4,7 @@ function __telexctl_verb
     __fish_seen_subcommand_from $argv
 end
 
-set -l verbs status logs watch doctor help
+set -l verbs status pause resume logs watch doctor help
 
 complete -c telexctl -f
 complete -c telexctl -s H -l host -x -a '(__fish_print_hostnames)' -d 'Another machine, over SSH'
@@ -16,6 +16,8 @@ complete -c telexctl -s V -l version -d 'Print the version'
 
 set -l first "not __fish_seen_subcommand_from $verbs"
 complete -c telexctl -n $first -a status -d 'How it stands'
+complete -c telexctl -n $first -a pause -d 'Begin with no message'
+complete -c telexctl -n $first -a resume -d 'Go on after a pause'
 complete -c telexctl -n $first -a logs -d 'Show the journal'
 complete -c telexctl -n $first -a watch -d 'Show how it stands, again and again'
 complete -c telexctl -n $first -a doctor -d 'Check this machine'
