@@ -14,9 +14,11 @@ use super::{
     desk::Desk,
     error::Error,
     gate::{Action, Ruled},
+    lists::{self, Dict, Options},
 };
 use crate::{
-    core::{Millis, pause::Pause},
+    core::{Millis, ids::ConversationId, pause::Pause},
+    gateway::handle::Decision,
     health::{self, Readiness, Trouble},
 };
 
@@ -219,8 +221,12 @@ impl Manager {
 impl Ruled for Manager {
     fn to_call(method: &str) -> Option<Action> {
         match method {
-            "Health" => Some(Action::Inspect),
-            "Pause" | "Resume" => Some(Action::Control),
+            "Health" | "ListRuns" | "ListConversations" | "ListPeople" | "ListQuestions"
+            | "ListAudit" => Some(Action::Inspect),
+            "Pause" | "Resume" | "Kill" | "KillAll" | "Interrupt" | "Clear" => {
+                Some(Action::Control)
+            }
+            "Approve" | "Deny" => Some(Action::Approve),
             _ => None,
         }
     }
@@ -276,6 +282,150 @@ impl Manager {
             .order(async move { admin.resume(who).await })
             .await?;
         Ok(done.outcome.as_str())
+    }
+
+    #[zbus(out_args("runs"))]
+    async fn list_runs(&self, options: Options) -> Result<Vec<Dict>, Error> {
+        lists::none_of(&options)?;
+        let found = self.desk.admin.runs().await?;
+        Ok(found.iter().map(lists::run).collect())
+    }
+
+    #[zbus(out_args("conversations"))]
+    async fn list_conversations(&self, options: Options) -> Result<Vec<Dict>, Error> {
+        lists::none_of(&options)?;
+        let found = self.desk.admin.conversations().await?;
+        Ok(found.iter().map(lists::conversation).collect())
+    }
+
+    #[zbus(out_args("people"))]
+    async fn list_people(&self, options: Options) -> Result<Vec<Dict>, Error> {
+        lists::none_of(&options)?;
+        let found = self.desk.admin.people().await?;
+        Ok(found.iter().map(lists::person).collect())
+    }
+
+    #[zbus(out_args("questions"))]
+    async fn list_questions(&self, options: Options) -> Result<Vec<Dict>, Error> {
+        lists::none_of(&options)?;
+        let found = self.desk.admin.questions().await?;
+        Ok(found
+            .iter()
+            .map(|question| {
+                let numbers = (question.id, question.conversation.0, question.turn.0);
+                let asked_at = micros(question.asked_at);
+                lists::question(numbers, question.run.as_str(), &question.tool, asked_at)
+            })
+            .collect())
+    }
+
+    #[zbus(out_args("entries"))]
+    async fn list_audit(&self, options: Options) -> Result<Vec<Dict>, Error> {
+        let (before, limit) = lists::page(&options)?;
+        let found = self.desk.admin.audit(before, limit).await?;
+        Ok(found
+            .iter()
+            .map(|row| {
+                let entry = &row.entry;
+                let texts = [&*entry.who, &entry.action, &entry.target, &entry.result];
+                lists::audit(row.id, micros(entry.at), texts)
+            })
+            .collect())
+    }
+
+    #[zbus(out_args("outcome"))]
+    async fn kill(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+        run: String,
+    ) -> Result<&'static str, Error> {
+        let who = self.desk.actor(connection, &header).await?;
+        let admin = self.desk.admin.clone();
+        let done = self
+            .desk
+            .order(async move { admin.kill(who, &run).await })
+            .await?;
+        Ok(done.as_str())
+    }
+
+    #[zbus(out_args("count"))]
+    async fn kill_all(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32, Error> {
+        let who = self.desk.actor(connection, &header).await?;
+        let admin = self.desk.admin.clone();
+        let done = self
+            .desk
+            .order(async move { admin.kill_all(who).await })
+            .await?;
+        Ok(u32::try_from(done).unwrap_or(u32::MAX))
+    }
+
+    #[zbus(out_args("outcome"))]
+    async fn interrupt(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+        conversation: i64,
+    ) -> Result<&'static str, Error> {
+        let who = self.desk.actor(connection, &header).await?;
+        let admin = self.desk.admin.clone();
+        let done = self
+            .desk
+            .order(async move { admin.interrupt(who, ConversationId(conversation)).await })
+            .await?;
+        Ok(done.as_str())
+    }
+
+    #[zbus(out_args("outcome"))]
+    async fn clear(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+        conversation: i64,
+    ) -> Result<&'static str, Error> {
+        let who = self.desk.actor(connection, &header).await?;
+        let admin = self.desk.admin.clone();
+        let done = self
+            .desk
+            .order(async move { admin.clear(who, ConversationId(conversation)).await })
+            .await?;
+        Ok(done.as_str())
+    }
+
+    #[zbus(out_args("outcome"))]
+    async fn approve(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+        question: i64,
+    ) -> Result<&'static str, Error> {
+        let who = self.desk.actor(connection, &header).await?;
+        let admin = self.desk.admin.clone();
+        let done = self
+            .desk
+            .order(async move { admin.decide(who, question, Decision::Once).await })
+            .await?;
+        Ok(done.as_str())
+    }
+
+    #[zbus(out_args("outcome"))]
+    async fn deny(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+        question: i64,
+    ) -> Result<&'static str, Error> {
+        let who = self.desk.actor(connection, &header).await?;
+        let admin = self.desk.admin.clone();
+        let done = self
+            .desk
+            .order(async move { admin.decide(who, question, Decision::Deny).await })
+            .await?;
+        Ok(done.as_str())
     }
 
     #[zbus(signal)]

@@ -9,19 +9,21 @@
 //! | `gate.rs` | who is let in, and how much at once |
 //! | `caller.rs` | who calls; polkit |
 //! | `desk.rs` | where orders are handed in |
+//! | `lists.rs` | what there is, as dictionaries |
 //! | `manager.rs` | `org.telexd1.Manager` |
+//! | `news.rs` | signals |
 //! | `log_control.rs` | `org.freedesktop.LogControl1` |
 
 mod caller;
 mod desk;
 mod error;
 mod gate;
+mod lists;
 mod log_control;
 mod manager;
+mod news;
 
 use std::{
-    borrow::Cow,
-    collections::HashMap,
     pin::Pin,
     sync::Arc,
     thread,
@@ -37,11 +39,8 @@ use tracing::{debug, info, warn};
 use zbus::{
     Connection, DBusError as _, MatchRule, MessageStream, connection,
     export::futures_core::Stream as _,
-    fdo::{self, Properties, RequestNameFlags},
+    fdo::{self, RequestNameFlags},
     message,
-    names::InterfaceName,
-    object_server::SignalEmitter,
-    wire::Variant,
 };
 
 pub use self::{
@@ -56,7 +55,7 @@ use self::{
     desk::Desk,
     gate::{Gate, Guarded},
     log_control::LogControl,
-    manager::{Facts, Manager},
+    manager::Manager,
 };
 use crate::{
     core::{Millis, happened::Happened},
@@ -80,8 +79,6 @@ const BUS_WITHIN: Duration = Duration::from_secs(20);
 const NAME_WITHIN: Duration = Duration::from_secs(3);
 /// Between two tries.
 const AGAIN: Duration = Duration::from_millis(200);
-/// Least time between two signals about changed properties.
-const CHANGES: Duration = Duration::from_secs(1);
 
 /// Which bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,8 +265,8 @@ fn serve(
             why = losing_it(bus, losses) => {
                 let _ = losing.send(why);
             }
-            () = tell_changes(&connection, &desk, news) => {}
-            () = tell_happenings(&connection, happened) => {}
+            () = news::tell_changes(&connection, &desk, news) => {}
+            () = news::tell_happenings(&connection, happened) => {}
         }
         if let Err(cause) = connection.close().await {
             debug!(%cause, "the connection to the bus did not end well");
@@ -438,74 +435,4 @@ async fn losing_it(bus: Bus, mut losses: MessageStream) -> String {
         Some(Ok(_)) => format!("{bus} has taken the name {NAME} away"),
         _ => format!("the connection to {bus} has ended"),
     }
-}
-
-/// Tells who listens that properties have changed.
-async fn tell_changes(connection: &Connection, desk: &Desk, mut news: watch::Receiver<Seen>) {
-    let mut told = Facts::of(&news.borrow_and_update(), desk.admin.paused());
-    loop {
-        let looked = tokio::select! {
-            looked = news.changed() => looked.is_ok(),
-            () = desk.ordered.notified() => true,
-        };
-        if !looked {
-            // Nobody looks any more: the daemon is ending.
-            return std::future::pending().await;
-        }
-        let now = Facts::of(&news.borrow_and_update(), desk.admin.paused());
-        let changed = now.changed(&told);
-        if changed.is_empty() {
-            continue;
-        }
-        if let Err(cause) = properties_changed(connection, changed).await {
-            debug!(%cause, "cannot tell of changed properties");
-        }
-        told = now;
-        tokio::time::sleep(CHANGES).await;
-    }
-}
-
-/// Sends signals about what happens.
-async fn tell_happenings(connection: &Connection, mut happened: broadcast::Receiver<Happened>) {
-    let emitter = match SignalEmitter::new(connection, PATH) {
-        Ok(emitter) => emitter,
-        // The path is a constant that is one.
-        Err(_) => return std::future::pending().await,
-    };
-    loop {
-        let sent = match happened.recv().await {
-            Ok(Happened::RunStarted { run, conversation }) => {
-                Manager::run_started(&emitter, run.as_str(), conversation.0).await
-            }
-            Ok(Happened::RunEnded {
-                run,
-                conversation,
-                result,
-            }) => Manager::run_ended(&emitter, run.as_str(), conversation.0, result).await,
-            Ok(Happened::TurnFailed { turn, conversation }) => {
-                Manager::turn_failed(&emitter, turn.0, conversation.0).await
-            }
-            Ok(Happened::QuestionAsked { question, turn }) => {
-                Manager::question_asked(&emitter, question, turn.0).await
-            }
-            Err(broadcast::error::RecvError::Lagged(missed)) => {
-                debug!(missed, "the bus is slow; signals were left out");
-                continue;
-            }
-            // The daemon is ending.
-            Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,
-        };
-        if let Err(cause) = sent {
-            debug!(%cause, "cannot send a signal");
-        }
-    }
-}
-
-async fn properties_changed(
-    connection: &Connection,
-    changed: HashMap<&str, Variant<'_>>,
-) -> zbus::Result<()> {
-    let emitter = SignalEmitter::new(connection, PATH)?;
-    let interface = InterfaceName::from_static_str(manager::INTERFACE)?;
-    Properties::properties_changed(&emitter, interface, changed, Cow::Borrowed(&[])).await
 }

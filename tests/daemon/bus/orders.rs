@@ -9,13 +9,24 @@ use super::{
     polkit::{Polkit, Stranger},
     property, ready, world,
 };
-use crate::support::{USER, wait_until};
+use crate::support::{ADMIN, USER, wait_until};
 
 /// Every method, with arguments that busctl takes, and the action that it needs.
 const METHODS: &[(&str, &[&str], &str)] = &[
     ("Health", &[], "inspect"),
     ("Pause", &["s", "because"], "control"),
     ("Resume", &[], "control"),
+    ("ListRuns", &["a{sv}", "0"], "inspect"),
+    ("ListConversations", &["a{sv}", "0"], "inspect"),
+    ("ListPeople", &["a{sv}", "0"], "inspect"),
+    ("ListQuestions", &["a{sv}", "0"], "inspect"),
+    ("ListAudit", &["a{sv}", "0"], "inspect"),
+    ("Kill", &["s", "abcd"], "control"),
+    ("KillAll", &[], "control"),
+    ("Interrupt", &["x", "1"], "control"),
+    ("Clear", &["x", "1"], "control"),
+    ("Approve", &["x", "1"], "approve"),
+    ("Deny", &["x", "1"], "approve"),
 ];
 
 async fn outcome(client: &Connection, method: &str, reason: Option<&str>) -> String {
@@ -184,5 +195,174 @@ async fn what_happens_is_told_without_texts() {
         || world.log(),
     )
     .await;
+    daemon.stop().await;
+}
+
+type Dicts = Vec<HashMap<String, OwnedVariant>>;
+
+async fn list(client: &Connection, method: &str) -> Dicts {
+    let options: HashMap<String, OwnedVariant> = HashMap::new();
+    let reply = call(client, MANAGER, method, &(options,)).await.unwrap();
+    reply.body().deserialize().unwrap()
+}
+
+fn of<T>(dict: &HashMap<String, OwnedVariant>, key: &str) -> T
+where
+    T: TryFrom<OwnedVariant>,
+    T::Error: std::fmt::Debug,
+{
+    T::try_from(dict[key].try_clone().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn lists_show_what_there_is_and_orders_change_it() {
+    let (world, bus) = world().await;
+    let daemon = ready(&world, &bus).await;
+    let client = client(&bus).await;
+    assert!(list(&client, "ListRuns").await.is_empty());
+    world.says(USER, "hello").await;
+    let runs = list(&client, "ListRuns").await;
+    let run: String = of(&runs[0], "id");
+    let conversation: i64 = of(&runs[0], "conversation");
+    assert_eq!((runs.len(), of::<i64>(&runs[0], "person")), (1, USER));
+    let conversations = list(&client, "ListConversations").await;
+    assert_eq!(of::<String>(&conversations[0], "run"), run);
+    assert_eq!(of::<i64>(&conversations[0], "id"), conversation);
+    assert_eq!(of::<i64>(&conversations[0], "chat"), USER);
+    let people = list(&client, "ListPeople").await;
+    let role = |person: i64| {
+        let found = people
+            .iter()
+            .find(|dict| of::<i64>(dict, "person") == person);
+        of::<String>(found.unwrap(), "role")
+    };
+    assert_eq!(
+        (role(USER), role(ADMIN)),
+        ("user".to_owned(), "admin".to_owned())
+    );
+    assert!(list(&client, "ListQuestions").await.is_empty());
+
+    // By the beginning of its id.
+    assert_eq!(outcome(&client, "Kill", Some(&run[..6])).await, "done");
+    assert!(list(&client, "ListRuns").await.is_empty());
+    world.api.user(USER, "Uma").send_text(USER, "hang");
+    wait_until(
+        "the agent has begun",
+        || world.reached("hang") == 1,
+        || world.log(),
+    )
+    .await;
+    let on = async |method: &str| {
+        let reply = call(&client, MANAGER, method, &(conversation,))
+            .await
+            .unwrap();
+        reply.body().deserialize::<String>().unwrap()
+    };
+    assert_eq!(on("Interrupt").await, "done");
+    world.wait_told(USER, "Ended by an administrator").await;
+    assert_eq!(on("Interrupt").await, "no-change");
+    assert_eq!(on("Clear").await, "done");
+    assert_eq!(on("Clear").await, "no-change");
+    world.says(USER, "anew").await;
+    let reply = call(&client, MANAGER, "KillAll", &()).await.unwrap();
+    assert_eq!(reply.body().deserialize::<u32>().unwrap(), 1);
+    let audit = list(&client, "ListAudit").await;
+    let actions: Vec<String> = audit.iter().map(|line| of(line, "action")).collect();
+    assert!(actions[0].contains("kill"), "{actions:?}");
+    for action in ["kill", "interrupt", "clear"] {
+        assert!(actions.iter().any(|a| a == action), "{actions:?}");
+    }
+    assert!(
+        audit
+            .iter()
+            .all(|line| of::<String>(line, "who").starts_with("uid:"))
+    );
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn an_agent_is_given_its_answer_over_the_bus() {
+    let (world, bus) = world().await;
+    let daemon = ready(&world, &bus).await;
+    let client = client(&bus).await;
+    for (method, part) in [("Approve", "allowed"), ("Deny", "denied")] {
+        world.api.user(USER, "Uma").send_text(USER, "ask");
+        let question = loop {
+            if let Some(question) = list(&client, "ListQuestions").await.first() {
+                assert_eq!(of::<String>(question, "tool"), "Bash");
+                break of::<i64>(question, "id");
+            }
+            crate::support::breathe().await;
+        };
+        let reply = call(&client, MANAGER, method, &(question,)).await.unwrap();
+        assert_eq!(reply.body().deserialize::<String>().unwrap(), "done");
+        world
+            .wait_chat(USER, part, |m| {
+                m.iter().any(|m| m.text.to_lowercase().contains(part))
+            })
+            .await;
+        wait_until(
+            "the question is closed",
+            || world.query("SELECT count(*) FROM questions WHERE answer IS NULL") == Some(0),
+            || world.log(),
+        )
+        .await;
+    }
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn ids_that_lead_nowhere_have_an_error_of_their_own() {
+    let (world, bus) = world().await;
+    let daemon = ready(&world, &bus).await;
+    let client = client(&bus).await;
+    for (given, wanted) in [
+        ("aaaaaaaa", "NoSuchRun"),
+        ("", "InvalidArgument"),
+        ("a", "InvalidArgument"),
+        ("1234", "InvalidArgument"),
+        ("../../x", "InvalidArgument"),
+        ("aa\naa", "InvalidArgument"),
+        (&"a".repeat(10_000), "InvalidArgument"),
+    ] {
+        let (name, text) = error(call(&client, MANAGER, "Kill", &(given,)).await);
+        assert_eq!(
+            name,
+            format!("org.telexd1.Error.{wanted}"),
+            "{given:.20}: {text}"
+        );
+        assert!(
+            !text.contains(char::is_control) && text.len() < 2000,
+            "{text:?}"
+        );
+    }
+    for number in [0_i64, 99, -1, i64::MAX, i64::MIN] {
+        for (method, wanted) in [
+            ("Interrupt", "NoSuchConversation"),
+            ("Clear", "NoSuchConversation"),
+            ("Approve", "NoSuchQuestion"),
+            ("Deny", "NoSuchQuestion"),
+        ] {
+            let (name, _) = error(call(&client, MANAGER, method, &(number,)).await);
+            assert_eq!(
+                name,
+                format!("org.telexd1.Error.{wanted}"),
+                "{method} {number}"
+            );
+        }
+    }
+    let options = HashMap::from([("nonsense", zbus::wire::Variant::from(1_u32))]);
+    for method in [
+        "ListRuns",
+        "ListConversations",
+        "ListPeople",
+        "ListQuestions",
+        "ListAudit",
+    ] {
+        let (name, _) = error(call(&client, MANAGER, method, &(&options,)).await);
+        assert_eq!(name, "org.telexd1.Error.InvalidArgument", "{method}");
+    }
     daemon.stop().await;
 }
