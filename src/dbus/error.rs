@@ -23,6 +23,8 @@ pub enum Error {
     NoSuchQuestion(String),
     /// The beginning of an id fits several.
     Ambiguous(String),
+    /// It is understood, and not possible now.
+    Refused(String),
     /// The daemon has a trouble of its own, told in the text.
     Failed(String),
 }
@@ -38,6 +40,7 @@ impl From<AdminError> for Error {
             "NoSuchRun" => Self::NoSuchRun(text),
             "NoSuchConversation" => Self::NoSuchConversation(text),
             "NoSuchQuestion" => Self::NoSuchQuestion(text),
+            "Refused" => Self::Refused(text),
             "Ambiguous" => Self::Ambiguous(text),
             "TooManyCalls" => Self::TooManyCalls(text),
             _ => Self::Failed(text),

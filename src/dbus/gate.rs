@@ -11,6 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 use zbus::{
     BoxDBusError, Connection, ObjectServer, fdo,
     message::{Header, Message},
@@ -82,6 +83,8 @@ impl Ruled for fdo::ObjectManager {
 pub(super) struct Gate {
     authority: Authority,
     open: Mutex<Open>,
+    /// No call is open any more. For one waiter.
+    left: Notify,
 }
 
 #[derive(Default)]
@@ -95,6 +98,7 @@ impl Gate {
         Arc::new(Self {
             authority: Authority::new(trust),
             open: Mutex::default(),
+            left: Notify::new(),
         })
     }
 
@@ -138,9 +142,23 @@ impl Gate {
         })
     }
 
+    /// Returns when no call is open.
+    pub(super) async fn empty(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.open.lock().unwrap_or_else(PoisonError::into_inner).all == 0 {
+                return;
+            }
+            left.await;
+        }
+    }
+
     fn leave(&self, sender: &str) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.all -= 1;
+        if open.all == 0 {
+            self.left.notify_one();
+        }
         if let Some(own) = open.of.get_mut(sender) {
             *own -= 1;
             if *own == 0 {

@@ -223,7 +223,7 @@ impl Ruled for Manager {
         match method {
             "Health" | "ListRuns" | "ListConversations" | "ListPeople" | "ListQuestions"
             | "ListAudit" => Some(Action::Inspect),
-            "Pause" | "Resume" | "Kill" | "KillAll" | "Interrupt" | "Clear" => {
+            "Pause" | "Resume" | "Kill" | "KillAll" | "Interrupt" | "Clear" | "Restart" => {
                 Some(Action::Control)
             }
             "Approve" | "Deny" => Some(Action::Approve),
@@ -426,6 +426,18 @@ impl Manager {
             .order(async move { admin.decide(who, question, Decision::Deny).await })
             .await?;
         Ok(done.as_str())
+    }
+
+    async fn restart(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let who = self.desk.actor(connection, &header).await?;
+        let admin = self.desk.admin.clone();
+        self.desk
+            .order(async move { admin.restart(who).await })
+            .await
     }
 
     #[zbus(signal)]

@@ -77,6 +77,8 @@ const BUS_WITHIN: Duration = Duration::from_secs(20);
 /// How long a name that another has, or that the bus does not give us yet, is waited for: the other may be the life
 /// before this one, whose end the bus has not seen, and the bus may be reading its policy.
 const NAME_WITHIN: Duration = Duration::from_secs(3);
+/// How long the end waits for calls that are open.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Between two tries.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -261,7 +263,10 @@ fn serve(
         };
         let _ = said.send(Ok(()));
         tokio::select! {
-            () = end.cancelled() => {}
+            () = end.cancelled() => {
+                // Who ordered the end is to hear that it is coming.
+                let _ = tokio::time::timeout(LAST_WORDS, desk.gate.empty()).await;
+            }
             why = losing_it(bus, losses) => {
                 let _ = losing.send(why);
             }

@@ -13,6 +13,7 @@ on_each_release!(
     the_log_level_is_changed_by_systemctl,
     a_second_daemon_ends_and_takes_nothing,
     a_bus_that_dies_takes_the_daemon_along_and_systemd_brings_it_back,
+    a_restart_is_answered_and_happens,
 );
 
 const MANAGER: &str = "org.telexd1 /org/telexd1 org.telexd1.Manager";
@@ -185,4 +186,27 @@ async fn a_bus_that_dies_takes_the_daemon_along_and_systemd_brings_it_back(relea
     assert!(said.contains("has ended"), "{said}");
     machine.wait_sh("it answers", &health()).await;
     server.says("say Hello", "Hello").await;
+}
+
+async fn a_restart_is_answered_and_happens(release: Release) {
+    let server = started(release).await;
+    let machine = &server.machine;
+    let first = server.pid().await;
+    machine
+        .ok(&format!("busctl --timeout=20 call {MANAGER} Restart"))
+        .await;
+    machine
+        .wait_until("another daemon runs", async || {
+            ![0, first].contains(&server.pid().await)
+        })
+        .await;
+    machine.wait_sh("it answers", &health()).await;
+    server.says("say Hello", "Hello").await;
+    let audit = machine
+        .ok("busctl --json=short call org.telexd1 /org/telexd1 org.telexd1.Manager ListAudit 'a{sv}' 0")
+        .await;
+    assert!(
+        audit.contains("restart") && audit.contains("uid:0 pid:"),
+        "{audit}"
+    );
 }

@@ -25,6 +25,7 @@ const METHODS: &[(&str, &[&str], &str)] = &[
     ("KillAll", &[], "control"),
     ("Interrupt", &["x", "1"], "control"),
     ("Clear", &["x", "1"], "control"),
+    ("Restart", &[], "control"),
     ("Approve", &["x", "1"], "approve"),
     ("Deny", &["x", "1"], "approve"),
 ];
