@@ -12,6 +12,7 @@ on_each_release!(
     in_a_chroot_without_anything_it_installs_in_silence,
     systemd_finds_no_fault_with_any_unit,
     the_daemon_is_hardly_exposed,
+    the_daemon_has_names_for_a_backtrace,
 );
 
 /// A tenth of what `systemd-analyze security` may give the daemon: 1.3, as it counts.
@@ -119,4 +120,12 @@ async fn the_daemon_is_hardly_exposed(release: Release) {
     assert!(output.code == 0, "{output}");
     // It does judge.
     assert_ne!(machine.sh(&judge(1)).await.code, 0);
+}
+
+async fn the_daemon_has_names_for_a_backtrace(release: Release) {
+    let machine = Machine::boot(release, Layer::Installed).await;
+    // As compilers write the path of a module in the names of its functions; a stripped program has no such name.
+    machine
+        .ok("grep --text --quiet telexd7systemd3log /usr/bin/telexd")
+        .await;
 }
