@@ -127,7 +127,7 @@ async fn every_method_is_refused_to_a_stranger_and_given_to_whom_polkit_allows()
     assert_eq!(xml.matches("<method name=").count(), METHODS.len());
     for (method, arguments, action) in METHODS {
         assert!(
-            xml.contains(&format!("<method name=\"{method}\">")),
+            xml.contains(&format!("<method name=\"{method}\"")),
             "{method}"
         );
         let command = [&["call", NAME, PATH, MANAGER, method], *arguments].concat();
