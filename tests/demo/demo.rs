@@ -54,7 +54,7 @@ fn stand_in(args: &[OsString]) -> ExitCode {
 }
 
 /// One line to the person, past the screen.
-fn complain(words: &str) {
+pub fn complain(words: &str) {
     // There is nobody else to tell.
     let _ = writeln!(std::io::stderr(), "demo: {words}");
 }

@@ -40,6 +40,8 @@ pub fn path() -> PathBuf {
     {
         return path;
     }
+    // It may take minutes, and wait for another cargo: whoever looks why a test is slow or was ended finds this.
+    crate::demo::complain("this test builds the demo first, which is older than its sources");
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build
         .args([
