@@ -137,7 +137,7 @@ async fn it_stops_in_time_while_telegram_cannot_be_reached_and_the_answer_waits(
     for network in [Network::Silent, Network::Refused] {
         let world = World::new().await;
         let daemon = world.start_ready().await;
-        world.api.user(USER, "Uma").send_text(USER, "slow 20 x40");
+        world.api.user(USER, "Uma").send_text(USER, "slow 20 x120");
         world
             .wait_chat(USER, "the answer has begun", |m| {
                 m.iter().any(|m| m.text.contains("piece 00002"))
@@ -155,10 +155,10 @@ async fn it_stops_in_time_while_telegram_cannot_be_reached_and_the_answer_waits(
         let daemon = world.start_ready().await;
         stops_well(&world, daemon).await;
         world.api.network(Network::Up).await.unwrap();
-        let daemon = world.start();
+        let daemon = world.start_ready().await;
         world
             .wait_chat(USER, "the whole answer is there", |m| {
-                m.len() == 1 && m[0].text.contains("piece 00040") && m[0].buttons.is_empty()
+                m.len() == 1 && m[0].text.contains("piece 00120") && m[0].buttons.is_empty()
             })
             .await;
         stops_well(&world, daemon).await;
