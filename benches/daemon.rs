@@ -18,7 +18,8 @@ mod support;
 
 use std::{
     fs,
-    os::unix::net::UnixDatagram,
+    io::Write,
+    os::unix::{fs::FileExt, net::UnixDatagram},
     path::{Path, PathBuf},
     sync::mpsc,
     time::{Duration, Instant},
@@ -47,7 +48,6 @@ fn main() {
     runtime.block_on(async {
         starts().await;
         latency().await;
-        bare_poll().await;
         memory().await;
     });
 }
@@ -118,7 +118,8 @@ async fn latency() {
             })
             .await;
         let written = watch(&only_run(&world).join("input.jsonl"));
-        let mut times = Vec::new();
+        let mut floor = Floor::new().await;
+        let (mut times, mut floors) = (Vec::new(), Vec::new());
         for n in 0..PROMPTS {
             tokio::time::sleep(pause).await;
             let begun = Instant::now();
@@ -132,6 +133,9 @@ async fn latency() {
                 .await;
             // The room for a line is reserved before it is written, which also counts as a write; the line comes last.
             times.push(last_since(&written, begun));
+            // In turns: what the machine does to one it does to the other.
+            tokio::time::sleep(pause).await;
+            floors.push(floor.once(n).await);
         }
         for (p, bar) in [
             (50, ""),
@@ -144,62 +148,92 @@ async fn latency() {
                 &ms(percentile(&mut times, p)),
                 bar,
             );
+            row(
+                &format!("the machine's part of that, {how}, p{p}"),
+                &ms(percentile(&mut floors, p)),
+                "",
+            );
         }
         daemon.stop().await;
         world.end_all().await;
     }
 }
 
-/// What of the latency at rest is not the daemon's: the same updates to a bare client that does nothing but poll.
-async fn bare_poll() {
-    let api = BotApi::start(Config::default()).await.unwrap();
-    let url = format!("{}/bot{}/getUpdates", api.url(), api.token());
-    let (told, mut polled) = tokio::sync::mpsc::channel(1);
-    // On a runtime of its own, as the daemon is a process of its own.
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let client = reqwest::Client::builder().no_proxy().build().unwrap();
-            let mut offset = 0;
-            loop {
-                let poll = client
-                    .post(&url)
-                    .json(&serde_json::json!({"offset": offset, "timeout": 50}));
-                let Ok(answer) = poll.send().await else {
-                    return;
-                };
-                let Ok(body) = answer.json::<serde_json::Value>().await else {
-                    return;
-                };
-                let now = Instant::now();
-                let Some(last) = body["result"].as_array().and_then(|updates| updates.last())
-                else {
-                    continue;
-                };
-                offset = last["update_id"].as_i64().unwrap() + 1;
-                if told.send(now).await.is_err() {
-                    return;
+/// Bytes that the daemon syncs on the way of a prompt: its two commits, as pages of the log.
+const COMMITS: [usize; 2] = [80 << 10, 40 << 10];
+
+/// What of the latency is not the daemon's: a client that polls for the same updates, writes over a file and syncs it as
+/// often, and writes a line.
+struct Floor {
+    api: BotApi,
+    done: tokio::sync::mpsc::Receiver<Instant>,
+    _directory: tempfile::TempDir,
+}
+
+impl Floor {
+    async fn new() -> Self {
+        let api = BotApi::start(Config::default()).await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("{}/bot{}/getUpdates", api.url(), api.token());
+        let open = |name| {
+            let path = directory.path().join(name);
+            fs::File::create(path).unwrap()
+        };
+        let (log, input) = (open("log"), open("input"));
+        let (told, done) = tokio::sync::mpsc::channel(1);
+        // On a runtime of its own, as the daemon is a process of its own.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(poll(&url, || {
+                let mut offset = 0;
+                for bytes in COMMITS {
+                    log.write_all_at(&vec![7; bytes], offset).unwrap();
+                    log.sync_data().unwrap();
+                    offset += bytes as u64;
                 }
-            }
+                (&input).write_all(&[b'x'; 180]).unwrap();
+                told.try_send(Instant::now()).is_ok()
+            }));
         });
-    });
-    let user = api.user(USER, "Uma");
-    let mut times = Vec::new();
-    for n in 0..PROMPTS {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let begun = Instant::now();
-        user.send_text(USER, &format!("say number {n}"));
-        times.push(polled.recv().await.unwrap() - begun);
+        Self {
+            api,
+            done,
+            _directory: directory,
+        }
     }
-    for p in [50, 99] {
-        row(
-            &format!("of that, until a bare client has polled it, at rest, p{p}"),
-            &ms(percentile(&mut times, p)),
-            "",
-        );
+
+    async fn once(&mut self, n: usize) -> Duration {
+        let begun = Instant::now();
+        let user = self.api.user(USER, "Uma");
+        user.send_text(USER, &format!("say number {n}"));
+        self.done.recv().await.unwrap() - begun
+    }
+}
+
+/// Polls until the API is gone or `arrived` has enough.
+async fn poll(url: &str, arrived: impl Fn() -> bool) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut offset = 0;
+    loop {
+        let poll = client
+            .post(url)
+            .json(&serde_json::json!({"offset": offset, "timeout": 50}));
+        let Ok(answer) = poll.send().await else {
+            return;
+        };
+        let Ok(body) = answer.json::<serde_json::Value>().await else {
+            return;
+        };
+        let Some(last) = body["result"].as_array().and_then(|updates| updates.last()) else {
+            continue;
+        };
+        offset = last["update_id"].as_i64().unwrap() + 1;
+        if !arrived() {
+            return;
+        }
     }
 }
 
