@@ -450,3 +450,49 @@ fn every_user_of_a_unit_is_made() {
         assert!(made.contains(&format!("\nu {} ", users[0])), "{name}");
     }
 }
+
+/// Methods that `telexctl` calls, as its sources have them.
+fn called() -> BTreeSet<String> {
+    let calls = [
+        "telexd(",
+        "telexd::<_, String>(",
+        "list(",
+        "list_of(",
+        "list_with(",
+        "answer(",
+    ];
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(path("src/ctl/verbs")).unwrap() {
+        let file = entry.unwrap().path();
+        if !file.is_file() {
+            continue;
+        }
+        let source = fs::read_to_string(file).unwrap();
+        for (at, call) in calls.iter().flat_map(|call| source.match_indices(call)) {
+            let (before, rest) = source[at + call.len()..]
+                .split_once('"')
+                .unwrap_or_default();
+            let name = rest.split('"').next().unwrap();
+            if !before.contains([';', '{']) && name.starts_with(|c: char| c.is_ascii_uppercase()) {
+                found.insert(name.to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn telexctl_calls_only_what_the_interface_promises() {
+    let promised = text("dbus/org.telexd1.xml");
+    let called = called();
+    assert!(
+        called.contains("Health") && called.contains("Pause"),
+        "{called:?}"
+    );
+    for method in called {
+        assert!(
+            promised.contains(&format!("<method name=\"{method}\"")),
+            "there is no method {method}"
+        );
+    }
+}

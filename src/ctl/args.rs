@@ -46,6 +46,23 @@ pub enum Verb {
     /// How it stands: health, queues, runs, memory
     Status,
 
+    /// List the runs: agents that work or wait for the next message
+    Ps,
+
+    /// End runs, each with all that it has started
+    Kill {
+        /// Ids of runs, or beginnings of them
+        #[arg(required = true, value_name = "RUN")]
+        runs: Vec<String>,
+    },
+
+    /// End all runs
+    Killall {
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+
     /// Accept messages, but begin with none of them
     Pause {
         /// What people are told
@@ -55,6 +72,60 @@ pub enum Verb {
 
     /// Go on after a pause, with what waits
     Resume,
+
+    /// Stop what a conversation is doing
+    Interrupt {
+        /// Number of the conversation
+        #[arg(value_name = "CONVERSATION")]
+        conversation: i64,
+    },
+
+    /// Have a conversation begin anew
+    Clear {
+        /// Number of the conversation
+        #[arg(value_name = "CONVERSATION")]
+        conversation: i64,
+    },
+
+    /// Restart the daemon; agents go on
+    Restart {
+        /// Do not wait until it is back
+        #[arg(long)]
+        no_wait: bool,
+    },
+
+    /// List the people
+    People,
+
+    /// List the conversations
+    Conversations,
+
+    /// List what agents ask to be allowed to do
+    Questions,
+
+    /// Allow what an agent asks for
+    Approve {
+        /// Number of the question
+        #[arg(value_name = "QUESTION")]
+        question: i64,
+    },
+
+    /// Refuse what an agent asks for
+    Deny {
+        /// Number of the question
+        #[arg(value_name = "QUESTION")]
+        question: i64,
+    },
+
+    /// What was administered, by whom, and how it ended; the newest last
+    Audit {
+        /// How many entries
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        lines: u32,
+        /// Only what came before the entry of this id
+        #[arg(long, value_name = "ID")]
+        before: Option<i64>,
+    },
 
     /// Show the journal of the daemon, of a run or of a conversation
     Logs(Logs),

@@ -1,5 +1,7 @@
 //! What systemd knows of the daemon's units: state and memory.
 
+use zbus::wire::OwnedObjectPath;
+
 use super::{
     bus::{Bus, Target},
     failure::Failure,
@@ -22,7 +24,7 @@ pub const AGENTS: &str = "telexd-agents.slice";
 /// # Errors
 /// systemd is not on this bus, or says no.
 pub async fn unit(bus: &Bus, name: &str) -> Result<Dict, Failure> {
-    let path: zbus::wire::OwnedObjectPath = bus.call(MANAGER, "LoadUnit", &(name,)).await?;
+    let path: OwnedObjectPath = bus.call(MANAGER, "LoadUnit", &(name,)).await?;
     let of = |interface| Target {
         path: path.as_str(),
         interface,
@@ -45,6 +47,30 @@ pub async fn memory(bus: &Bus, name: &str) -> Option<u64> {
     let unit = unit(bus, name).await.ok()?;
     unit.size("MemoryCurrent")
         .filter(|bytes| *bytes != u64::MAX)
+}
+
+/// Names of the units of agents that systemd has in memory, of whatever profile; empty where it cannot be asked.
+pub async fn agents(bus: &Bus) -> Vec<String> {
+    // As systemd lists a unit: its name comes first, and of the rest nothing is needed.
+    type Row = (
+        String,
+        String,
+        String,
+        String,
+        String,
+        String,
+        OwnedObjectPath,
+        u32,
+        String,
+        OwnedObjectPath,
+    );
+    let (none, patterns): ([&str; 0], _) = ([], ["telexd-agent*@*.service"]);
+    let body = (&none[..], &patterns[..]);
+    let rows: Result<Vec<Row>, Failure> = bus.call(MANAGER, "ListUnitsByPatterns", &body).await;
+    rows.unwrap_or_default()
+        .into_iter()
+        .map(|row| row.0)
+        .collect()
 }
 
 /// How the unit stands, for somebody who asks why the daemon is not there: "telexd.service is failed (exit-code)".

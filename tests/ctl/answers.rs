@@ -124,7 +124,8 @@ async fn systemd_tells_of_memory_and_why_the_daemon_is_away() {
     rig.systemd(unit("active")).await;
     let (_, out, _) = rig.telexctl(&["status"]).await;
     assert!(
-        out.contains("Memory: telexd 12.3 MB, agents 12.3 MB\n"),
+        out.contains("Memory: telexd 12.3 MB, agents 12.3 MB\n")
+            && out.trim_end().ends_with(" 12.3 MB"),
         "{out}"
     );
     rig.daemon_down().await;

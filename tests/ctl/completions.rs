@@ -123,6 +123,10 @@ async fn bash_completes() {
     assert_eq!(bash(&rig, &["--js"]).await, ["--json"]);
     assert_eq!(bash(&rig, &["logs", "--fo"]).await, ["--follow"]);
     assert_eq!(bash(&rig, &["logs", "--priority", "w"]).await, ["warning"]);
+    assert_eq!(
+        bash(&rig, &["logs", "--run", ""]).await,
+        ["abcdefgh23456777"]
+    );
     // Over SSH nobody is asked.
     let calls = rig.calls().len();
     assert_eq!(

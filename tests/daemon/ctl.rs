@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     bus::{ready, world},
-    support::{USER, World},
+    support::{Daemon, USER, World, wait_until},
     units::fake::Systemd,
 };
 
@@ -89,4 +89,111 @@ async fn a_pause_holds_messages_until_resume() {
     let told = json(&world, &bus, &["status"]).await;
     assert_eq!(told["properties"]["Paused"], false);
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn what_there_is_is_listed_and_can_be_ended() {
+    let (world, bus) = world().await;
+    let daemon = ready(&world, &bus).await;
+    let name = "Uma\u{202e}\u{1b}[2J";
+    world.api.user(USER, name).send_text(USER, "hang");
+    let begun = || world.reached("hang") >= 1;
+    wait_until("the agent has begun", begun, || world.log()).await;
+    let runs = json(&world, &bus, &["ps"]).await;
+    let run = runs[0]["id"].as_str().unwrap().to_owned();
+    let conversation = runs[0]["conversation"].to_string();
+    for verb in [&["ps"][..], &["people"], &["conversations"], &["status"]] {
+        let (code, out, err) = telexctl(&world, &bus, verb).await;
+        assert_eq!((code, &*err), (0, ""), "{verb:?}: {out}");
+        let odd = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+        assert!(!out.contains(odd) && out.contains("Uma"), "{verb:?}: {out}");
+    }
+    let people = json(&world, &bus, &["people"]).await;
+    assert!(
+        people
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|p| p["person"] == USER),
+        "{people}"
+    );
+    assert_eq!(
+        json(&world, &bus, &["questions"]).await,
+        serde_json::json!([])
+    );
+    for (verb, code) in [
+        (&["kill", "zzzz"][..], 5),
+        (&["kill", "a"], 2),
+        (&["kill", "../../x"], 2),
+        (&["interrupt", "999"], 5),
+        (&["clear", "-1"], 2),
+        (&["approve", "999"], 5),
+    ] {
+        let (exit, _, err) = telexctl(&world, &bus, verb).await;
+        assert_eq!(exit, code, "{verb:?}: {err}");
+    }
+    let (code, out, err) = telexctl(&world, &bus, &["interrupt", &conversation]).await;
+    assert_eq!((code, &*err), (0, ""), "{out}");
+    world.wait_told(USER, "Ended by an administrator").await;
+    world.says(USER, "again").await;
+    let runs = json(&world, &bus, &["ps"]).await;
+    let (code, out, err) = match runs[0]["id"].as_str() {
+        Some(run) => telexctl(&world, &bus, &["kill", &run[..6]]).await,
+        None => panic!("nothing runs after {run}"),
+    };
+    assert_eq!((code, &*err), (0, ""), "{out}");
+    assert_eq!(json(&world, &bus, &["ps"]).await, serde_json::json!([]));
+    assert_eq!(
+        json(&world, &bus, &["killall"]).await,
+        serde_json::json!({"count": 0})
+    );
+    let audit = json(&world, &bus, &["audit"]).await;
+    let actions: Vec<&str> = audit
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["action"].as_str().unwrap())
+        .collect();
+    assert!(
+        actions.iter().any(|action| action.contains("kill")),
+        "{audit}"
+    );
+    daemon.stop().await;
+}
+
+/// A daemon that somebody starts again.
+async fn kept(world: &World, bus: &Systemd) -> Daemon {
+    let before = world.log().len();
+    let daemon = world.start_with(&[
+        ("DBUS_SYSTEM_BUS_ADDRESS", &bus.address()),
+        ("INVOCATION_ID", "0123456789abcdef0123456789abcdef"),
+    ]);
+    let is_ready = || world.log()[before..].contains(" ready ");
+    wait_until("the daemon is ready", is_ready, || world.log()).await;
+    daemon
+}
+
+#[tokio::test]
+async fn a_restart_is_over_when_the_next_life_is_there() {
+    let (world, bus) = world().await;
+    // Where nobody starts it again, it stays.
+    let daemon = ready(&world, &bus).await;
+    let (code, out, err) = telexctl(&world, &bus, &["restart"]).await;
+    assert_eq!((code, &*out), (1, ""), "{err}");
+    assert!(err.contains("restart it on the server"), "{err}");
+    daemon.stop().await;
+    let mut daemon = kept(&world, &bus).await;
+    world.says(USER, "before").await;
+    let lives = async {
+        daemon.wait().await;
+        kept(&world, &bus).await
+    };
+    let (told, next) = tokio::join!(telexctl(&world, &bus, &["restart"]), lives);
+    assert_eq!(told, (0, "Restarted.\n".to_owned(), String::new()));
+    // The agent went on.
+    let runs = json(&world, &bus, &["ps"]).await;
+    assert_eq!(runs.as_array().unwrap().len(), 1, "{runs}");
+    world.says(USER, "after").await;
+    next.stop().await;
+    world.end_all().await;
 }

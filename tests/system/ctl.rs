@@ -12,6 +12,7 @@ on_each_release!(
     those_who_may_see_how_it_stands_and_others_are_told_that_they_may_not,
     the_doctor_finds_what_is_wrong_and_its_remedies_help,
     logs_are_those_of_a_run_or_a_conversation,
+    members_of_the_group_order_and_strangers_do_not,
 );
 
 /// A command as somebody else, as a unit of its own.
@@ -140,4 +141,53 @@ async fn logs_are_those_of_a_run_or_a_conversation(release: Release) {
     assert!(of_conversation.lines().count() >= 1, "{of_conversation}");
     let output = machine.sh("telexctl logs --run nonsense").await;
     assert_eq!(output.code, 5, "{output}");
+}
+
+async fn members_of_the_group_order_and_strangers_do_not(release: Release) {
+    let server = Server::new(release).await;
+    let machine = &server.machine;
+    server.start().await;
+    server.says("say Hello", "Hello").await;
+    machine
+        .ok("useradd stranger; useradd --groups telexd-admin helper")
+        .await;
+    let runs: Value = serde_json::from_str(&machine.ok("telexctl --json ps").await).unwrap();
+    let run = runs[0]["id"].as_str().unwrap().to_owned();
+    let kill = format!("kill {}", &run[..6]);
+    let orders = [
+        "pause",
+        "resume",
+        "interrupt 1",
+        &kill,
+        "killall",
+        "restart",
+    ];
+    for order in ["ps", "people", "conversations", "questions", "audit"]
+        .iter()
+        .chain(&orders)
+    {
+        let output = machine
+            .sh(&by("stranger", &format!("telexctl {order}")))
+            .await;
+        assert_eq!(output.code, 4, "{order}: {output}");
+    }
+    let pid = server.pid().await;
+    let audit: Value = serde_json::from_str(&machine.ok("telexctl --json audit").await).unwrap();
+    assert!(!audit.to_string().contains("done"), "{audit}");
+    for order in orders {
+        let output = machine
+            .sh(&by("helper", &format!("telexctl {order}")))
+            .await;
+        assert_eq!(output.code, 0, "{order}: {output}");
+    }
+    assert_ne!(server.pid().await, pid);
+    machine.wait_state("telexd", "active").await;
+    let uid = machine.ok("id -u helper").await;
+    let audit = machine.ok("telexctl audit").await;
+    for word in ["pause", "resume", "kill", "restart"] {
+        let told =
+            |line: &str| line.contains(word) && line.contains(&format!("uid:{}", uid.trim()));
+        assert!(audit.lines().any(told), "{word}: {audit}");
+    }
+    server.says("say Again", "Again").await;
 }

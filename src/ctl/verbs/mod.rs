@@ -1,9 +1,16 @@
 //! The verbs, one per file.
 
+mod audit;
+mod conversations;
 mod doctor;
+mod kill;
+mod lane;
 mod logs;
 mod pause;
+mod people;
 mod ps;
+mod questions;
+mod restart;
 mod status;
 mod watch;
 
@@ -22,8 +29,20 @@ use super::{
 pub(super) async fn act(ctl: &mut Ctl<'_>, verb: Option<Verb>) -> Result<u8, Failure> {
     match verb.unwrap_or(Verb::Status) {
         Verb::Status => status::run(ctl).await,
+        Verb::Ps => ps::run(ctl).await,
+        Verb::Kill { runs } => kill::some(ctl, &runs).await,
+        Verb::Killall { yes } => kill::all(ctl, yes).await,
         Verb::Pause { reason } => pause::pause(ctl, &reason).await,
         Verb::Resume => pause::resume(ctl).await,
+        Verb::Interrupt { conversation } => lane::interrupt(ctl, conversation).await,
+        Verb::Clear { conversation } => lane::clear(ctl, conversation).await,
+        Verb::Restart { no_wait } => restart::run(ctl, no_wait).await,
+        Verb::People => people::run(ctl).await,
+        Verb::Conversations => conversations::run(ctl).await,
+        Verb::Questions => questions::list(ctl).await,
+        Verb::Approve { question } => questions::answer(ctl, "Approve", question).await,
+        Verb::Deny { question } => questions::answer(ctl, "Deny", question).await,
+        Verb::Audit { lines, before } => audit::run(ctl, lines, before).await,
         Verb::Logs(logs) => logs::run(ctl, &logs).await,
         Verb::Watch { interval } => watch::run(ctl, interval).await,
         Verb::Doctor => doctor::run(ctl).await,
@@ -32,7 +51,12 @@ pub(super) async fn act(ctl: &mut Ctl<'_>, verb: Option<Verb>) -> Result<u8, Fai
 
 /// Calls a method that lists something.
 async fn list(bus: &Bus, method: &str) -> Result<Vec<Dict>, Failure> {
-    let raw: Vec<Raw> = bus.telexd(method, &(Raw::new(),)).await?;
+    list_with(bus, method, &Raw::new()).await
+}
+
+/// As [`list`], with options.
+async fn list_with(bus: &Bus, method: &str, options: &Raw) -> Result<Vec<Dict>, Failure> {
+    let raw: Vec<Raw> = bus.telexd(method, &(options,)).await?;
     Ok(values::dicts(raw))
 }
 

@@ -1,7 +1,11 @@
-//! The runs, as `telexctl status` lists them.
+//! `telexctl ps`: the runs.
 
+use super::list;
 use crate::ctl::{
+    Ctl,
     bus::Bus,
+    exit,
+    failure::Failure,
     look::{self, Cell, Column, Look, Paint, column, elastic, numbers},
     units,
     values::{Dict, Fields as _},
@@ -10,19 +14,37 @@ use crate::ctl::{
 const COLUMNS: &[Column] = &[
     column("RUN"),
     numbers("CONVERSATION"),
-    numbers("PERSON"),
+    elastic("PERSON", 6),
     elastic("STATUS", 6),
     elastic("FOR", 4),
     numbers("MEMORY"),
 ];
 
+pub(super) async fn run(ctl: &mut Ctl<'_>) -> Result<u8, Failure> {
+    let bus = ctl.bus().await?;
+    let runs = list(&bus, "ListRuns").await?;
+    let text = if ctl.look.json {
+        ctl.look.as_json(&runs)
+    } else {
+        let memory = memory(&bus, &runs).await;
+        table(&ctl.look, &runs, &memory)
+    };
+    ctl.say(&text)?;
+    Ok(exit::OK)
+}
+
 /// Memory of each of these runs, where systemd knows it.
 pub(super) async fn memory(bus: &Bus, runs: &[Dict]) -> Vec<Option<u64>> {
+    let units = match runs {
+        [] => Vec::new(),
+        _ => units::agents(bus).await,
+    };
     let mut all = Vec::with_capacity(runs.len());
     for run in runs {
-        all.push(match run.text("unit") {
-            "" => None,
-            unit => units::memory(bus, unit).await,
+        let instance = format!("@{}.service", run.text("id"));
+        all.push(match units.iter().find(|unit| unit.ends_with(&instance)) {
+            Some(unit) => units::memory(bus, unit).await,
+            None => None,
         });
     }
     all
@@ -41,7 +63,7 @@ pub(super) fn table(look: &Look, runs: &[Dict], memory: &[Option<u64>]) -> Strin
             vec![
                 run.text("id").into(),
                 Cell::number(run.number("conversation")),
-                Cell::number(run.number("person")),
+                who(run).into(),
                 Cell::new(status).painted(match status {
                     "running" => Paint::Good,
                     "idle" => Paint::Dim,
@@ -53,6 +75,14 @@ pub(super) fn table(look: &Look, runs: &[Dict], memory: &[Option<u64>]) -> Strin
         })
         .collect();
     look::table(look, COLUMNS, &rows, "No agent runs.")
+}
+
+/// The person's name, or number where there is none.
+fn who(run: &Dict) -> String {
+    match (run.text("name"), run.number("person")) {
+        ("", Some(person)) => person.to_string(),
+        (name, _) => name.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -80,8 +110,8 @@ mod tests {
         assert_eq!(
             table(&look, &runs, &[Some(123_456_789), None]),
             "RUN               CONVERSATION  PERSON  STATUS   FOR      MEMORY\n\
-             abcdefgh23456777             3    1001  running  1 min  123.5 MB\n\
-             \\u{1b}[2J                    4       -  idle     -             -\n"
+             abcdefgh23456777             3  1001    running  1 min  123.5 MB\n\
+             \\u{1b}[2J                    4  -       idle     -             -\n"
         );
         assert_eq!(table(&look, &[], &[]), "No agent runs.\n");
     }

@@ -318,7 +318,7 @@ mod tests {
              Database: 1.2 MB, last write 2.1 ms\n\
              \n\
              RUN               CONVERSATION  PERSON  STATUS   FOR    MEMORY\n\
-             abcdefgh23456777             1       -  running  1 min  1.0 MB\n"
+             abcdefgh23456777             1  -       running  1 min  1.0 MB\n"
         );
     }
 
