@@ -18,10 +18,10 @@ their numbers. telexctl(1) says more.";
 
 /// Administer telexd, the Claude Code agent in Telegram.
 #[derive(Debug, Parser)]
-#[command(name = "telexctl", version, about, after_help = MORE, max_term_width = 100)]
+#[command(name = "telexctl", version, about = "Administer telexd, the Claude Code agent in Telegram", after_help = MORE, max_term_width = 100)]
 pub struct Cli {
-    /// Another machine, over SSH: [USER@]HOST[:PORT]
-    #[arg(long, short = 'H', global = true, value_name = "HOST", value_parser = Host::parse, conflicts_with = "session")]
+    /// Another machine.
+    #[arg(help = "Another machine, over SSH: [USER@]HOST[:PORT]", long, short = 'H', global = true, value_name = "HOST", value_parser = Host::parse, conflicts_with = "session")]
     pub host: Option<Host>,
 
     /// The bus of your session instead of the system's

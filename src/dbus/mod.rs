@@ -1,6 +1,6 @@
 //! The administrative interface, `org.telexd1`, on the system bus or on a session bus.
 //!
-//! Thin objects: each member asks the [gate](gate) first, then what is behind it, and answers. It runs on a thread of its
+//! Thin objects: each member asks the [gate] first, then what is behind it, and answers. It runs on a thread of its
 //! own, so that callers, however many, take no time from the runtime in which messages travel. The contract of it all is
 //! `dbus/org.telexd1.xml`; `org.telexd1(5)` says what each member does.
 //!
