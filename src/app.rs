@@ -12,7 +12,7 @@
 //! | `app/introduce.rs` | the bot's name |
 //! | `app/menus.rs` | the menus of commands |
 //! | `app/pulse.rs` | signs of life for the watchdog, the status |
-//! | `app/reload.rs` | SIGHUP |
+//! | `app/reload.rs` | the settings in use; reloads, changes at run time |
 
 mod agents;
 mod bus;
@@ -46,11 +46,11 @@ use crate::{
     agent::claude::Claude,
     alert,
     cli::Word,
-    config::{Contacts, Settings},
-    core::{Millis, batching::WindowRule, ids::RunId, messages},
+    config::{Contacts, Loaded, Settings},
+    core::{Millis, ids::RunId, messages},
     dbus::Seen,
     gateway::{
-        self, BotName, Deps,
+        self, BotName, Deps, admin,
         gate::Gate,
         handle::Gateway,
         life,
@@ -60,7 +60,7 @@ use crate::{
     health::Limits,
     runner,
     store::{OpenError, Store},
-    systemd::{herald, herald::Herald, log::Kinds, notify, patience::Patience},
+    systemd::{herald, herald::Herald, log, log::Kinds, notify, patience::Patience},
     telegram::{
         BotToken,
         client::{Client, ClientOptions},
@@ -189,7 +189,7 @@ pub fn alert(contacts: Contacts, unit: &str) -> Result<alert::Outcome> {
 ///
 /// # Errors
 /// What keeps it from running at all, with file and remedy.
-pub fn run(settings: Settings, source: Source) -> Result<End> {
+pub fn run(loaded: Loaded, source: Source) -> Result<End> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // One: nothing here computes for long, and a prompt on its way is not handed between threads, which costs more
         // than its work. Files and the database have threads of their own.
@@ -208,16 +208,10 @@ pub fn run(settings: Settings, source: Source) -> Result<End> {
         // Blocks this thread: nothing else runs yet.
         let progress = Arc::default();
         let patience = Patience::begin(Arc::clone(&progress));
-        let (store, _thread) = Store::open_counting(&settings.state_directory, Some(progress))?;
+        let (store, _thread) =
+            Store::open_counting(&loaded.settings.state_directory, Some(progress))?;
         drop(patience);
-        serve_all(
-            settings,
-            store,
-            supervisor,
-            Some((hangups, source)),
-            shutdown,
-        )
-        .await
+        serve_all(loaded, store, supervisor, Some((hangups, source)), shutdown).await
     });
     // Whatever still blocks is not waited for: the store is closed by now.
     runtime.shutdown_timeout(Duration::from_millis(200));
@@ -229,24 +223,30 @@ pub fn run(settings: Settings, source: Source) -> Result<End> {
 /// # Errors
 /// As for [`run`].
 pub async fn serve(
-    settings: &Settings,
+    loaded: Loaded,
     store: Store,
     supervisor: SupervisorCommand,
     shutdown: CancellationToken,
 ) -> Result<()> {
-    serve_all(settings.clone(), store, supervisor, None, shutdown)
+    serve_all(loaded, store, supervisor, None, shutdown)
         .await
         .map(drop)
 }
 
 async fn serve_all(
-    settings: Settings,
+    loaded: Loaded,
     store: Store,
     supervisor: SupervisorCommand,
     reload: Option<(Signal, Source)>,
     shutdown: CancellationToken,
 ) -> Result<End> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let changes = store
+        .tx(admin::stored)
+        .await
+        .context("cannot read the settings")?;
+    let (settings, base) = reload::at_start(loaded, &changes);
+    log::set_level(log::level(settings.log_level.into()));
     let state = settings.state_directory.display().to_string();
     let token = BotToken::new(settings.telegram.token.expose())
         .map_err(|cause| Misconfigured(format!("the bot token is not one: {cause}")))?;
@@ -269,7 +269,17 @@ async fn serve_all(
     let dice: Arc<dyn Dice> = Arc::new(SystemDice);
     let (presence, _presence_task) =
         presence::spawn(client.clone(), Arc::clone(&clock), presence::EVERY);
-    let in_use = Arc::new(InUse::new(settings, by_systemd, bot_name.clone()));
+    let health = watch::Sender::new(PollHealth::default());
+    let pulse = Pulse::new(health.subscribe());
+    let (hangups, source) = reload.unzip();
+    let in_use = Arc::new(InUse::new(
+        (settings, base),
+        changes,
+        source,
+        Arc::clone(&pulse),
+        by_systemd,
+        bot_name.clone(),
+    ));
     let access = in_use.gateway.get().access.clone();
     let deps = Arc::new(Deps {
         store: store.clone(),
@@ -280,6 +290,7 @@ async fn serve_all(
         clock: Arc::clone(&clock),
         dice: Arc::clone(&dice),
         config: in_use.gateway.clone(),
+        tunables: Arc::clone(&in_use) as _,
         slots: in_use.slots.clone(),
         gate: Gate::default(),
         newcomer: Arc::clone(&in_use.changed),
@@ -292,8 +303,6 @@ async fn serve_all(
     let gateway = Gateway::start(deps)
         .await
         .context("cannot take up what an earlier life left")?;
-    let health = watch::Sender::new(PollHealth::default());
-    let pulse = Pulse::new(health.subscribe());
     let looker = Arc::new(Looker {
         pulse: Arc::clone(&pulse),
         store: store.clone(),
@@ -344,12 +353,10 @@ async fn serve_all(
         health,
     };
     let mut intake = tokio::spawn(intake::run(intake, shutdown.clone()));
-    if let Some((hangups, source)) = reload {
+    if let Some(hangups) = hangups {
         tasks.spawn(reload::at_hangups(
             hangups,
-            source,
-            in_use,
-            Arc::clone(&pulse),
+            gateway.admin(),
             shutdown.clone(),
         ));
     }
@@ -470,7 +477,8 @@ fn gateway_config(settings: &Settings, bot_name: BotName) -> gateway::Config {
         approvers: settings.agent.approvers,
         bot_name,
         stale_after: millis(settings.stale_after),
-        batching: (settings.batching != WindowRule::OFF).then_some(settings.batching),
+        batching: settings.batching,
+        features: settings.features.clone(),
         idle_timeout: millis(settings.agent.idle_timeout),
         max_processes: settings.agent.max_processes,
         approval_timeout: millis(settings.agent.approval_timeout),

@@ -12,10 +12,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     alert,
     app::{End, Misconfigured, Source},
-    config::{
-        self, Contacts, DEFAULT_FILE, Loaded, Problem, Problems, Settings, Surroundings,
-        choices::Bus,
-    },
+    config::{self, Contacts, DEFAULT_FILE, Loaded, Problem, Problems, Surroundings, choices::Bus},
     store::OpenError,
 };
 
@@ -109,7 +106,7 @@ enum Verb {
 /// What the command line sets in motion. The program's own deeds, or a test's.
 pub struct Deeds {
     /// Runs the daemon until it is told to stop.
-    pub run: fn(Settings, Source) -> anyhow::Result<End>,
+    pub run: fn(Loaded, Source) -> anyhow::Result<End>,
     /// Puts it into the journal; false: standard error does not lead there, so it is to be printed.
     pub log: fn(&Word<'_>) -> bool,
     /// Tells the administrators that this unit failed.
@@ -175,7 +172,7 @@ fn act(
                 }
                 let (file, surroundings) = (file.to_owned(), surroundings.clone());
                 let source = Box::new(move || load(&file, &surroundings, session));
-                let done = (deeds.run)(loaded.settings, source);
+                let done = (deeds.run)(loaded, source);
                 if let Err(error) = &done
                     && (deeds.log)(&Word::Failed(error))
                 {
@@ -226,7 +223,7 @@ fn act(
 fn load(file: &Path, surroundings: &Surroundings, session: bool) -> Result<Loaded, Problems> {
     let mut loaded = config::load(file, surroundings)?;
     if session {
-        loaded.settings.bus = Bus::Session;
+        loaded.on_bus(Bus::Session);
     }
     Ok(loaded)
 }
@@ -280,14 +277,14 @@ mod tests {
     use super::*;
 
     const DEEDS: Deeds = Deeds {
-        run: |settings, _| {
-            if settings.agent.command == "session" && settings.bus != Bus::Session {
+        run: |loaded, _| {
+            if loaded.settings.agent.command == "session" && loaded.settings.bus != Bus::Session {
                 return Err(anyhow::anyhow!("another bus"));
             }
-            if settings.agent.command == "fails" {
+            if loaded.settings.agent.command == "fails" {
                 return Err(anyhow::anyhow!("the cause")).context("it failed");
             }
-            Ok(if settings.agent.command == "again" {
+            Ok(if loaded.settings.agent.command == "again" {
                 End::Restart
             } else {
                 End::Stopped

@@ -1,20 +1,33 @@
-//! SIGHUP: the configuration is read again, and what can be changed while the daemon runs is changed.
+//! Settings in use: what the files say and what is changed while the daemon runs, and how both change.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
+use async_trait::async_trait;
 use tokio::{signal::unix::Signal, sync::Notify};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{agents, gateway_config, pacing, pulse::Pulse};
 use crate::{
     agent::claude::ClaudeConfig,
     config::{
-        Loaded, Problems, Settings,
+        Base, Loaded, Problem, Problems, Settings,
         changes::{Changes, take_over},
+        runtime::{AFTER_RESTART, FILES_ONLY, Refused, Setting},
     },
-    core::{live::Live, messages},
-    gateway::{self, BotName, slots::Slots},
+    core::{actor::Actor, live::Live, messages},
+    gateway::{
+        self, BotName,
+        handle::Admin,
+        ports::{Reloaded, SettingInfo, SettingRefused, Tunables},
+        slots::Slots,
+    },
     systemd::{log, notify},
     telegram::delivery::pacing::PacingRule,
 };
@@ -22,9 +35,15 @@ use crate::{
 /// Reads the configuration as the start did.
 pub type Source = Box<dyn Fn() -> Result<Loaded, Problems> + Send + Sync>;
 
+/// Changes by key, as TOML.
+type Stored = BTreeMap<String, String>;
+
 /// Settings in use, where they are in use.
 pub(super) struct InUse {
-    settings: Mutex<Settings>,
+    state: Mutex<State>,
+    revision: AtomicU64,
+    source: Option<Arc<Source>>,
+    pulse: Arc<Pulse>,
     by_systemd: bool,
     bot_name: BotName,
     pub(super) gateway: Live<gateway::Config>,
@@ -35,24 +54,67 @@ pub(super) struct InUse {
     pub(super) changed: Arc<Notify>,
 }
 
+/// What the settings in use are made of.
+struct State {
+    settings: Settings,
+    base: Base,
+    stored: Stored,
+    /// Of `stored`.
+    revision: u64,
+}
+
+/// The settings at a start: as many of the changes hold as go with the files.
+pub(super) fn at_start(loaded: Loaded, stored: &Stored) -> (Settings, Base) {
+    let (settings, left) = loaded.base.settings_as_far(stored);
+    left_out(&left);
+    (settings.unwrap_or(loaded.settings), loaded.base)
+}
+
+fn left_out(keys: &[String]) {
+    for key in keys {
+        warn!(
+            "{key} was changed at run time to what does not go with the files any more; /config reset {key} takes that back"
+        );
+    }
+}
+
 impl InUse {
-    pub(super) fn new(settings: Settings, by_systemd: bool, bot_name: BotName) -> Self {
+    pub(super) fn new(
+        (settings, base): (Settings, Base),
+        stored: Stored,
+        source: Option<Source>,
+        pulse: Arc<Pulse>,
+        by_systemd: bool,
+        bot_name: BotName,
+    ) -> Self {
         Self {
             gateway: Live::new(gateway_config(&settings, bot_name.clone())),
             agent: Live::new(agents::config(&settings, by_systemd)),
             pacing: Live::new(pacing(&settings)),
             slots: Slots::new(settings.agent.max_processes),
             changed: Arc::default(),
+            revision: AtomicU64::new(0),
+            source: source.map(Arc::new),
+            pulse,
             by_systemd,
             bot_name,
-            settings: Mutex::new(settings),
+            state: Mutex::new(State {
+                settings,
+                base,
+                stored,
+                revision: 0,
+            }),
         }
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Held for a computation only, never over an await.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts other settings in use, as far as that is possible.
-    fn replace(&self, new: Settings) -> Changes {
-        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        let (after, changes) = take_over(&settings, new);
+    fn replace(&self, state: &mut State, new: Settings) -> Changes {
+        let (after, changes) = take_over(&state.settings, new);
         if !changes.live.is_empty() {
             self.gateway
                 .set(gateway_config(&after, self.bot_name.clone()));
@@ -61,50 +123,164 @@ impl InUse {
             self.slots.resize(after.agent.max_processes);
             self.changed.notify_one();
             // What was asked for over the bus meanwhile stays where this says nothing new.
-            if after.log_level != settings.log_level {
+            if after.log_level != state.settings.log_level {
                 log::set_level(log::level(after.log_level.into()));
             }
         }
-        *settings = after;
+        state.settings = after;
         changes
+    }
+
+    /// Other files, and the changes that hold beside them.
+    fn take(&self, loaded: Loaded) -> Changes {
+        let mut state = self.state();
+        let (settings, left) = loaded.base.settings_as_far(&state.stored);
+        left_out(&left);
+        state.base = loaded.base;
+        self.replace(&mut state, settings.unwrap_or(loaded.settings))
+    }
+}
+
+#[async_trait]
+impl Tunables for InUse {
+    fn list(&self, changes: &Stored) -> Vec<SettingInfo> {
+        self.state()
+            .base
+            .list(changes)
+            .into_iter()
+            .map(shown)
+            .collect()
+    }
+
+    fn one(&self, changes: &Stored, key: &str) -> Result<SettingInfo, SettingRefused> {
+        self.state()
+            .base
+            .one(changes, key)
+            .map(shown)
+            .map_err(refusal)
+    }
+
+    fn change(
+        &self,
+        changes: &Stored,
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<(String, Stored), SettingRefused> {
+        self.state()
+            .base
+            .change(changes, key, value)
+            .map_err(refusal)
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn apply(&self, revision: u64, changes: Stored) {
+        let mut state = self.state();
+        if revision <= state.revision {
+            return;
+        }
+        let (settings, _) = state.base.settings_as_far(&changes);
+        state.revision = revision;
+        state.stored = changes;
+        if let Some(settings) = settings {
+            let changes = self.replace(&mut state, settings);
+            debug!(
+                live = changes.live.join(", "),
+                restart = changes.restart.join(", "),
+                "settings were changed at run time"
+            );
+        }
+    }
+
+    async fn reload(&self) -> Result<Reloaded, String> {
+        let Some(source) = self.source.clone() else {
+            return Err("this daemon was not started from files".to_owned());
+        };
+        notify::reloading();
+        // A file system that hangs must not hold up the rest.
+        let (left, done) = match tokio::task::spawn_blocking(move || source()).await {
+            Ok(Ok(loaded)) => {
+                let warnings = loaded.warnings.clone();
+                let changes = self.take(loaded);
+                let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+                let reloaded = Reloaded {
+                    live: owned(&changes.live),
+                    restart: owned(&changes.restart),
+                };
+                (taken(&warnings, &changes), Ok(reloaded))
+            }
+            Ok(Err(problems)) => (refused(&problems), Err(problems.to_string())),
+            Err(cause) => {
+                error!(%cause, "the configuration could not be read again");
+                (None, Err("the files could not be read".to_owned()))
+            }
+        };
+        self.pulse.reloaded(left);
+        notify::ready();
+        done
+    }
+}
+
+fn shown(setting: Setting) -> SettingInfo {
+    let (value, source) = match setting.entry.value {
+        Some((value, origin)) => (Some(value), origin.to_string()),
+        None => (None, "default".to_owned()),
+    };
+    SettingInfo {
+        after_restart: AFTER_RESTART.contains(&&*setting.key),
+        files_only: FILES_ONLY.contains(&&*setting.key),
+        key: setting.key,
+        value,
+        default: setting.default,
+        source,
+        kind: setting.entry.kind.to_owned(),
+        range: setting.entry.allowed,
+        about: setting.entry.about.to_owned(),
+    }
+}
+
+fn refusal(why: Refused) -> SettingRefused {
+    match why {
+        Refused::NoSuchKey { given, nearest } => SettingRefused {
+            unknown: true,
+            what: format!("there is no setting {given}"),
+            remedy: format!("the nearest are {}", nearest.join(", ")),
+        },
+        Refused::FilesOnly { key, file } => SettingRefused {
+            unknown: false,
+            what: format!("{key} is set in files only"),
+            remedy: format!(
+                "set it in {} on the server, and then: systemctl reload telexd",
+                file.display()
+            ),
+        },
+        Refused::Value { key, what, remedy } => SettingRefused {
+            unknown: false,
+            what: format!("{key}: {what}"),
+            remedy,
+        },
     }
 }
 
 /// Reloads at each SIGHUP until `shutdown`.
-pub(super) async fn at_hangups(
-    mut hangups: Signal,
-    source: Source,
-    in_use: Arc<InUse>,
-    pulse: Arc<Pulse>,
-    shutdown: CancellationToken,
-) {
-    let source = Arc::new(source);
+pub(super) async fn at_hangups(mut hangups: Signal, admin: Admin, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             hangup = hangups.recv() => if hangup.is_none() { return },
         }
-        notify::reloading();
-        // A file system that hangs must not hold up the rest.
-        let read = Arc::clone(&source);
-        let left = match tokio::task::spawn_blocking(move || read()).await {
-            Ok(Ok(loaded)) => Some(taken(&in_use, loaded)),
-            Ok(Err(problems)) => Some(refused(&problems)),
-            Err(cause) => {
-                error!(%cause, "the configuration could not be read again");
-                None
-            }
-        };
-        pulse.reloaded(left.flatten());
-        notify::ready();
+        if let Err(cause) = admin.reload(Actor::Signal).await {
+            debug!(%cause, "a reload was refused, or not recorded");
+        }
     }
 }
 
-fn taken(in_use: &InUse, loaded: Loaded) -> Option<String> {
-    for warning in &loaded.warnings {
+fn taken(warnings: &[Problem], changes: &Changes) -> Option<String> {
+    for warning in warnings {
         warn!("{warning}");
     }
-    let changes = in_use.replace(loaded.settings);
     let live = changes.live.join(", ");
     if changes.live.is_empty() && changes.restart.is_empty() {
         info!("the configuration was read again: nothing has changed");

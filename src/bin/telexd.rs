@@ -12,11 +12,11 @@ use tracing::Level;
 
 fn main() -> ExitCode {
     let deeds = Deeds {
-        run: |settings, source| {
-            start_log(settings.log_level.into());
+        run: |loaded, source| {
+            start_log(loaded.settings.log_level.into());
             #[cfg(feature = "failpoints")]
             telexd::failpoints::arm().map_err(anyhow::Error::msg)?;
-            app::run(settings, source)
+            app::run(loaded, source)
         },
         log: |word| {
             // Elsewhere it is printed, for whoever typed the command.

@@ -46,7 +46,8 @@ pub fn take_over(now: &Settings, new: Settings) -> (Settings, Changes) {
         "agent.approval_timeout_s": agent.approval_timeout,
         "agent.who_approves": agent.approvers,
         "agent.output_limit_mb": agent.output_limit,
-        "batching and features.batching": batching,
+        "batching": batching,
+        "features": features,
         "messages.stale_after_s": stale_after,
         "delivery": delivery,
         "log.level": log_level,
@@ -67,7 +68,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::config::{Surroundings, load};
+    use crate::config::{Surroundings, load, runtime::AFTER_RESTART};
 
     fn settings(more: &str) -> Settings {
         use std::os::unix::fs::PermissionsExt as _;
@@ -135,6 +136,7 @@ mod tests {
             ("batching.idle_ms", "7"),
             ("batching.max_ms", "29999"),
             ("features.batching", "false"),
+            ("features.stop_button", "[1]"),
             ("messages.stale_after_s", "77"),
             ("log.level", "\"debug\""),
             ("dbus.bus", "\"off\""),
@@ -155,6 +157,11 @@ mod tests {
                 changes.live.len() + changes.restart.len(),
                 1,
                 "{key}: {changes:?}"
+            );
+            assert_eq!(
+                AFTER_RESTART.contains(&key),
+                !changes.restart.is_empty(),
+                "{key}"
             );
         }
         let mut other = now.clone();

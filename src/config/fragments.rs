@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use toml::de::DeValue;
 use url::Url;
 
-use crate::core::{policy::Approvers, profile::Profile};
+use crate::core::{flag::Flag, policy::Approvers, profile::Profile};
 
 use super::{
     choices::{Bus, Launcher, LogLevel, PermissionMode},
@@ -31,6 +31,8 @@ pub struct Entry {
     pub name: &'static str,
     /// What it is for, one line.
     pub about: &'static str,
+    /// What kind of value it has, as a word.
+    pub kind: &'static str,
     /// What is allowed, in words.
     pub allowed: String,
     /// Value as TOML and where it comes from; `None` where it is not set.
@@ -110,6 +112,7 @@ macro_rules! keys {
                     section: stringify!($section),
                     name: stringify!($name),
                     about: $about,
+                    kind: kind_of(stringify!($kind)),
                     allowed: <$kind as Kind>::allowed(&$rule),
                     value: self.$section.$name.as_ref()
                         .map(|found| (found.value.shown(), found.origin.clone())),
@@ -117,6 +120,20 @@ macro_rules! keys {
             }
         }
     };
+}
+
+/// A type of ours, as people call it.
+fn kind_of(name: &str) -> &'static str {
+    match name {
+        "u32" => "number",
+        "bool" => "boolean",
+        "Flag" => "switch",
+        "PathBuf" => "path",
+        "Url" => "address",
+        "Vec<i64>" => "list",
+        _ if name.starts_with("BTreeMap") => "table",
+        _ => "text",
+    }
 }
 
 const fn range(least: u32, most: u32, unit: &'static str) -> Range {
@@ -183,8 +200,10 @@ keys! {
             "How long messages are collected at most.";
     }
     features: Features {
-        batching: bool, (), Some(true),
+        batching: Flag, (), Some(Flag::On),
             "Whether messages in quick succession become one prompt.";
+        stop_button: Flag, (), Some(Flag::On),
+            "Whether a button that stops it is below an answer that is being written.";
     }
     messages: Messages {
         stale_after_s: u32, range(1, 365 * DAY_S, "seconds"), Some(600),

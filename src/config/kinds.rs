@@ -8,7 +8,7 @@ use std::{
 use toml::de::DeValue;
 use url::Url;
 
-use crate::core::{policy::NOT_PEOPLE, profile::Profile};
+use crate::core::{flag::Flag, policy::NOT_PEOPLE, profile::Profile};
 
 use super::problem::{holds_token, quoted};
 
@@ -154,6 +154,37 @@ impl Kind for bool {
 
     fn how(_: &()) -> String {
         "write one of the two, without quotes".to_owned()
+    }
+}
+
+impl Kind for Flag {
+    type Rule = ();
+
+    fn read(value: &DeValue<'_>, rule: &()) -> Result<Self, Mistake> {
+        match value {
+            DeValue::Boolean(true) => Ok(Self::On),
+            DeValue::Boolean(false) => Ok(Self::Off),
+            DeValue::Array(_) => {
+                Vec::<i64>::read(value, &()).map(|people| Self::For(people.into_iter().collect()))
+            }
+            _ => Err(Mistake::kind::<Self>(value, rule)),
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::On => true.shown(),
+            Self::Off => false.shown(),
+            Self::For(people) => people.iter().copied().collect::<Vec<_>>().shown(),
+        }
+    }
+
+    fn allowed(_: &()) -> String {
+        "true, false or a list of Telegram user ids".to_owned()
+    }
+
+    fn how(_: &()) -> String {
+        "write one of the two without quotes, or for whom it is on, like [1001, 1002]".to_owned()
     }
 }
 

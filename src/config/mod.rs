@@ -11,6 +11,7 @@ pub mod inputs;
 pub mod kinds;
 pub mod problem;
 pub mod reading;
+pub mod runtime;
 pub mod settings;
 pub mod show;
 pub mod token;
@@ -27,6 +28,7 @@ use url::Url;
 pub use self::{
     choices::{Launcher, LogLevel, PermissionMode},
     problem::{Problem, Problems},
+    runtime::Base,
     settings::{Agent, Delivery, Settings, Telegram},
     token::Token,
 };
@@ -62,8 +64,18 @@ impl Surroundings {
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
+    /// What they are made of, for changes while the daemon runs.
+    pub base: Base,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Problem>,
+}
+
+impl Loaded {
+    /// Another bus for the administrative interface than the files say, also after changes.
+    pub fn on_bus(&mut self, bus: choices::Bus) {
+        self.settings.bus = bus;
+        self.base.bus = Some(bus);
+    }
 }
 
 /// Reads everything, for running. `file` is the main file; its drop-ins lie in `FILE.d/*.toml`.
@@ -82,13 +94,20 @@ pub fn load(file: &Path, surroundings: &Surroundings) -> Result<Loaded, Problems
             None
         }
     };
+    let base = token.clone().map(|token| Base {
+        file: file.to_owned(),
+        files: inputs.merged.clone(),
+        token,
+        bus: None,
+    });
     let settings = draft
         .zip(token)
         .filter(|_| inputs.problems.is_empty())
         .and_then(|(draft, token)| draft.with_token(token));
-    match settings {
-        Some(settings) => Ok(Loaded {
+    match settings.zip(base) {
+        Some((settings, base)) => Ok(Loaded {
             settings,
+            base,
             warnings: inputs.warnings,
         }),
         None => Err(Problems(inputs.problems)),

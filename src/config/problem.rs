@@ -18,12 +18,15 @@ pub enum Origin {
         /// Line, from 1.
         line: usize,
     },
+    /// It was changed while the daemon runs.
+    RunTime,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::RunTime => f.write_str("run time"),
             Self::File { file, line } => write!(f, "{}:{line}", file.display()),
         }
     }

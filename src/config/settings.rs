@@ -9,6 +9,7 @@ use url::{Host, Url};
 
 use crate::core::{
     batching::WindowRule,
+    flag::Features,
     policy::{Access, Approvers},
     profile::Profiles,
 };
@@ -34,8 +35,10 @@ pub struct Settings {
     pub agent: Agent,
     /// Database and run directories.
     pub state_directory: PathBuf,
-    /// Batching window; [`WindowRule::OFF`] where the feature is off.
+    /// Batching window.
     pub batching: WindowRule,
+    /// What is switched on for whom.
+    pub features: Features,
     /// From which age on a message is not run without asking.
     pub stale_after: Duration,
     /// From which importance on something is logged.
@@ -176,10 +179,10 @@ impl Draft {
                 output_limit: u64::from(agent.output_limit_mb?.value) * 1_000_000,
             },
             state_directory: state.directory?.value,
-            batching: if features.batching?.value {
-                window
-            } else {
-                WindowRule::OFF
+            batching: window,
+            features: Features {
+                batching: features.batching?.value,
+                stop_button: features.stop_button?.value,
             },
             stale_after: seconds(&messages.stale_after_s?),
             log_level: log.level?.value,
@@ -207,7 +210,7 @@ pub(super) fn located(
 ) -> Problem {
     let set = origins.iter().find_map(|origin| match origin {
         Origin::File { file, line } => Some((file, *line)),
-        Origin::Default => None,
+        Origin::Default | Origin::RunTime => None,
     });
     match set {
         Some((file, line)) => Problem::of_file(file, what, remedy).at_line(line),

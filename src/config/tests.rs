@@ -7,6 +7,7 @@ use super::{
 };
 use crate::core::{
     batching::WindowRule,
+    flag::Flag,
     policy::{Approvers, Role},
 };
 
@@ -134,7 +135,9 @@ fn a_whole_configuration() {
         overall_per_second = 7
         "#,
     );
-    let Loaded { settings, warnings } = place.load().unwrap();
+    let Loaded {
+        settings, warnings, ..
+    } = place.load().unwrap();
     assert_eq!(place.lines(&warnings), Vec::<String>::new());
     assert_eq!(settings.telegram.token.expose(), TOKEN);
     assert_eq!(settings.telegram.api_url.as_str(), "http://127.0.0.1:8081/");
@@ -236,7 +239,13 @@ fn batching_can_be_off() {
         .load()
         .unwrap()
         .settings;
-    assert_eq!(settings.batching, WindowRule::OFF);
+    assert_eq!(settings.features.batching, Flag::Off);
+    assert_eq!(settings.features.stop_button, Flag::On);
+    let settings = Place::whole("features.batching = [7, 5]")
+        .load()
+        .unwrap()
+        .settings;
+    assert_eq!(settings.features.batching, Flag::For([5, 7].into()));
 }
 
 #[test]

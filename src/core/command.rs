@@ -33,6 +33,10 @@ pub enum Command {
     Users,
     /// The daemon is to be started again.
     Restart,
+    /// Settings.
+    Config,
+    /// Everything is to be logged, or not any more.
+    Debug,
     /// Formed like a command, but none of ours; the name in lower case.
     Unknown(String),
 }
@@ -108,10 +112,20 @@ const RESTART: CommandInfo = CommandInfo {
     description: "Restart me; agents go on (asks first)",
     least_role: Role::Admin,
 };
+const CONFIG: CommandInfo = CommandInfo {
+    name: "config",
+    description: "Settings: /config [key] [value]",
+    least_role: Role::Admin,
+};
+const DEBUG: CommandInfo = CommandInfo {
+    name: "debug",
+    description: "Log everything, messages included: /debug [on|off]",
+    least_role: Role::Admin,
+};
 
 impl Command {
     /// All that are ours, in the order in which people see them.
-    pub const KNOWN: [Self; 12] = [
+    pub const KNOWN: [Self; 14] = [
         Self::Start,
         Self::Help,
         Self::Status,
@@ -124,6 +138,8 @@ impl Command {
         Self::KillAll,
         Self::Users,
         Self::Restart,
+        Self::Config,
+        Self::Debug,
     ];
 
     /// What people are told of it; `None` for an unknown one.
@@ -142,6 +158,8 @@ impl Command {
             Self::KillAll => Some(&KILLALL),
             Self::Users => Some(&USERS),
             Self::Restart => Some(&RESTART),
+            Self::Config => Some(&CONFIG),
+            Self::Debug => Some(&DEBUG),
             Self::Unknown(_) => None,
         }
     }
@@ -380,6 +398,8 @@ mod tests {
                 "killall",
                 "users",
                 "restart",
+                "config",
+                "debug",
             ]
         );
         let names: Vec<_> = commands_for(Role::User).map(|info| info.name).collect();

@@ -13,8 +13,12 @@ use super::{
     recover,
 };
 pub use super::{
-    admin::{Admin, AdminError, ConversationInfo, Outcome, Paused, PersonInfo, Resumed, RunInfo},
+    admin::{
+        Admin, AdminError, Configured, ConversationInfo, Outcome, Paused, PersonInfo, Resumed,
+        RunInfo,
+    },
     lane::Decision,
+    ports::{Reloaded, SettingInfo},
 };
 use crate::{
     core::{

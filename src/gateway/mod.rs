@@ -26,6 +26,7 @@ use crate::{
     core::{
         Millis,
         batching::WindowRule,
+        flag::Features,
         live::Live,
         policy::{Access, Approvers},
         profile::Profiles,
@@ -35,7 +36,7 @@ use crate::{
 
 use self::{
     gate::Gate,
-    ports::{Backend, Clock, Dice, Presence, Renderer, Runner},
+    ports::{Backend, Clock, Dice, Presence, Renderer, Runner, Tunables},
     restart::Restart,
     slots::Slots,
 };
@@ -53,8 +54,10 @@ pub struct Config {
     pub bot_name: BotName,
     /// Messages older than this when first seen are asked about, in milliseconds.
     pub stale_after: Millis,
-    /// Window in which rapid messages become one prompt; `None`: each message is a prompt.
-    pub batching: Option<WindowRule>,
+    /// Window in which rapid messages become one prompt, for whom that is on.
+    pub batching: WindowRule,
+    /// What is on for whom.
+    pub features: Features,
     /// A process without work is ended after this, in milliseconds.
     pub idle_timeout: Millis,
     /// Most agent processes at once.
@@ -63,6 +66,15 @@ pub struct Config {
     pub approval_timeout: Millis,
     /// Time between the agent's own interrupt and SIGTERM, in milliseconds.
     pub interrupt_grace: Millis,
+}
+
+impl Config {
+    /// The window of this person's messages; `None`: each is a prompt.
+    #[must_use]
+    pub fn window(&self, person: i64) -> Option<WindowRule> {
+        (self.features.batching.is_on(person) && self.batching != WindowRule::OFF)
+            .then_some(self.batching)
+    }
 }
 
 /// The bot's username without `@`, once it is known: a start does not wait for Telegram to tell it.
@@ -103,6 +115,8 @@ pub struct Deps {
     pub dice: Arc<dyn Dice>,
     /// Settings; may change at any moment.
     pub config: Live<Config>,
+    /// Settings that people change.
+    pub tunables: Arc<dyn Tunables>,
     /// Places for agent processes.
     pub slots: Slots,
     /// Whether all is paused.

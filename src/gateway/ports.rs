@@ -1,6 +1,6 @@
 //! What the gateway needs from the rooms around it. They implement these traits; `app.rs` puts them together.
 
-use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -400,4 +400,84 @@ pub trait Reception: Send + Sync {
     /// Takes an update that is in the inbox. Returns when it is queued for acting, in order; the acting marks its
     /// inbox row in the same transaction as its effects. After a crash the rows that are not marked come again.
     async fn accept(&self, id: InboxId, bot_id: i64, inbound: Inbound);
+}
+
+/// A setting, as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingInfo {
+    /// Key as `section.name`.
+    pub key: String,
+    /// Value as TOML; `None` where it is not set.
+    pub value: Option<String>,
+    /// Value as TOML where nobody says anything.
+    pub default: Option<String>,
+    /// Where the value comes from: `default`, `FILE:LINE`, `run time`.
+    pub source: String,
+    /// What kind of value it has, as a word.
+    pub kind: String,
+    /// What is allowed, in words.
+    pub range: String,
+    /// What it is for, one line.
+    pub about: String,
+    /// Whether a change holds after a restart only.
+    pub after_restart: bool,
+    /// Whether only the files may set it.
+    pub files_only: bool,
+}
+
+/// Why a setting is not changed, or shown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct SettingRefused {
+    /// Whether there is no such key.
+    pub unknown: bool,
+    /// What is wrong, without a capital and a full stop.
+    pub what: String,
+    /// What to do about it, likewise.
+    pub remedy: String,
+}
+
+/// What a reload changed, by keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Hold from now on.
+    pub live: Vec<String>,
+    /// Hold after a restart.
+    pub restart: Vec<String>,
+}
+
+/// The settings: defaults, files, and what is changed while the daemon runs. `changes` are the latter, by key, as TOML.
+#[async_trait]
+pub trait Tunables: Send + Sync {
+    /// Every setting with these changes.
+    fn list(&self, changes: &BTreeMap<String, String>) -> Vec<SettingInfo>;
+    /// One of them.
+    ///
+    /// # Errors
+    /// No such key.
+    fn one(
+        &self,
+        changes: &BTreeMap<String, String>,
+        key: &str,
+    ) -> Result<SettingInfo, SettingRefused>;
+    /// The changes with one more, or, with `None`, without the one of this key; and the key as it is written. Puts
+    /// nothing to use.
+    ///
+    /// # Errors
+    /// No such key, one that only files may set, a value that cannot be taken.
+    fn change(
+        &self,
+        changes: &BTreeMap<String, String>,
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<(String, BTreeMap<String, String>), SettingRefused>;
+    /// A number that grows with each call, for [`Tunables::apply`].
+    fn revision(&self) -> u64;
+    /// Puts these changes to use, unless later ones are in use already.
+    fn apply(&self, revision: u64, changes: BTreeMap<String, String>);
+    /// Reads the files again and puts them to use.
+    ///
+    /// # Errors
+    /// What is wrong with them, a line each; nothing has changed then.
+    async fn reload(&self) -> Result<Reloaded, String>;
 }

@@ -12,12 +12,12 @@ use crate::core::{
 /// Most UTF-16 units of a tool's input that a question shows.
 const QUESTION_UNITS: usize = 3000;
 
-/// Messages of a running turn: the answer so far, the status line, a button that stops it.
+/// Messages of a running turn: the answer so far, the status line, a button that stops it where a turn is given.
 #[must_use]
 pub fn running(
     renderer: &dyn Renderer,
     view: &View,
-    turn: TurnId,
+    turn: Option<TurnId>,
     reply_to: Option<i64>,
 ) -> Vec<Shown> {
     let mut parts = renderer.render(&view.answer);
@@ -26,8 +26,8 @@ pub fn running(
         None if parts.is_empty() => parts.push(Formatted::plain(words::WORKING)),
         None => {}
     }
-    let stop = words::button(words::STOP, format!("s:{turn}"));
-    messages(parts, vec![vec![stop]], reply_to)
+    let stop = turn.map(|turn| vec![words::button(words::STOP, format!("s:{turn}"))]);
+    messages(parts, stop.into_iter().collect(), reply_to)
 }
 
 /// Messages of a turn that is over.
@@ -253,7 +253,7 @@ mod tests {
         let shown = running(
             &Plain,
             &view("Hello", Some("Reading a.rs")),
-            TurnId(7),
+            Some(TurnId(7)),
             Some(3),
         );
         assert_eq!(shown.len(), 1);
@@ -273,9 +273,7 @@ mod tests {
     #[test]
     fn an_empty_running_turn_shows_something() {
         assert_eq!(
-            running(&Plain, &view("", None), TurnId(1), None)[0]
-                .body
-                .text,
+            running(&Plain, &view("", None), None, None)[0].body.text,
             words::WORKING
         );
         assert_eq!(
@@ -290,7 +288,7 @@ mod tests {
     fn a_full_message_gives_way_to_what_must_be_said_but_not_to_a_status() {
         let full = "x".repeat(MESSAGE_UNITS);
         assert_eq!(
-            running(&Plain, &view(&full, Some("Reading")), TurnId(1), None).len(),
+            running(&Plain, &view(&full, Some("Reading")), None, None).len(),
             1
         );
         let shown = over(&Plain, &view(&full, None), &Ending::Interrupted, Some(9));

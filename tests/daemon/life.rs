@@ -7,6 +7,7 @@ mod orders;
 mod pause;
 mod reload;
 mod secrets;
+mod settings;
 mod stopping;
 mod unexpected;
 mod watchdog;

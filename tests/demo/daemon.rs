@@ -72,7 +72,8 @@ pub fn main(args: &[OsString]) -> ExitCode {
 }
 
 fn serve(file: &Path) -> anyhow::Result<()> {
-    let settings = config::load(file, &Surroundings::default())?.settings;
+    let loaded = config::load(file, &Surroundings::default())?;
+    let settings = &loaded.settings;
     log::start(log::level(settings.log_level.into()), app::LOG_KINDS);
     let (store, _thread) = Store::open(&settings.state_directory)?;
     let supervisor = SupervisorCommand {
@@ -92,7 +93,7 @@ fn serve(file: &Path) -> anyhow::Result<()> {
                 asked.cancel();
             }
         });
-        app::serve(&settings, store, supervisor, shutdown).await
+        app::serve(loaded, store, supervisor, shutdown).await
     });
     runtime.shutdown_timeout(Duration::from_millis(200));
     done

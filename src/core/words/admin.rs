@@ -192,3 +192,82 @@ pub fn people<'a>(
             .collect(),
     )
 }
+
+/// A setting was changed, or was so already.
+#[must_use]
+pub fn configured(key: &str, value: Option<&str>, no_change: bool, after_restart: bool) -> String {
+    let holds = match value {
+        Some(value) => format!("{key} = {value}"),
+        None => format!("{key} is not set"),
+    };
+    match (no_change, after_restart) {
+        (true, _) => format!("No change: {holds}."),
+        (false, true) => format!("{holds}, from the next /restart on."),
+        (false, false) => format!("{holds}, from now on."),
+    }
+}
+
+/// A setting, for `/config KEY`.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    /// Key.
+    pub key: &'a str,
+    /// Value, as in a file.
+    pub value: Option<&'a str>,
+    /// Where that comes from.
+    pub source: &'a str,
+    /// Default, as in a file.
+    pub default: Option<&'a str>,
+    /// What is allowed.
+    pub range: &'a str,
+    /// What it is for.
+    pub about: &'a str,
+    /// Whether a change holds after a restart only.
+    pub after_restart: bool,
+    /// Whether only files may set it.
+    pub files_only: bool,
+}
+
+/// Answer to `/config KEY`.
+#[must_use]
+pub fn setting(s: &Setting<'_>) -> String {
+    let mut text = match s.value {
+        Some(value) => format!("{} = {value} ({})", s.key, s.source),
+        None => format!("{} is not set", s.key),
+    };
+    text.push_str(&format!("\n{}\nAllowed: {}.", s.about, s.range));
+    if let Some(default) = s.default {
+        text.push_str(&format!(" Default: {default}."));
+    }
+    if s.files_only {
+        text.push_str("\nOnly the files on the server set it.");
+    } else if s.after_restart {
+        text.push_str("\nA change holds after /restart.");
+    }
+    text
+}
+
+/// Answer to `/config`: each key with its value, and where that comes from unless it is the default.
+#[must_use]
+pub fn settings<'a>(all: impl Iterator<Item = Setting<'a>>) -> String {
+    let mut text = String::new();
+    for s in all {
+        let value = s.value.unwrap_or("(not set)");
+        let source = match s.source {
+            "run time" => " · run time",
+            "default" => "",
+            _ if s.value.is_none() => "",
+            _ => " · file",
+        };
+        text.push_str(&format!("{} = {value}{source}\n", s.key));
+    }
+    text.push_str(
+        "\n/config KEY tells more, /config KEY VALUE sets it, /config reset KEY takes that back.",
+    );
+    text
+}
+
+/// Answer to `/config` with a value and no key.
+pub const WHICH_KEY: &str = "Which key? /config lists them all.";
+/// Answer to `/debug` with another word.
+pub const ON_OR_OFF: &str = "Write /debug on or /debug off.";

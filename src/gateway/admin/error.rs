@@ -7,6 +7,7 @@ use crate::{
         pause::{BadReason, REASON},
         words::span,
     },
+    gateway::ports::SettingRefused,
     store::StoreError,
 };
 
@@ -48,6 +49,12 @@ pub enum AdminError {
     /// There is no such question.
     #[error("there is no question {0}")]
     NoSuchQuestion(i64),
+    /// There is no such setting, or it cannot be set so.
+    #[error(transparent)]
+    Setting(#[from] SettingRefused),
+    /// The configuration files are wrong; a line for each problem.
+    #[error("the configuration is wrong, so nothing has changed: {0}")]
+    ConfigRefused(String),
     /// It was ordered too often; it may be repeated after so many milliseconds.
     #[error("that was ordered often just now; it may be repeated in {}", span(wait_ms.saturating_add(999)))]
     RateLimited {
@@ -73,6 +80,9 @@ impl AdminError {
             Self::Ambiguous { .. } => "Ambiguous",
             Self::NoSuchConversation(_) => "NoSuchConversation",
             Self::NoSuchQuestion(_) => "NoSuchQuestion",
+            Self::Setting(why) if why.unknown => "NoSuchKey",
+            Self::Setting(_) => "InvalidValue",
+            Self::ConfigRefused(_) => "ConfigRefused",
             Self::RateLimited { .. } => "TooManyCalls",
             Self::NotYet | Self::Store(_) => "Failed",
         }
@@ -100,6 +110,8 @@ impl AdminError {
             Self::NoSuchQuestion(_) => {
                 "it is a number that the list of open questions shows".to_owned()
             }
+            Self::Setting(why) => why.remedy.clone(),
+            Self::ConfigRefused(_) => "telexd check tells when it is right".to_owned(),
             Self::RateLimited { .. } => "nothing was done".to_owned(),
             Self::NotYet => {
                 "it is done as soon as it can be; the server's journal says what is in the way"

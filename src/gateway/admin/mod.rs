@@ -12,8 +12,10 @@
 //! | `runs.rs` | ending runs, turns and sessions; answers to questions |
 //! | `restart.rs` | the daemon's own end and start |
 //! | `confirm.rs` | orders that ask first |
+//! | `config.rs` | settings |
 //! | `lists.rs` | what there is |
 
+pub(super) mod config;
 mod confirm;
 mod error;
 mod lists;
@@ -27,6 +29,7 @@ use tracing::info;
 
 pub(super) use self::restart::is_back;
 pub use self::{
+    config::{Configured, Reloaded, stored},
     error::AdminError,
     lists::{ConversationInfo, PersonInfo, RunInfo},
     pause::{Paused, Resumed},
@@ -159,6 +162,7 @@ fn pace(action: &str) -> Option<Pace> {
         "clear" => (6_000, 10),
         "kill" => (6_000, 10),
         "kill-all" => (30_000, 2),
+        "config-set" | "config-reset" | "debug" => (3_000, 20),
         "ask" => (10_000, 5),
         "restart" => (60_000, 2),
         "pause" | "resume" => (3_000, 10),

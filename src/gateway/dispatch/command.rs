@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Desk;
 use crate::{
     core::{
-        command::{self, Command},
+        command::{self, Command, KeyValue},
         ids::ConversationId,
         inbound::{Message, Person},
         policy::{self, Role},
@@ -13,8 +13,9 @@ use crate::{
         words,
     },
     gateway::{
-        admin::{self, Admin},
+        admin::{self, Admin, AdminError},
         lane::{self, Ack, LaneMsg, Reply, Said},
+        ports::SettingInfo,
     },
     store::{StoreError, Tx, rows::TurnState},
 };
@@ -71,6 +72,8 @@ impl Desk<'_> {
             Command::Kill => admin::answered(admin.kill(ack, args).await),
             Command::KillAll => admin::answered(admin.ask_kill_all(ack).await),
             Command::Restart => admin::answered(admin.ask_restart(ack).await),
+            Command::Config => self.config(&admin, ack, args).await,
+            Command::Debug => self.debug(&admin, ack, args).await,
             Command::Ps => {
                 let text = self.processes(&admin).await?;
                 self.answer(ack, "ps", text).await
@@ -182,6 +185,55 @@ impl Desk<'_> {
             .await
     }
 
+    async fn config(&self, admin: &Admin, ack: Ack, args: &str) -> Result<(), StoreError> {
+        let done = match command::key_value(args) {
+            KeyValue::All => {
+                let all = admin::read(admin.config().await)?;
+                let text = words::admin::settings(all.iter().map(told));
+                return self.answer(ack, "config", text).await;
+            }
+            KeyValue::Show("reset") | KeyValue::NoKey => {
+                let text = words::admin::WHICH_KEY.to_owned();
+                return self.answer(ack, "config", text).await;
+            }
+            KeyValue::Show(key) => {
+                return match admin.config_of(key).await {
+                    Ok(setting) => {
+                        let text = words::admin::setting(&told(&setting));
+                        self.answer(ack, "config", text).await
+                    }
+                    Err(AdminError::Store(cause)) => Err(cause),
+                    Err(why) => {
+                        let text = words::admin::refused(&why.to_string(), &why.remedy());
+                        self.answer(ack, "config", text).await
+                    }
+                };
+            }
+            KeyValue::Set("reset", key) => admin.reset_config(ack, key).await,
+            KeyValue::Set(key, value) => admin.set_config(ack, key, value).await,
+        };
+        admin::answered(done)
+    }
+
+    async fn debug(&self, admin: &Admin, ack: Ack, args: &str) -> Result<(), StoreError> {
+        let on = match args.to_ascii_lowercase().as_str() {
+            "on" => true,
+            "off" => false,
+            odd => {
+                let mut text = match admin.config_of("log.level").await {
+                    Ok(level) => words::admin::setting(&told(&level)),
+                    Err(AdminError::Store(cause)) => return Err(cause),
+                    Err(why) => why.to_string(),
+                };
+                if !odd.is_empty() {
+                    text = words::admin::ON_OR_OFF.to_owned();
+                }
+                return self.answer(ack, "debug", text).await;
+            }
+        };
+        admin::answered(admin.debug(ack, on).await)
+    }
+
     async fn processes(&self, admin: &Admin) -> Result<String, StoreError> {
         let now = self.deps.clock.now();
         let runs = admin::read(admin.runs().await)?;
@@ -257,5 +309,18 @@ impl Desk<'_> {
                 }))
             })
             .await
+    }
+}
+
+fn told(setting: &SettingInfo) -> words::admin::Setting<'_> {
+    words::admin::Setting {
+        key: &setting.key,
+        value: setting.value.as_deref(),
+        source: &setting.source,
+        default: setting.default.as_deref(),
+        range: &setting.range,
+        about: &setting.about,
+        after_restart: setting.after_restart,
+        files_only: setting.files_only,
     }
 }

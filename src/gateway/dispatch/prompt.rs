@@ -88,7 +88,7 @@ impl Arriving {
             // The age by two clocks: a server whose clock is wrong must not hold everything, so the future counts as now.
             age: now.saturating_sub(message.date.saturating_mul(1000)).max(0),
             stale_after: config.stale_after,
-            batching: config.batching.is_some(),
+            batching: config.window(person.id).is_some(),
             uuid: deps.dice.uuid(),
             gate: deps.gate.clone(),
             now,

@@ -325,7 +325,12 @@ impl Lane {
         };
         let view = active.machine.view();
         let renderer = self.deps.renderer.as_ref();
-        let shown = show::running(renderer, &view, active.turn, active.reply_to);
+        let shown = show::running(
+            renderer,
+            &view,
+            self.stoppable(active.turn),
+            active.reply_to,
+        );
         let (turn, target, now) = (active.turn, self.target(), self.deps.clock.now());
         let done = self
             .deps

@@ -130,9 +130,12 @@ impl Lane {
                 let shown = match &outcome {
                     _ if elsewhere.is_some() => Vec::new(),
                     Some(end) => show::over(renderer, &view, &end.ending, current.reply_to),
-                    None if changed => {
-                        show::running(renderer, &view, current.turn, current.reply_to)
-                    }
+                    None if changed => show::running(
+                        renderer,
+                        &view,
+                        self.stoppable(current.turn),
+                        current.reply_to,
+                    ),
                     None => Vec::new(),
                 };
                 Some(TurnChange {

@@ -7,7 +7,12 @@ use uuid::Uuid;
 
 use super::{Active, Lane, work};
 use crate::{
-    core::{Millis, ids::RunId, policy::Role, turn::Turn},
+    core::{
+        Millis,
+        ids::{RunId, TurnId},
+        policy::Role,
+        turn::Turn,
+    },
     gateway::{gate::Gate, ports::Renderer, show},
     store::{
         StoreError, Tx,
@@ -23,6 +28,7 @@ pub(super) struct Ready {
     target: Target,
     private: bool,
     gate: Gate,
+    stop_button: bool,
     now: Millis,
 }
 
@@ -65,7 +71,12 @@ impl Ready {
         // One that is run again says so until its answer begins.
         if turn.attempts == 0 {
             let view = machine.view();
-            let shown = show::running(self.renderer.as_ref(), &view, turn.id, reply_to);
+            let shown = show::running(
+                self.renderer.as_ref(),
+                &view,
+                self.stop_button.then_some(turn.id),
+                reply_to,
+            );
             work::put(
                 tx,
                 self.target,
@@ -91,6 +102,17 @@ impl Lane {
         self.deps.config.get().access.role_of_id(person) == Role::Nobody
     }
 
+    /// Whether this person's running answers have a button that stops them.
+    fn stop_button(&self) -> bool {
+        let person = self.conversation.key.user_id;
+        self.deps.config.get().features.stop_button.is_on(person)
+    }
+
+    /// The turn, for its button, where there is to be one.
+    pub(super) fn stoppable(&self, turn: TurnId) -> Option<TurnId> {
+        self.stop_button().then_some(turn)
+    }
+
     /// The process, if it can be given a prompt now.
     pub(super) fn ready(&self) -> Option<Ready> {
         let live = self.run.as_ref()?;
@@ -106,6 +128,7 @@ impl Lane {
             target: self.target(),
             private: key.chat_id == key.user_id,
             gate: self.deps.gate.clone(),
+            stop_button: self.stop_button(),
             now: self.deps.clock.now(),
         })
     }

@@ -143,7 +143,7 @@ impl Lane {
             .deps
             .config
             .get()
-            .batching?
+            .window(self.conversation.key.user_id)?
             .remaining_ms(&received, now);
         Some(Instant::now() + Duration::from_millis(left))
     }

@@ -1,0 +1,62 @@
+//! Features that are on, off, or on for some people.
+
+use std::collections::BTreeSet;
+
+/// For whom a feature is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flag {
+    /// Nobody.
+    Off,
+    /// Everybody.
+    On,
+    /// These people, by Telegram user id.
+    For(BTreeSet<i64>),
+}
+
+impl Flag {
+    /// Whether it is on for somebody.
+    #[must_use]
+    pub fn is_on(&self, person: i64) -> bool {
+        match self {
+            Self::Off => false,
+            Self::On => true,
+            Self::For(people) => people.contains(&person),
+        }
+    }
+}
+
+/// Features that can be switched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// Messages in quick succession become one prompt.
+    pub batching: Flag,
+    /// A button that stops it is below an answer that is being written.
+    pub stop_button: Flag,
+}
+
+impl Default for Features {
+    /// All on.
+    fn default() -> Self {
+        Self {
+            batching: Flag::On,
+            stop_button: Flag::On,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn for_whom_it_is_on() {
+        let some = Flag::For(BTreeSet::from([1, 2]));
+        for (flag, one, three) in [
+            (Flag::Off, false, false),
+            (Flag::On, true, true),
+            (some, true, false),
+        ] {
+            assert_eq!((flag.is_on(1), flag.is_on(3)), (one, three));
+        }
+    }
+}
