@@ -294,6 +294,10 @@ fn the_daemon_is_not_started_again_where_that_cannot_help() {
         all(&unit, "RestartPreventExitStatus"),
         [format!("{} {}", exit::USAGE, exit::CONFIG)]
     );
+    // And it is, without a word of failure, where an administrator ordered that.
+    for key in ["SuccessExitStatus", "RestartForceExitStatus"] {
+        assert_eq!(all(&unit, key), [exit::RESTART.to_string()], "{key}");
+    }
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! The service: starting, stopping, failing, coming back, and a message that is answered.
 
+use telexd_botapi::ShownMessage;
 use telexd_messages_api::MessagesApi;
 
 use crate::{
     host::{Host as _, Release},
     on_each_release,
     server::{Agent, Server},
-    shared::{ADMIN, USER, texts},
+    shared::{ADMIN, USER, shows, texts},
 };
 
 on_each_release!(
@@ -18,6 +19,7 @@ on_each_release!(
     a_message_is_answered,
     the_real_agent_answers,
     a_daemon_that_dies_at_the_worst_moment_answers_once,
+    a_restart_that_is_ordered_in_telegram_is_no_failure,
 );
 
 /// Names of the units of agents that are there, one per line.
@@ -172,4 +174,47 @@ async fn a_daemon_that_dies_at_the_worst_moment_answers_once(release: Release) {
         texts(&shown).iter().filter(|text| *text == "once").count(),
         1
     );
+}
+
+async fn a_restart_that_is_ordered_in_telegram_is_no_failure(release: Release) {
+    let server = Server::new(release).await;
+    server.start().await;
+    server.send("slow 100 x100");
+    server
+        .wait_chat(USER, "the answer has begun", |m| {
+            m.iter().any(|m| m.text.contains("piece 00002"))
+        })
+        .await;
+    let first = server.pid().await;
+    server.send_as(ADMIN, "/restart");
+    let asks = |m: &ShownMessage| m.text.starts_with("Restart the bot?") && !m.buttons.is_empty();
+    let shown = server
+        .wait_chat(ADMIN, "it asks first", |m| m.iter().any(asks))
+        .await;
+    let asked = shown.iter().find(|m| asks(m)).unwrap();
+    let data = asked.buttons[0][0].data.clone().unwrap();
+    let ada = server.api.user(ADMIN, "Ada");
+    ada.press(ADMIN, asked.message_id, &data).unwrap();
+    server
+        .wait_chat(ADMIN, "it is back", |m| shows(m, "Restarted: here I am."))
+        .await;
+    let second = server.pid().await;
+    assert!(second != 0 && second != first);
+    // The same answer goes on, and systemd has seen no failure.
+    server
+        .wait_chat(USER, "the whole answer", |m| {
+            m.iter().any(|m| m.text.contains("piece 00100"))
+        })
+        .await;
+    assert_eq!(server.machine.property("telexd", "NRestarts").await, "1");
+    let journal = server.machine.ok("journalctl --no-pager").await;
+    assert!(!journal.contains("Failed with result"), "{journal}");
+    let alerted = server
+        .machine
+        .property(
+            "telexd-alert@telexd.service.service",
+            "InactiveExitTimestampMonotonic",
+        )
+        .await;
+    assert_eq!(alerted, "0", "nobody was told of a failure");
 }
