@@ -123,7 +123,8 @@ async fn prepare(release: Release, commands: &[String]) -> Machine {
     machine
         .put_file("/opt/tries", script.as_bytes(), 0o755, "root:root")
         .await;
-    let tries = "[Service]\nType=oneshot\nWatchdogSec=0\nRestart=no\nExecStart=\nExecStart=/opt/tries\n\
+    let tries = "[Service]\nType=oneshot\nWatchdogSec=0\nRestart=no\nRestartForceExitStatus=\nExecStart=\n\
+                 ExecStart=/opt/tries\n\
                  StandardOutput=file:/root/tried\n";
     let sleeps = "[Service]\nExecStart=\nExecStart=/bin/sleep 1000\n";
     for (unit, text) in [
