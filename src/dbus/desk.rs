@@ -25,11 +25,7 @@ impl Desk {
     ///
     /// # Errors
     /// The bus does not say.
-    pub(super) async fn actor(
-        &self,
-        connection: &Connection,
-        header: &Header<'_>,
-    ) -> Result<Actor, Error> {
+    async fn actor(&self, connection: &Connection, header: &Header<'_>) -> Result<Actor, Error> {
         let caller = self.gate.caller(connection, header).await?;
         // In the service's sandbox processes of others cannot be seen. Only for people anyway: the number may be another
         // process' by now.
@@ -41,16 +37,23 @@ impl Desk {
         })
     }
 
-    /// Has something done where the gateway lives, so that what it starts does not end with this thread. It is done even
-    /// if the caller does not wait for it.
+    /// Has something done in the caller's name where the gateway lives, so that what it starts does not end with this
+    /// thread. It is done even if the caller does not wait for it.
     ///
     /// # Errors
-    /// The order's.
-    pub(super) async fn order<T: Send + 'static>(
+    /// The order's; the bus does not say who calls.
+    pub(super) async fn order<T, F>(
         &self,
-        work: impl Future<Output = Result<T, AdminError>> + Send + 'static,
-    ) -> Result<T, Error> {
-        let done = self.gateway.spawn(work).await;
+        connection: &Connection,
+        header: &Header<'_>,
+        work: impl FnOnce(Admin, Actor) -> F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AdminError>> + Send + 'static,
+    {
+        let who = self.actor(connection, header).await?;
+        let done = self.gateway.spawn(work(self.admin.clone(), who)).await;
         self.ordered.notify_one();
         match done {
             Ok(done) => Ok(done?),

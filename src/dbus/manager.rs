@@ -260,11 +260,11 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
         reason: String,
     ) -> Result<&'static str, Error> {
-        let who = self.desk.actor(connection, &header).await?;
-        let admin = self.desk.admin.clone();
         let done = self
             .desk
-            .order(async move { admin.pause(who, &reason).await })
+            .order(connection, &header, |admin, who| async move {
+                admin.pause(who, &reason).await
+            })
             .await?;
         Ok(done.outcome.as_str())
     }
@@ -275,11 +275,11 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<&'static str, Error> {
-        let who = self.desk.actor(connection, &header).await?;
-        let admin = self.desk.admin.clone();
         let done = self
             .desk
-            .order(async move { admin.resume(who).await })
+            .order(connection, &header, |admin, who| async move {
+                admin.resume(who).await
+            })
             .await?;
         Ok(done.outcome.as_str())
     }
@@ -340,11 +340,11 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
         run: String,
     ) -> Result<&'static str, Error> {
-        let who = self.desk.actor(connection, &header).await?;
-        let admin = self.desk.admin.clone();
         let done = self
             .desk
-            .order(async move { admin.kill(who, &run).await })
+            .order(connection, &header, |admin, who| async move {
+                admin.kill(who, &run).await
+            })
             .await?;
         Ok(done.as_str())
     }
@@ -355,11 +355,11 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Error> {
-        let who = self.desk.actor(connection, &header).await?;
-        let admin = self.desk.admin.clone();
         let done = self
             .desk
-            .order(async move { admin.kill_all(who).await })
+            .order(connection, &header, |admin, who| async move {
+                admin.kill_all(who).await
+            })
             .await?;
         Ok(u32::try_from(done).unwrap_or(u32::MAX))
     }
@@ -371,11 +371,11 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
         conversation: i64,
     ) -> Result<&'static str, Error> {
-        let who = self.desk.actor(connection, &header).await?;
-        let admin = self.desk.admin.clone();
         let done = self
             .desk
-            .order(async move { admin.interrupt(who, ConversationId(conversation)).await })
+            .order(connection, &header, |admin, who| async move {
+                admin.interrupt(who, ConversationId(conversation)).await
+            })
             .await?;
         Ok(done.as_str())
     }
@@ -387,11 +387,11 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
         conversation: i64,
     ) -> Result<&'static str, Error> {
-        let who = self.desk.actor(connection, &header).await?;
-        let admin = self.desk.admin.clone();
         let done = self
             .desk
-            .order(async move { admin.clear(who, ConversationId(conversation)).await })
+            .order(connection, &header, |admin, who| async move {
+                admin.clear(who, ConversationId(conversation)).await
+            })
             .await?;
         Ok(done.as_str())
     }
@@ -403,11 +403,11 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
         question: i64,
     ) -> Result<&'static str, Error> {
-        let who = self.desk.actor(connection, &header).await?;
-        let admin = self.desk.admin.clone();
         let done = self
             .desk
-            .order(async move { admin.decide(who, question, Decision::Once).await })
+            .order(connection, &header, |admin, who| async move {
+                admin.decide(who, question, Decision::Once).await
+            })
             .await?;
         Ok(done.as_str())
     }
@@ -419,11 +419,11 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
         question: i64,
     ) -> Result<&'static str, Error> {
-        let who = self.desk.actor(connection, &header).await?;
-        let admin = self.desk.admin.clone();
         let done = self
             .desk
-            .order(async move { admin.decide(who, question, Decision::Deny).await })
+            .order(connection, &header, |admin, who| async move {
+                admin.decide(who, question, Decision::Deny).await
+            })
             .await?;
         Ok(done.as_str())
     }
@@ -433,10 +433,10 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let who = self.desk.actor(connection, &header).await?;
-        let admin = self.desk.admin.clone();
         self.desk
-            .order(async move { admin.restart(who).await })
+            .order(connection, &header, |admin, who| async move {
+                admin.restart(who).await
+            })
             .await
     }
 
