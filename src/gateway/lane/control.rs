@@ -5,7 +5,7 @@ use tracing::info;
 
 use super::{Ack, Decision, Lane, LaneMsg, Open, Reply, Way, millis, output, work};
 use crate::{
-    core::{Millis, actor::Actor, ids::TurnId, text::Button, words},
+    core::{Millis, actor::Actor, ids::TurnId, text::Button, turn::Turn, words},
     gateway::{admin::Outcome, ports::Answer, show},
     store::{
         StoreError, Tx,
@@ -134,13 +134,18 @@ impl Lane {
 
     /// The conversation was cleared while this turn ran: it ends like one that was interrupted.
     pub(super) async fn interrupt_cleared(&mut self) {
+        let active = self.run.as_ref().and_then(|live| live.active.as_ref());
+        if active.is_some_and(|active| !active.machine.interrupt_requested()) {
+            self.interrupt_as(Turn::interrupt).await;
+        }
+    }
+
+    /// The turn that runs ends, for the reason that `mark` writes into it.
+    pub(super) async fn interrupt_as(&mut self, mark: fn(&mut Turn)) {
         let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) else {
             return;
         };
-        if active.machine.interrupt_requested() {
-            return;
-        }
-        active.machine.interrupt();
+        mark(&mut active.machine);
         if let Some(json) = work::to_json(&active.machine) {
             let turn = active.turn;
             let done = self
@@ -148,6 +153,7 @@ impl Lane {
                 .store
                 .tx(move |tx| tx.turn_machine(turn, &json))
                 .await;
+            // What is in memory holds as long as this daemon does; the next one has the order or the cleared session.
             self.note_failure(done, "cannot record an interrupt");
         }
         self.press_on();

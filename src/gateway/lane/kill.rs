@@ -6,9 +6,9 @@
 use tokio::{sync::mpsc, time::Instant};
 use tracing::info;
 
-use super::{Lane, millis, work};
+use super::{Lane, millis};
 use crate::{
-    core::{Millis, ids::RunId},
+    core::{Millis, ids::RunId, turn::Turn},
     gateway::admin::Outcome,
     store::{StoreError, Tx},
 };
@@ -49,27 +49,9 @@ impl Lane {
         }
         live.killed = true;
         info!(conversation = self.conversation.id.0, run = %run, "an administrator ends the agent");
-        self.interrupt_by_admin().await;
+        // Its person is told by whom.
+        self.interrupt_as(Turn::interrupt_by_admin).await;
         self.end_killed();
-    }
-
-    /// The turn that runs ends, and its person is told by whom.
-    async fn interrupt_by_admin(&mut self) {
-        let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) else {
-            return;
-        };
-        active.machine.interrupt_by_admin();
-        if let Some(json) = work::to_json(&active.machine) {
-            let turn = active.turn;
-            let done = self
-                .deps
-                .store
-                .tx(move |tx| tx.turn_machine(turn, &json))
-                .await;
-            // What is in memory holds as long as this daemon does, the order for the next one.
-            self.note_failure(done, "cannot record an interrupt");
-        }
-        self.press_on();
     }
 
     /// Has the process end within the time that an interrupt has.
