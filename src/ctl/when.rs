@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::libc;
 
+use crate::core::{Millis, words};
+
 /// Microseconds since the epoch, now.
 #[must_use]
 pub fn now() -> u64 {
@@ -17,19 +19,7 @@ pub fn now() -> u64 {
 /// A length of time in its two greatest units at most. Microseconds.
 #[must_use]
 pub fn span_us(length: u64) -> String {
-    let seconds = length / 1_000_000;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86_400 => match (seconds / 3600, seconds % 3600 / 60) {
-            (h, 0) => format!("{h} h"),
-            (h, m) => format!("{h} h {m} min"),
-        },
-        _ => match (seconds / 86_400, seconds % 86_400 / 3600) {
-            (d, 0) => format!("{d} d"),
-            (d, h) => format!("{d} d {h} h"),
-        },
-    }
+    words::span(Millis::try_from(length / 1000).unwrap_or(Millis::MAX))
 }
 
 /// A moment in local time: `2026-11-21 14:03:22`. Microseconds since the epoch; 0 is `-`.
