@@ -13,7 +13,8 @@ use crate::core::{
     ids::{ConversationId, ConversationKey},
 };
 
-fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
+/// The columns of a conversation, which come first.
+pub(super) fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     Ok(Conversation {
         id: row.get(0)?,
         key: ConversationKey {

@@ -2,14 +2,12 @@
 
 use super::{
     columns::{UuidText, at_most, json},
+    conversations::conversation,
     error::StoreError,
     rows::{AuditEntry, AuditRow, ConversationRow, PersonRow, WaitingQuestion},
     tx::Tx,
 };
-use crate::core::{
-    event::Question,
-    ids::{ConversationId, ConversationKey},
-};
+use crate::core::event::Question;
 
 pub(super) const CONVERSATIONS: &str =
     "SELECT c.id, c.bot_id, c.chat_id, c.thread_id, c.user_id, c.created_at, p.name, s.session_id, s.last_used
@@ -29,15 +27,11 @@ impl Tx<'_> {
     /// The database's.
     pub fn conversations_overview(&self) -> Result<Vec<ConversationRow>, StoreError> {
         self.all(CONVERSATIONS, [], |row| {
+            let found = conversation(row)?;
             Ok(ConversationRow {
-                id: ConversationId(row.get(0)?),
-                key: ConversationKey {
-                    bot_id: row.get(1)?,
-                    chat_id: row.get(2)?,
-                    thread_id: row.get(3)?,
-                    user_id: row.get(4)?,
-                },
-                created_at: row.get(5)?,
+                id: found.id,
+                key: found.key,
+                created_at: found.created_at,
                 name: row.get(6)?,
                 session: row.get::<_, Option<UuidText>>(7)?.map(|uuid| uuid.0),
                 last_used: row.get(8)?,
