@@ -9,7 +9,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::{signal::unix::Signal, sync::Notify};
+use tokio::{
+    signal::unix::Signal,
+    sync::{Notify, Semaphore},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -43,6 +46,8 @@ pub(super) struct InUse {
     state: Mutex<State>,
     revision: AtomicU64,
     source: Option<Arc<Source>>,
+    /// One reload after the other: what was read first must not be put in use last.
+    reloads: Semaphore,
     pulse: Arc<Pulse>,
     by_systemd: bool,
     bot_name: BotName,
@@ -95,6 +100,7 @@ impl InUse {
             changed: Arc::default(),
             revision: AtomicU64::new(0),
             source: source.map(Arc::new),
+            reloads: Semaphore::new(1),
             pulse,
             by_systemd,
             bot_name,
@@ -131,13 +137,23 @@ impl InUse {
         changes
     }
 
-    /// Other files, and the changes that hold beside them.
-    fn take(&self, loaded: Loaded) -> Changes {
+    /// Other files, and the changes that hold beside them. Also gives the keys whose values are others now.
+    fn take(&self, loaded: Loaded) -> (Changes, Vec<String>) {
         let mut state = self.state();
+        let before = state.base.list(&state.stored);
         let (settings, left) = loaded.base.settings_as_far(&state.stored);
         left_out(&left);
         state.base = loaded.base;
-        self.replace(&mut state, settings.unwrap_or(loaded.settings))
+        let changes = self.replace(&mut state, settings.unwrap_or(loaded.settings));
+        let after = state.base.list(&state.stored);
+        // Both list every key, in the same order.
+        let keys = before
+            .iter()
+            .zip(after)
+            .filter(|(before, after)| before.value() != after.value())
+            .map(|(_, after)| after.key)
+            .collect();
+        (changes, keys)
     }
 }
 
@@ -198,16 +214,19 @@ impl Tunables for InUse {
         let Some(source) = self.source.clone() else {
             return Err("this daemon was not started from files".to_owned());
         };
+        // Never closed.
+        let _turn = self.reloads.acquire().await;
         notify::reloading();
         // A file system that hangs must not hold up the rest.
         let (left, done) = match tokio::task::spawn_blocking(move || source()).await {
             Ok(Ok(loaded)) => {
                 let warnings = loaded.warnings.clone();
-                let changes = self.take(loaded);
+                let (changes, keys) = self.take(loaded);
                 let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
                 let reloaded = Reloaded {
                     live: owned(&changes.live),
                     restart: owned(&changes.restart),
+                    keys,
                 };
                 (taken(&warnings, &changes), Ok(reloaded))
             }

@@ -98,6 +98,14 @@ pub struct Setting {
     pub default: Option<String>,
 }
 
+impl Setting {
+    /// Value as TOML; `None` where it is not set.
+    #[must_use]
+    pub fn value(&self) -> Option<&str> {
+        self.entry.value.as_ref().map(|(value, _)| value.as_str())
+    }
+}
+
 impl Base {
     /// The settings with these changes.
     ///
@@ -191,11 +199,15 @@ impl Base {
         Ok((key, after))
     }
 
-    /// Every key with its value and where it comes from.
+    /// Every key with its value and where it comes from. Changes that do not go with the files are not in force, and
+    /// are not told as if they were.
     #[must_use]
     pub fn list(&self, stored: &Stored) -> Vec<Setting> {
         let defaults = Fragment::defaults().entries();
-        self.merged(stored)
+        let left = self.settings_as_far(stored).1;
+        let mut stored = stored.clone();
+        stored.retain(|key, _| !left.contains(key));
+        self.merged(&stored)
             .entries()
             .into_iter()
             .zip(defaults)

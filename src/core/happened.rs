@@ -35,4 +35,9 @@ pub enum Happened {
         /// The turn in which it is asked.
         turn: TurnId,
     },
+    /// Settings have changed, by an order or because files were read again.
+    ConfigChanged {
+        /// Their keys, as `section.name`.
+        keys: Vec<String>,
+    },
 }

@@ -21,6 +21,12 @@ pub enum Error {
     NoSuchConversation(String),
     /// There is no such question.
     NoSuchQuestion(String),
+    /// There is no such setting.
+    NoSuchKey(String),
+    /// The value cannot be taken by the setting, or not in this way.
+    InvalidValue(String),
+    /// The configuration files are wrong; nothing has changed.
+    ConfigRefused(String),
     /// The beginning of an id fits several.
     Ambiguous(String),
     /// It is understood, and not possible now.
@@ -40,6 +46,9 @@ impl From<AdminError> for Error {
             "NoSuchRun" => Self::NoSuchRun(text),
             "NoSuchConversation" => Self::NoSuchConversation(text),
             "NoSuchQuestion" => Self::NoSuchQuestion(text),
+            "NoSuchKey" => Self::NoSuchKey(text),
+            "InvalidValue" => Self::InvalidValue(text),
+            "ConfigRefused" => Self::ConfigRefused(text),
             "Refused" => Self::Refused(text),
             "Ambiguous" => Self::Ambiguous(text),
             "TooManyCalls" => Self::TooManyCalls(text),

@@ -7,11 +7,14 @@ use zbus::wire::{OwnedVariant, Variant};
 use super::{error::Error, manager::micros};
 use crate::{
     core::{policy::Role, text::one_line},
-    gateway::handle::{ConversationInfo, PersonInfo, RunInfo},
+    gateway::handle::{ConversationInfo, PersonInfo, RunInfo, SettingInfo},
 };
 
 /// Longest text, in characters.
 const TEXT: usize = 1000;
+
+/// Longest value of a setting, in characters: cut, it would not be a value any more.
+const VALUE: usize = 100_000;
 
 /// A dictionary of the interface.
 pub(super) type Dict = HashMap<&'static str, Variant<'static>>;
@@ -45,6 +48,24 @@ pub(super) fn run(run: &RunInfo) -> Dict {
     }
     if let Some(turn) = run.turn {
         dict.insert("turn", Variant::from(turn.0));
+    }
+    dict
+}
+
+pub(super) fn setting(setting: &SettingInfo) -> Dict {
+    let mut dict = HashMap::from([
+        ("key", text(&setting.key)),
+        ("source", text(&setting.source)),
+        ("type", text(&setting.kind)),
+        ("range", text(&setting.range)),
+        ("description", text(&setting.about)),
+        ("restart", Variant::from(setting.after_restart)),
+        ("files_only", Variant::from(setting.files_only)),
+    ]);
+    for (name, value) in [("value", &setting.value), ("default", &setting.default)] {
+        if let Some(value) = value {
+            dict.insert(name, Variant::from(one_line(value, VALUE)));
+        }
     }
     dict
 }

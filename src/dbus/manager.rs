@@ -222,10 +222,11 @@ impl Ruled for Manager {
     fn to_call(method: &str) -> Option<Action> {
         match method {
             "Health" | "ListRuns" | "ListConversations" | "ListPeople" | "ListQuestions"
-            | "ListAudit" => Some(Action::Inspect),
+            | "ListAudit" | "ListConfig" | "GetConfig" => Some(Action::Inspect),
             "Pause" | "Resume" | "Kill" | "KillAll" | "Interrupt" | "Clear" | "Restart" => {
                 Some(Action::Control)
             }
+            "SetConfig" | "ResetConfig" | "Reload" => Some(Action::Configure),
             "Approve" | "Deny" => Some(Action::Approve),
             _ => None,
         }
@@ -439,6 +440,72 @@ impl Manager {
             })
             .await
     }
+
+    #[zbus(out_args("settings"))]
+    async fn list_config(&self, options: Options) -> Result<Vec<Dict>, Error> {
+        lists::none_of(&options)?;
+        let found = self.desk.admin.config().await?;
+        Ok(found.iter().map(lists::setting).collect())
+    }
+
+    #[zbus(out_args("setting"))]
+    async fn get_config(&self, key: String) -> Result<Dict, Error> {
+        Ok(lists::setting(&self.desk.admin.config_of(&key).await?))
+    }
+
+    #[zbus(out_args("outcome"))]
+    async fn set_config(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+        key: String,
+        value: String,
+    ) -> Result<&'static str, Error> {
+        let done = self
+            .desk
+            .order(connection, &header, |admin, who| async move {
+                admin.set_config(who, &key, &value).await
+            })
+            .await?;
+        Ok(done.outcome.as_str())
+    }
+
+    #[zbus(out_args("outcome"))]
+    async fn reset_config(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+        key: String,
+    ) -> Result<&'static str, Error> {
+        let done = self
+            .desk
+            .order(connection, &header, |admin, who| async move {
+                admin.reset_config(who, &key).await
+            })
+            .await?;
+        Ok(done.outcome.as_str())
+    }
+
+    #[zbus(out_args("outcome", "restart_for"))]
+    async fn reload(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(&'static str, Vec<String>), Error> {
+        let done = self
+            .desk
+            .order(connection, &header, |admin, who| async move {
+                admin.reload(who).await
+            })
+            .await?;
+        Ok((done.outcome().as_str(), done.restart))
+    }
+
+    #[zbus(signal)]
+    pub(super) async fn config_changed(
+        emitter: &SignalEmitter<'_>,
+        keys: &[&str],
+    ) -> zbus::Result<()>;
 
     #[zbus(signal)]
     pub(super) async fn run_started(

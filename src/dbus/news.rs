@@ -73,6 +73,10 @@ pub(super) async fn tell_happenings(
             Ok(Happened::QuestionAsked { question, turn }) => {
                 Manager::question_asked(&emitter, question, turn.0).await
             }
+            Ok(Happened::ConfigChanged { keys }) => {
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                Manager::config_changed(&emitter, &keys).await
+            }
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 debug!(missed, "the bus is slow; signals were left out");
                 continue;

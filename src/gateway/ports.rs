@@ -444,6 +444,8 @@ pub struct Reloaded {
     pub live: Vec<String>,
     /// Hold after a restart.
     pub restart: Vec<String>,
+    /// Those that have another value now, each by its own key.
+    pub keys: Vec<String>,
 }
 
 /// The settings: defaults, files, and what is changed while the daemon runs. `changes` are the latter, by key, as TOML.

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::{error::StoreError, tx::Tx};
-use crate::core::Millis;
+use crate::core::{Millis, happened::Happened};
 
 impl Tx<'_> {
     /// Value of a setting.
@@ -36,6 +36,13 @@ impl Tx<'_> {
     pub fn setting_unset(&self, key: &str) -> Result<(), StoreError> {
         self.change("DELETE FROM settings WHERE key = ?1", [key])?;
         Ok(())
+    }
+
+    /// Tells those who watch, after the commit, that settings of the configuration have changed.
+    pub fn config_changed(&self, keys: Vec<String>) {
+        if !keys.is_empty() {
+            self.happens(Happened::ConfigChanged { keys });
+        }
     }
 
     /// All settings by key: key, value, time of the last change.

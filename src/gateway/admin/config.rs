@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Act, Admin, AdminError, Deed, Outcome};
 use crate::{
-    core::words,
+    core::{text::one_line, words},
     gateway::{
         lane::Ack,
         ports::{SettingInfo, Tunables},
@@ -17,6 +17,9 @@ use crate::{
 
 /// Beginning of the names of these settings; the key follows.
 const KEY: &str = "config.";
+
+/// How much of a key that does not exist is noted, in characters.
+const NAMED: usize = 64;
 
 /// What came of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +133,7 @@ impl Admin {
                     Ok(changed) => changed,
                     Err(why) => {
                         return Ok(Act {
-                            on: String::new(),
+                            on: one_line(&key, NAMED),
                             done: Err(why.into()),
                         });
                     }
@@ -150,6 +153,9 @@ impl Admin {
                 } else {
                     Outcome::Done
                 };
+                if outcome != Outcome::NoChange {
+                    tx.config_changed(vec![key.clone()]);
+                }
                 let text = words::admin::configured(
                     &setting.key,
                     setting.value.as_deref(),
@@ -180,16 +186,11 @@ impl Admin {
     pub async fn reload(&self, by: impl Into<Ack>) -> Result<Reloaded, AdminError> {
         let ack = by.into();
         let read = self.deps.tunables.reload().await;
-        self.act(&ack, "reload", move |_, _| {
+        self.act(&ack, "reload", move |tx, _| {
             Ok(match read {
                 Ok(reloaded) => {
-                    let outcome = if !reloaded.restart.is_empty() {
-                        Outcome::AfterRestart
-                    } else if reloaded.live.is_empty() {
-                        Outcome::NoChange
-                    } else {
-                        Outcome::Done
-                    };
+                    let outcome = reloaded.outcome();
+                    tx.config_changed(reloaded.keys.clone());
                     let on = [reloaded.live.clone(), reloaded.restart.clone()].concat();
                     Act {
                         on: on.join(", "),
@@ -207,6 +208,20 @@ impl Admin {
 }
 
 pub use crate::gateway::ports::Reloaded;
+
+impl Reloaded {
+    /// Whether all that has changed holds at once.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        if !self.restart.is_empty() {
+            Outcome::AfterRestart
+        } else if self.live.is_empty() {
+            Outcome::NoChange
+        } else {
+            Outcome::Done
+        }
+    }
+}
 
 fn change(
     tunables: &dyn Tunables,

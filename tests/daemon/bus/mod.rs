@@ -1,5 +1,6 @@
 //! The administrative interface on a bus of our own, with a stand-in for polkit on it.
 
+mod config;
 mod interface;
 mod orders;
 mod polkit;

@@ -26,6 +26,11 @@ const METHODS: &[(&str, &[&str], &str)] = &[
     ("Interrupt", &["x", "1"], "control"),
     ("Clear", &["x", "1"], "control"),
     ("Restart", &[], "control"),
+    ("ListConfig", &["a{sv}", "0"], "inspect"),
+    ("GetConfig", &["s", "log.level"], "inspect"),
+    ("SetConfig", &["ss", "log.level", "debug"], "configure"),
+    ("ResetConfig", &["s", "log.level"], "configure"),
+    ("Reload", &[], "configure"),
     ("Approve", &["x", "1"], "approve"),
     ("Deny", &["x", "1"], "approve"),
 ];
