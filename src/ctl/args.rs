@@ -94,6 +94,12 @@ pub enum Verb {
         no_wait: bool,
     },
 
+    /// Show and change settings
+    Config {
+        #[command(subcommand)]
+        what: Option<ConfigVerb>,
+    },
+
     /// List the people
     People,
 
@@ -142,6 +148,40 @@ pub enum Verb {
 
     /// Check this machine: service, rights, token, agent, disk, clock; with remedies
     Doctor,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// List the settings, with value and origin (the default)
+    List {
+        /// Only those whose key begins so
+        #[arg(value_name = "PREFIX", default_value = "")]
+        prefix: String,
+    },
+    /// Show a setting
+    Get {
+        /// Its key, like agent.model
+        #[arg(value_name = "KEY")]
+        key: String,
+        /// Print the value and nothing else
+        #[arg(long)]
+        value: bool,
+    },
+    /// Change a setting; it holds until it is reset, over files and restarts
+    Set {
+        /// Its key, like agent.model
+        #[arg(value_name = "KEY")]
+        key: String,
+        /// The value
+        #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Take a change back, so that the files say what holds
+    Reset {
+        /// Its key, like agent.model
+        #[arg(value_name = "KEY")]
+        key: String,
+    },
 }
 
 /// See [`Verb::Logs`].

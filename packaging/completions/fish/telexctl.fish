@@ -13,7 +13,7 @@ function __telexctl_verb
     __fish_seen_subcommand_from $argv
 end
 
-set -l verbs status ps kill killall pause resume interrupt clear restart people conversations questions approve deny audit logs watch doctor help
+set -l verbs status ps kill killall pause resume interrupt clear restart config people conversations questions approve deny audit logs watch doctor help
 
 complete -c telexctl -f
 complete -c telexctl -s H -l host -x -a '(__fish_print_hostnames)' -d 'Another machine, over SSH'
@@ -33,6 +33,7 @@ complete -c telexctl -n $first -a resume -d 'Go on after a pause'
 complete -c telexctl -n $first -a interrupt -d 'Stop what a conversation is doing'
 complete -c telexctl -n $first -a clear -d 'Have a conversation begin anew'
 complete -c telexctl -n $first -a restart -d 'Restart the daemon; agents go on'
+complete -c telexctl -n $first -a config -d 'Show and change settings'
 complete -c telexctl -n $first -a people -d 'List the people'
 complete -c telexctl -n $first -a conversations -d 'List the conversations'
 complete -c telexctl -n $first -a questions -d 'List what agents ask for'
@@ -48,6 +49,9 @@ complete -c telexctl -n '__telexctl_verb kill' -a '(__telexctl_ids ps)' -d Run
 complete -c telexctl -n '__telexctl_verb killall' -s y -l yes -d 'Do not ask'
 complete -c telexctl -n '__telexctl_verb interrupt clear' -a '(__telexctl_ids conversations)' -d Conversation
 complete -c telexctl -n '__telexctl_verb restart' -l no-wait -d 'Do not wait until it is back'
+complete -c telexctl -n '__telexctl_verb config; and not __telexctl_verb list get set reset' -a 'list get set reset'
+complete -c telexctl -n '__telexctl_verb config; and __telexctl_verb list get set reset' -a '(__telexctl_ids config list)' -d Setting
+complete -c telexctl -n '__telexctl_verb config; and __telexctl_verb get' -l value -d 'The value alone'
 complete -c telexctl -n '__telexctl_verb approve deny' -a '(__telexctl_ids questions)' -d Question
 complete -c telexctl -n '__telexctl_verb audit logs' -s n -l lines -x -d 'How many'
 complete -c telexctl -n '__telexctl_verb audit' -l before -x -d 'What came before'

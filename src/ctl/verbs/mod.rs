@@ -1,6 +1,7 @@
 //! The verbs, one per file.
 
 mod audit;
+mod config;
 mod conversations;
 mod doctor;
 mod kill;
@@ -37,6 +38,7 @@ pub(super) async fn act(ctl: &mut Ctl<'_>, verb: Option<Verb>) -> Result<u8, Fai
         Verb::Interrupt { conversation } => lane::interrupt(ctl, conversation).await,
         Verb::Clear { conversation } => lane::clear(ctl, conversation).await,
         Verb::Restart { no_wait } => restart::run(ctl, no_wait).await,
+        Verb::Config { what } => config::run(ctl, what).await,
         Verb::People => people::run(ctl).await,
         Verb::Conversations => conversations::run(ctl).await,
         Verb::Questions => questions::list(ctl).await,
