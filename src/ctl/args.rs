@@ -94,6 +94,9 @@ pub enum Verb {
         no_wait: bool,
     },
 
+    /// Have the daemon read its configuration files again
+    Reload,
+
     /// Show and change settings
     Config {
         #[command(subcommand)]

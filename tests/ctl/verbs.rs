@@ -80,6 +80,13 @@ async fn verbs_call_their_methods() {
             "Cleared",
         ),
         (
+            &["reload"],
+            "Reload",
+            Answer::Reload("after-restart", vec!["state.directory"]),
+            "Reload()",
+            "state.directory",
+        ),
+        (
             &["config", "set", "agent.model", "-x"],
             "SetConfig",
             Answer::Text("after-restart"),

@@ -13,7 +13,7 @@ function __telexctl_verb
     __fish_seen_subcommand_from $argv
 end
 
-set -l verbs status ps kill killall pause resume interrupt clear restart config people conversations questions approve deny audit logs watch doctor help
+set -l verbs status ps kill killall pause resume interrupt clear restart reload config people conversations questions approve deny audit logs watch doctor help
 
 complete -c telexctl -f
 complete -c telexctl -s H -l host -x -a '(__fish_print_hostnames)' -d 'Another machine, over SSH'
@@ -33,6 +33,7 @@ complete -c telexctl -n $first -a resume -d 'Go on after a pause'
 complete -c telexctl -n $first -a interrupt -d 'Stop what a conversation is doing'
 complete -c telexctl -n $first -a clear -d 'Have a conversation begin anew'
 complete -c telexctl -n $first -a restart -d 'Restart the daemon; agents go on'
+complete -c telexctl -n $first -a reload -d 'Read the configuration again'
 complete -c telexctl -n $first -a config -d 'Show and change settings'
 complete -c telexctl -n $first -a people -d 'List the people'
 complete -c telexctl -n $first -a conversations -d 'List the conversations'
