@@ -18,7 +18,7 @@ use nix::{
     unistd::{Pid, write},
 };
 
-use crate::rig::{Answer, Rig, health, properties, wait_until, well};
+use crate::rig::{Answer, Dict, Rig, health, properties, wait_until, well};
 
 /// A terminal and what was written to it.
 struct Terminal {
@@ -153,6 +153,37 @@ async fn nothing_is_wider_than_the_terminal() {
     // Piped it is whole.
     let (_, out, _) = rig.telexctl(&["status"]).await;
     assert!(!out.contains('…') && out.len() > 200, "{out}");
+}
+
+#[tokio::test]
+async fn settings_fit_the_terminal() {
+    let rig = well().await;
+    let setting = |key: &'static str, value: &'static str, source: &'static str| {
+        Dict::from([
+            ("key", key.into()),
+            ("value", value.into()),
+            ("source", source.into()),
+        ])
+    };
+    let settings = vec![
+        setting(
+            "telegram.api_url",
+            "\"https://a-server-of-our-own.somewhere.example/bots/\"",
+            "/etc/telexd/telexd.toml.d/50-local.toml:12",
+        ),
+        setting("delivery.overall_per_second", "30", "default"),
+        setting("agent.max_processes", "3", "run time"),
+    ];
+    rig.answer([("ListConfig", Answer::Dicts(settings))]);
+    let terminal = Terminal::new();
+    let mut child = terminal.start(rig.command(&["config"]));
+    assert_eq!(ended(&mut child).await, 0);
+    wait_until("all is there", || terminal.text().contains("run time")).await;
+    let screen = terminal.screen();
+    assert_eq!(screen.trim_end().lines().count(), 4, "{screen}");
+    for part in ["delivery.overall_per_second", "50-local.toml:12"] {
+        assert!(screen.contains(part), "{screen}");
+    }
 }
 
 fn news(summary: &'static str) -> (&'static str, Answer) {

@@ -197,3 +197,116 @@ async fn a_restart_is_over_when_the_next_life_is_there() {
     next.stop().await;
     world.end_all().await;
 }
+
+#[tokio::test]
+async fn settings_are_shown_changed_and_reset_and_files_read_again() {
+    let (world, bus) = world().await;
+    let daemon = ready(&world, &bus).await;
+    let say = async |args: &[&str]| telexctl(&world, &bus, args).await;
+    let (code, out, err) = say(&["config"]).await;
+    println!("{out}");
+    assert_eq!((code, &*err), (0, ""), "{out}");
+    assert!(
+        out.contains("agent.max_processes") && out.contains("default"),
+        "{out}"
+    );
+    assert!(!out.contains(world.api.token().split(':').nth(1).unwrap()));
+    let (code, out, _) = say(&["config", "list", "batching."]).await;
+    assert_eq!((code, out.lines().count()), (0, 4), "{out}");
+    let all = json(&world, &bus, &["config"]).await;
+    assert_eq!(
+        all.as_array().unwrap().len(),
+        telexd::config::fragments::KEYS.len()
+    );
+
+    let (code, out, err) = say(&["config", "set", "agent.max_processes", "3"]).await;
+    assert_eq!(
+        (code, &*out, &*err),
+        (0, "agent.max_processes is set to 3.\n", "")
+    );
+    let (code, out, _) = say(&["config", "set", "agent.max_processes", "3"]).await;
+    assert!(code == 0 && out.contains("nothing changed"), "{out}");
+    let (code, out, _) = say(&["config", "set", "telegram.poll_timeout_s", "7"]).await;
+    assert!(code == 0 && out.contains("telexctl restart"), "{out}");
+    let (code, out, _) = say(&["config", "get", "agent.max_processes"]).await;
+    println!("{out}");
+    for part in [
+        "Value: 3\n",
+        "From: run time\n",
+        "Default: 4\n",
+        "from 1 to 1000",
+    ] {
+        assert!(code == 0 && out.contains(part), "{part}: {out}");
+    }
+    let (code, out, _) = say(&["config", "get", "--value", "agent.max_processes"]).await;
+    assert_eq!((code, &*out), (0, "3\n"));
+    let one = json(&world, &bus, &["config", "get", "agent.max_processes"]).await;
+    assert_eq!(
+        (&one["value"], &one["restart"]),
+        (&"3".into(), &false.into())
+    );
+    let set = json(&world, &bus, &["config", "set", "features.batching", "on"]);
+    assert_eq!(set.await, serde_json::json!({"outcome": "done"}));
+    let (code, out, _) = say(&["config", "reset", "agent.max_processes"]).await;
+    assert!(code == 0 && out.contains("what the files say"), "{out}");
+    let (code, out, _) = say(&["config", "reset", "agent.max_processes"]).await;
+    assert!(code == 0 && out.contains("nothing changed"), "{out}");
+
+    let (code, out, _) = say(&["config", "reset", "telegram.poll_timeout_s"]).await;
+    assert!(code == 0 && out.contains("telexctl restart"), "{out}");
+    let (code, out, _) = say(&["reload"]).await;
+    assert_eq!(
+        (code, &*out),
+        (0, "Nothing in the configuration has changed.\n")
+    );
+    world.drop_in(
+        "more",
+        "[agent]\nmax_processes = 9\n[dbus]\nbus = \"session\"\n",
+    );
+    let (code, out, _) = say(&["reload"]).await;
+    assert!(
+        code == 0 && out.contains("After a restart (telexctl restart): dbus.bus"),
+        "{out}"
+    );
+    let told = json(&world, &bus, &["reload"]).await;
+    assert_eq!(
+        told,
+        serde_json::json!({"outcome": "after-restart", "restart_for": ["dbus.bus"]})
+    );
+    world.drop_in("more", "[agent]\nmax_processes = \"9\"\n");
+    let (code, out, err) = say(&["reload"]).await;
+    println!("{err}");
+    assert_eq!((code, &*out), (1, ""), "{err}");
+    assert!(err.contains("more.toml:2: agent.max_processes"), "{err}");
+
+    let long = "x".repeat(100_000);
+    for (verb, code, part) in [
+        (&["config", "get", "agent.modle"][..], 5, "agent.model"),
+        (&["config", "reset", "a\n\u{1b}[2Jb"], 5, "nearest"),
+        (
+            &["config", "set", "agent.max_processes", "many"],
+            2,
+            "from 1 to 1000",
+        ),
+        (
+            &["config", "set", "agent.max_processes", "1001"],
+            2,
+            "from 1 to 1000",
+        ),
+        (
+            &["config", "set", "agent.command", "/bin/sh"],
+            2,
+            "files only",
+        ),
+        (&["config", "set", "agent.model", "a\nb"], 2, "line break"),
+        (&["config", "set", "agent.model", &long], 2, "20480"),
+        (&["config", "get", &long], 2, "20480"),
+    ] {
+        let (exit, out, err) = say(verb).await;
+        assert_eq!((exit, &*out), (code, ""), "{verb:.60?}: {err}");
+        assert!(err.contains(part), "{part}: {err}");
+        let odd = |c: char| c.is_control() && c != '\n';
+        assert!(!err.contains(odd) && err.len() < 2000, "{err:?}");
+    }
+    daemon.stop().await;
+}

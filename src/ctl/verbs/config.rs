@@ -39,7 +39,7 @@ pub(super) async fn run(ctl: &mut Ctl<'_>, what: Option<ConfigVerb>) -> Result<u
             outcome(
                 ctl,
                 &told,
-                &format!("{key} is {value} from now on."),
+                &format!("{key} is set to {value}."),
                 &format!("{key} was {value} already; nothing changed."),
             )
         }
@@ -73,6 +73,11 @@ fn table(look: &Look, settings: &[Dict]) -> String {
         .iter()
         .map(|setting| {
             let source = setting.text("source");
+            // Where there is little room, the end of a path tells more; the whole one is in `config get`.
+            let short = match look.width {
+                Some(_) => source.rsplit('/').next().unwrap_or(source),
+                None => source,
+            };
             let paint = if source == "default" {
                 Paint::Dim
             } else {
@@ -81,7 +86,7 @@ fn table(look: &Look, settings: &[Dict]) -> String {
             vec![
                 setting.text("key").into(),
                 Cell::new(setting.text("value")).painted(paint),
-                Cell::new(source).painted(paint),
+                Cell::new(short).painted(paint),
             ]
         })
         .collect();
@@ -105,8 +110,14 @@ fn show(look: &Look, setting: &Dict) -> String {
             facts.push((label, field(name), Paint::Plain));
         }
     }
-    if setting.is("restart") {
-        facts.push(("Changes", "hold after a restart".to_owned(), Paint::Plain));
+    let changes = match (setting.is("files_only"), setting.is("restart")) {
+        (true, true) => Some("in files only, hold after a restart"),
+        (true, false) => Some("in files only"),
+        (false, true) => Some("hold after a restart"),
+        (false, false) => None,
+    };
+    if let Some(changes) = changes {
+        facts.push(("Changes", changes.to_owned(), Paint::Plain));
     }
     // A description is a sentence; it is not cut.
     look::facts(
