@@ -165,6 +165,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.setting("k")?;
     tx.settings()?;
     tx.setting_unset("k")?;
+    tx.config_changed(Vec::new());
     tx.audit_add(&AuditEntry {
         at: 1,
         who: String::new(),
