@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::{Misconfigured, pulse::Looker};
 use crate::{
-    config::choices,
+    config::choices::{self, LogLevel},
     dbus::{Behind, Bus, Face, Log, Seen},
     systemd::log,
 };
@@ -71,13 +71,8 @@ impl Log for OwnLog {
         log::syslog_level()
     }
 
-    fn set_level(&self, name: &str) -> bool {
-        let Some(level) = log::of_syslog(name) else {
-            return false;
-        };
-        log::set_level(level);
-        info!("the log level is {name} now, until the configuration changes it or telexd ends");
-        true
+    fn setting(&self, name: &str) -> Option<&'static str> {
+        log::of_syslog(name).map(|level| LogLevel::from(level).as_str())
     }
 
     fn target(&self) -> &'static str {

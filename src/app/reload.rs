@@ -128,7 +128,6 @@ impl InUse {
             self.pacing.set(pacing(&after));
             self.slots.resize(after.agent.max_processes);
             self.changed.notify_one();
-            // What was asked for over the bus meanwhile stays where this says nothing new.
             if after.log_level != state.settings.log_level {
                 log::set_level(log::level(after.log_level.into()));
             }
@@ -143,6 +142,17 @@ impl InUse {
         let before = state.base.list(&state.stored);
         let (settings, left) = loaded.base.settings_as_far(&state.stored);
         left_out(&left);
+        let files_only = Stored::new();
+        let files = state.base.list(&files_only);
+        for (old, new) in files.iter().zip(loaded.base.list(&files_only)) {
+            if old.value() != new.value() && state.stored.contains_key(&new.key) {
+                let key = new.key;
+                warn!(
+                    "{key} was changed in the files and does not hold, for it was changed at run time, too; \
+                     telexctl config reset {key} takes that back"
+                );
+            }
+        }
         state.base = loaded.base;
         let changes = self.replace(&mut state, settings.unwrap_or(loaded.settings));
         let after = state.base.list(&state.stored);

@@ -302,6 +302,10 @@ async fn start(
         gateway: behind.gateway,
         ordered: Notify::new(),
     });
+    let log = LogControl {
+        log: behind.log,
+        desk: Arc::clone(&desk),
+    };
     let manager = Manager::new(
         Arc::clone(&desk),
         behind.started_at,
@@ -317,7 +321,7 @@ async fn start(
         .await
         .map_err(other)?;
     server
-        .at(LOG_PATH, Guarded::new(LogControl(behind.log), &gate))
+        .at(LOG_PATH, Guarded::new(log, &gate))
         .await
         .map_err(other)?;
     let losses = MatchRule::builder()

@@ -105,12 +105,12 @@ pub fn syslog_level() -> &'static str {
 
 /// The level that a name of syslog's means: the least that has all of it. `None`: there is no such name.
 #[must_use]
-pub fn of_syslog(name: &str) -> Option<LevelFilter> {
+pub fn of_syslog(name: &str) -> Option<Level> {
     Some(match name {
-        "emerg" | "alert" | "crit" | "err" => LevelFilter::ERROR,
-        "warning" => LevelFilter::WARN,
-        "notice" | "info" => LevelFilter::INFO,
-        "debug" => LevelFilter::DEBUG,
+        "emerg" | "alert" | "crit" | "err" => Level::ERROR,
+        "warning" => Level::WARN,
+        "notice" | "info" => Level::INFO,
+        "debug" => Level::DEBUG,
         _ => return None,
     })
 }

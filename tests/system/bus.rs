@@ -125,6 +125,15 @@ async fn the_log_level_is_changed_by_systemctl(release: Release) {
     server.send("/clear");
     server.says("say Again", "Again").await;
     assert!(debug().await > before);
+    // It is a setting, with all that belongs to one.
+    machine.ok(&format!("{level} info")).await;
+    let one = machine.ok("telexctl config get log.level").await;
+    assert!(
+        one.contains("Value: \"info\"") && one.contains("From: run time"),
+        "{one}"
+    );
+    machine.ok("telexctl config reset log.level").await;
+    assert_eq!(machine.ok(level).await, "debug");
     let output = machine.sh(&format!("{level} loud")).await;
     assert!(output.code != 0, "{output}");
 }

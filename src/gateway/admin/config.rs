@@ -21,6 +21,9 @@ const KEY: &str = "config.";
 /// How much of a key that does not exist is noted, in characters.
 const NAMED: usize = 64;
 
+/// How much of a value is noted, in characters.
+const VALUE: usize = 500;
+
 /// What came of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configured {
@@ -36,6 +39,8 @@ enum Wanted {
     Reset,
     /// As the files say, or this where they say otherwise than so.
     ResetOr(fn(&SettingInfo) -> bool, &'static str),
+    /// This, which is nobody's change where the files say so anyway.
+    ResetOrElse(&'static str),
 }
 
 /// The changes that are recorded, by key, as TOML.
@@ -118,6 +123,21 @@ impl Admin {
             .await
     }
 
+    /// Has what is of this importance and above logged: `error`, `warn`, `info`, `debug`, `trace`. One setting with
+    /// `log.level` and [`Admin::debug`]; where the files say the same, only the change of it is taken back.
+    ///
+    /// # Errors
+    /// No such level; the store's.
+    pub async fn log_level(
+        &self,
+        by: impl Into<Ack>,
+        level: &'static str,
+    ) -> Result<Configured, AdminError> {
+        let wanted = Wanted::ResetOrElse(level);
+        self.configure(by.into(), "log-level", "log.level", wanted)
+            .await
+    }
+
     async fn configure(
         &self,
         ack: Ack,
@@ -138,10 +158,12 @@ impl Admin {
                         });
                     }
                 };
-                let setting = match tunables.one(&after, &key) {
-                    Ok(setting) => setting,
-                    Err(why) => return Err(StoreError::Other(why.what)),
+                let one = |changes: &BTreeMap<String, String>| {
+                    tunables
+                        .one(changes, &key)
+                        .map_err(|why| StoreError::Other(why.what))
                 };
+                let (old, setting) = (one(&before)?, one(&after)?);
                 match after.get(&key) {
                     Some(value) => tx.setting_set(&format!("{KEY}{key}"), value, now)?,
                     None => tx.setting_unset(&format!("{KEY}{key}"))?,
@@ -162,10 +184,7 @@ impl Admin {
                     outcome == Outcome::NoChange,
                     setting.after_restart,
                 );
-                let on = match after.get(&key) {
-                    Some(value) => format!("{key} = {value}"),
-                    None => key,
-                };
+                let on = format!("{key} = {} (was {})", noted(&setting), noted(&old));
                 let configured = Configured { outcome, setting };
                 // On the thread of the store: in the order of the transactions.
                 let revision = tunables.revision();
@@ -207,6 +226,14 @@ impl Admin {
     }
 }
 
+/// A value, for the audit.
+fn noted(setting: &SettingInfo) -> String {
+    match &setting.value {
+        Some(value) => one_line(value, VALUE),
+        None => "not set".to_owned(),
+    }
+}
+
 pub use crate::gateway::ports::Reloaded;
 
 impl Reloaded {
@@ -238,6 +265,12 @@ fn change(
                 return tunables.change(before, &key, Some(value));
             }
             Ok((key, after))
+        }
+        Wanted::ResetOrElse(value) => {
+            let (key, after) = tunables.change(before, key, None)?;
+            let written = tunables.change(before, &key, Some(value))?;
+            let same = tunables.one(&after, &key)?.value == tunables.one(&written.1, &key)?.value;
+            Ok(if same { (key, after) } else { written })
         }
     }
 }

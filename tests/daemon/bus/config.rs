@@ -158,16 +158,32 @@ async fn a_setting_is_shown_changed_and_taken_back_and_all_of_that_is_told() {
 
     let who = format!("uid:{} pid:{}", nix::unistd::getuid(), std::process::id());
     for (action, target, result, times) in [
-        ("config-set", "agent.max_processes = 3", "done", 1),
-        ("config-set", "agent.max_processes = 3", "no-change", 1),
+        ("config-set", "agent.max_processes = 3 (was 4)", "done", 1),
         (
             "config-set",
-            "telegram.poll_timeout_s = 7",
+            "agent.max_processes = 3 (was 3)",
+            "no-change",
+            1,
+        ),
+        (
+            "config-set",
+            "agent.model = \"opus\" (was not set)",
+            "done",
+            1,
+        ),
+        (
+            "config-set",
+            "telegram.poll_timeout_s = 7 (was 30)",
             "after-restart",
             1,
         ),
-        ("config-reset", "agent.max_processes", "done", 1),
-        ("config-reset", "agent.max_processes", "no-change", 1),
+        ("config-reset", "agent.max_processes = 4 (was 3)", "done", 1),
+        (
+            "config-reset",
+            "agent.max_processes = 4 (was 4)",
+            "no-change",
+            1,
+        ),
     ] {
         let what = format!(
             "who LIKE '{who}%' AND action = '{action}' AND target = '{target}' AND result = '{result}'"
@@ -230,6 +246,10 @@ async fn a_reload_says_what_it_changed_and_leaves_what_was_changed_at_run_time()
         (text(&one, "value"), text(&one, "source")),
         ("2".into(), "run time".into())
     );
+    world
+        .wait_log("agent.max_processes was changed in the files and does not hold")
+        .await;
+    assert_eq!(world.logged("was changed in the files"), 1);
     assert_eq!(reset(&client, "agent.max_processes").await.unwrap(), "done");
     assert_eq!(keys(&mut signals).await, ["agent.max_processes"]);
     assert_eq!(

@@ -18,7 +18,7 @@ use zbus::{
 
 use self::polkit::{Polkit, Stranger};
 use crate::{
-    support::{DEADLINE, Daemon, USER, World, breathe, wait_until},
+    support::{ADMIN, DEADLINE, Daemon, USER, World, breathe, wait_until},
     units::fake::Systemd,
 };
 
@@ -183,18 +183,68 @@ async fn the_log_level_changes_while_it_runs() {
         assert!(text.contains("valid are"), "{text}");
     }
     assert_eq!(level().await, "info");
-    // A reload that says nothing new about it leaves it.
+    // It is the setting log.level, in whatever way that is changed.
+    let setting = async || {
+        let reply = call(&client, MANAGER, "GetConfig", &("log.level",)).await;
+        let mut setting: HashMap<String, OwnedVariant> =
+            reply.unwrap().body().deserialize().unwrap();
+        let mut field = |name| String::try_from(setting.remove(name).unwrap()).unwrap();
+        (field("value"), field("source"))
+    };
+    assert_eq!(
+        setting().await,
+        ("\"info\"".to_owned(), "run time".to_owned())
+    );
+    world.api.user(ADMIN, "Ada").send_text(ADMIN, "/debug on");
+    world
+        .wait_told(ADMIN, "log.level = \"debug\", from now on.")
+        .await;
+    assert_eq!(level().await, "debug");
+    set("notice").await.unwrap();
     world.drop_in("more", "[agent]\nmax_processes = 3\n");
     daemon.signal(Signal::SIGHUP);
     world.wait_log("agent.max_processes").await;
     assert_eq!(level().await, "info");
+    // So it outlives the daemon.
+    daemon.kill();
+    let daemon = ready(&world, &bus).await;
+    assert_eq!(level().await, "info");
+    world.wait_told(ADMIN, "restarted after a crash").await;
+    // As the files say: nothing is left of the change.
     set("debug").await.unwrap();
+    assert!(
+        setting().await.1.contains("telexd.toml:"),
+        "{:?}",
+        setting().await
+    );
+    assert_eq!(
+        world.query("SELECT count(*) FROM settings WHERE key = 'config.log.level'"),
+        Some(0)
+    );
     // A hand-off is told from debug on.
     world.api.user(USER, "Uma").send_text(USER, "/clear");
     world.says(USER, "loud").await;
     assert!(world.logged(" DEBUG ") > before, "{}", world.log());
-    set("err").await.unwrap();
-    assert_eq!(level().await, "err");
+    for (to, shown) in [("err", "err"), ("emerg", "err"), ("warning", "warning")] {
+        set(to).await.unwrap();
+        assert_eq!(level().await, shown);
+    }
+    let who = format!("uid:{} pid:{}", nix::unistd::getuid(), std::process::id());
+    for (target, result) in [
+        ("log.level = \"info\" (was \"debug\")", "done"),
+        ("log.level = \"debug\" (was \"info\")", "done"),
+        ("log.level = \"error\" (was \"error\")", "no-change"),
+    ] {
+        let audited = world.query(&format!(
+            "SELECT count(*) FROM audit WHERE who LIKE '{who}%' AND action = 'log-level' AND target = '{target}' AND result = '{result}'"
+        ));
+        assert!(audited > Some(0), "{target}");
+    }
+    // What was refused for its name is nobody's act.
+    assert_eq!(
+        world.query("SELECT count(*) FROM audit WHERE action = 'log-level'"),
+        Some(6)
+    );
     daemon.stop().await;
 }
 

@@ -90,7 +90,7 @@ async fn a_change_holds_at_once_and_after_a_kill_and_over_the_files() {
     assert_eq!(
         audited(
             &world,
-            "action = 'config-set' AND result = 'done' AND target = 'agent.max_processes = 1'"
+            "action = 'config-set' AND result = 'done' AND target = 'agent.max_processes = 1 (was 4)'"
         ),
         1
     );
