@@ -360,6 +360,7 @@ async fn serve_all(
             shutdown.clone(),
         ));
     }
+    pulse.ready();
     notify::ready();
     info!(
         event = messages::READY,

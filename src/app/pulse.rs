@@ -45,6 +45,7 @@ pub(super) struct Pulse {
     polls: watch::Receiver<PollHealth>,
     stopping: AtomicBool,
     reached: AtomicBool,
+    ready: AtomicBool,
     reload: Mutex<Option<String>>,
     news: Notify,
 }
@@ -58,6 +59,7 @@ impl Pulse {
             polls,
             stopping: AtomicBool::new(false),
             reached: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
             reload: Mutex::new(None),
             news: Notify::new(),
         })
@@ -66,6 +68,11 @@ impl Pulse {
     /// From now on the parts end one after the other, and only the runtime is watched.
     pub(super) fn stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The start is over.
+    pub(super) fn ready(&self) {
+        self.ready.store(true, Ordering::Relaxed);
     }
 
     /// Telegram has answered.
@@ -153,6 +160,8 @@ pub(super) struct Reporter {
 #[derive(Clone, Copy, Default)]
 struct Counts {
     running: u64,
+    queued: u64,
+    processes: u64,
     oldest_in: Option<Millis>,
     oldest_out: Option<Millis>,
 }
@@ -211,6 +220,8 @@ impl Looker {
                 }
                 Ok(Counts {
                     running: tx.turns_running()?,
+                    queued: tx.turns_waiting()?,
+                    processes: tx.runs_live_count()?,
                     oldest_in: tx.inbox_backlog()?.1,
                     oldest_out: tx.out_backlog()?.1,
                 })
@@ -237,6 +248,10 @@ impl Looker {
             },
             conversations: self.gateway.lanes(),
             running: counts.running,
+            queued: counts.queued,
+            processes: counts.processes,
+            database: self.store.size_bytes(),
+            ready: self.pulse.ready.load(Ordering::Relaxed),
             oldest_in: counts.oldest_in.map(age),
             oldest_out: counts.oldest_out.map(age),
             write: self.store.last_write(),

@@ -1,6 +1,9 @@
 //! What has happened, for those who watch from outside. Names and numbers only, never what people wrote.
 
-use super::ids::{ConversationId, RunId, TurnId};
+use super::{
+    Millis,
+    ids::{ConversationId, RunId, TurnId},
+};
 
 /// Something that is in the database by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +14,15 @@ pub enum Happened {
         run: RunId,
         /// The conversation that it serves.
         conversation: ConversationId,
+        /// Telegram user id of the person for whom.
+        person: i64,
+        /// When.
+        started_at: Millis,
+    },
+    /// Its supervisor was seen.
+    RunRunning {
+        /// Its run.
+        run: RunId,
     },
     /// An agent has ended.
     RunEnded {

@@ -21,6 +21,7 @@ pub mod pace;
 pub mod pause;
 pub mod policy;
 pub mod profile;
+pub mod prompt;
 pub mod text;
 pub mod trouble;
 pub mod turn;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use zbus::wire::{OwnedVariant, Variant};
 
-use super::{error::Error, manager::micros};
+use super::{error::Error, manager::micros, objects};
 use crate::{
     core::{policy::Role, text::one_line},
     gateway::handle::{ConversationInfo, PersonInfo, RunInfo, SettingInfo},
@@ -49,6 +49,12 @@ pub(super) fn run(run: &RunInfo) -> Dict {
     if let Some(turn) = run.turn {
         dict.insert("turn", Variant::from(turn.0));
     }
+    if let Some(unit) = &run.unit {
+        dict.insert("unit", text(unit));
+    }
+    if let Some(path) = objects::run_path(&run.id) {
+        dict.insert("path", Variant::from(path));
+    }
     dict
 }
 
@@ -90,6 +96,10 @@ pub(super) fn conversation(conversation: &ConversationInfo) -> Dict {
     }
     if let Some(run) = &conversation.run {
         dict.insert("run", text(run.as_str()));
+        // As long as an agent of it lives it has an object.
+        if let Some(path) = objects::conversation_path(conversation.id) {
+            dict.insert("path", Variant::from(path));
+        }
     }
     if let Some(session) = conversation.session {
         dict.insert("session", Variant::from(session.to_string()));

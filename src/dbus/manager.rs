@@ -55,6 +55,8 @@ pub(super) struct Facts {
     last_poll: u64,
     conversations: u32,
     running_turns: u32,
+    queue_depth: u32,
+    processes: u32,
     pause: Option<Arc<Pause>>,
 }
 
@@ -67,7 +69,9 @@ impl Facts {
             connected: polling.reached && polling.trouble.is_none(),
             last_poll: last_poll(seen),
             conversations: u32::try_from(readiness.conversations).unwrap_or(u32::MAX),
-            running_turns: u32::try_from(readiness.running).unwrap_or(u32::MAX),
+            running_turns: count(readiness.running),
+            queue_depth: count(readiness.queued),
+            processes: count(readiness.processes),
             pause,
         }
     }
@@ -103,6 +107,12 @@ impl Facts {
         if self.running_turns != before.running_turns {
             changed.insert("RunningTurns", Variant::from(self.running_turns));
         }
+        if self.queue_depth != before.queue_depth {
+            changed.insert("QueueDepth", Variant::from(self.queue_depth));
+        }
+        if self.processes != before.processes {
+            changed.insert("Processes", Variant::from(self.processes));
+        }
         if self.pause != before.pause {
             changed.insert("Paused", Variant::from(self.pause.is_some()));
             changed.insert("PausedSince", Variant::from(self.paused_since()));
@@ -124,6 +134,10 @@ fn last_poll(seen: &Seen) -> u64 {
 /// Microseconds since the epoch, as everything on this bus counts.
 pub(super) fn micros(at: Millis) -> u64 {
     u64::try_from(at).unwrap_or(0).saturating_mul(1000)
+}
+
+fn count(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn us(duration: Duration) -> u64 {
@@ -153,12 +167,17 @@ fn told(seen: &Seen, pause: Option<Arc<Pause>>) -> HashMap<&'static str, Variant
     let polling = &readiness.polling;
     let facts = Facts::of(seen, pause);
     let mut told = HashMap::from([
+        ("ok", Variant::from(readiness.ready && facts.connected)),
+        ("ready", Variant::from(readiness.ready)),
         ("summary", Variant::from(facts.status.clone())),
         ("connected", Variant::from(facts.connected)),
         ("failures", Variant::from(polling.failures)),
         ("last_poll", Variant::from(facts.last_poll)),
         ("conversations", Variant::from(facts.conversations)),
         ("running", Variant::from(facts.running_turns)),
+        ("queued", Variant::from(facts.queue_depth)),
+        ("processes", Variant::from(facts.processes)),
+        ("database_bytes", Variant::from(readiness.database)),
         ("paused", Variant::from(facts.pause.is_some())),
         ("beat_ms", Variant::from(ms(readiness.beat))),
     ]);
@@ -223,9 +242,8 @@ impl Ruled for Manager {
         match method {
             "Health" | "ListRuns" | "ListConversations" | "ListPeople" | "ListQuestions"
             | "ListAudit" | "ListConfig" | "GetConfig" => Some(Action::Inspect),
-            "Pause" | "Resume" | "Kill" | "KillAll" | "Interrupt" | "Clear" | "Restart" => {
-                Some(Action::Control)
-            }
+            "Pause" | "Resume" | "Kill" | "KillAll" | "Interrupt" | "Clear" | "Restart"
+            | "Send" => Some(Action::Control),
             "SetConfig" | "ResetConfig" | "Reload" => Some(Action::Configure),
             "Approve" | "Deny" => Some(Action::Approve),
             _ => None,
@@ -395,6 +413,23 @@ impl Manager {
             })
             .await?;
         Ok(done.as_str())
+    }
+
+    #[zbus(out_args("turn"))]
+    async fn send(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+        conversation: i64,
+        text: String,
+    ) -> Result<i64, Error> {
+        let turn = self
+            .desk
+            .order(connection, &header, |admin, who| async move {
+                admin.send(who, ConversationId(conversation), text).await
+            })
+            .await?;
+        Ok(turn.0)
     }
 
     #[zbus(out_args("outcome"))]
@@ -569,6 +604,16 @@ impl Manager {
     #[zbus(property)]
     fn running_turns(&self) -> u32 {
         self.facts().running_turns
+    }
+
+    #[zbus(property)]
+    fn queue_depth(&self) -> u32 {
+        self.facts().queue_depth
+    }
+
+    #[zbus(property)]
+    fn processes(&self) -> u32 {
+        self.facts().processes
     }
 
     #[zbus(property)]

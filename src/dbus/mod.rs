@@ -11,6 +11,7 @@
 //! | `desk.rs` | where orders are handed in |
 //! | `lists.rs` | what there is, as dictionaries |
 //! | `manager.rs` | `org.telexd1.Manager` |
+//! | `objects.rs` | `org.telexd1.Run`, `org.telexd1.Conversation`, as they come and go |
 //! | `news.rs` | signals |
 //! | `log_control.rs` | `org.freedesktop.LogControl1` |
 
@@ -22,6 +23,7 @@ mod lists;
 mod log_control;
 mod manager;
 mod news;
+mod objects;
 
 use std::{
     pin::Pin,
@@ -56,6 +58,7 @@ use self::{
     gate::{Gate, Guarded},
     log_control::LogControl,
     manager::Manager,
+    objects::Objects,
 };
 use crate::{
     core::{Millis, happened::Happened},
@@ -249,12 +252,13 @@ fn serve(
     };
     runtime.block_on(async {
         let news = behind.news.clone();
+        // Before a look at what there is: what comes after that look is told here.
         let happened = behind.happened.resubscribe();
         let started = tokio::select! {
             () = end.cancelled() => return,
             started = start(bus, behind) => started,
         };
-        let (connection, losses, desk) = match started {
+        let (connection, losses, desk, objects) = match started {
             Ok(started) => started,
             Err(why) => {
                 let _ = said.send(Err(why));
@@ -271,7 +275,7 @@ fn serve(
                 let _ = losing.send(why);
             }
             () = news::tell_changes(&connection, &desk, news) => {}
-            () = news::tell_happenings(&connection, happened) => {}
+            () = news::tell_happenings(&connection, happened, objects) => {}
         }
         if let Err(cause) = connection.close().await {
             debug!(%cause, "the connection to the bus did not end well");
@@ -284,7 +288,7 @@ fn serve(
 async fn start(
     bus: Bus,
     behind: Behind,
-) -> Result<(Connection, MessageStream, Arc<Desk>), StartError> {
+) -> Result<(Connection, MessageStream, Arc<Desk>, Objects), StartError> {
     let trust = match bus {
         Bus::System => Trust::Polkit,
         Bus::Session => Trust::Only(nix::unistd::getuid().as_raw()),
@@ -324,6 +328,8 @@ async fn start(
         .at(LOG_PATH, Guarded::new(log, &gate))
         .await
         .map_err(other)?;
+    let mut objects = Objects::new(&connection, &desk);
+    objects.look().await;
     let losses = MatchRule::builder()
         .msg_type(message::Type::Signal)
         .sender("org.freedesktop.DBus")
@@ -335,7 +341,7 @@ async fn start(
         .await
         .map_err(other)?;
     take_name(bus, &connection).await?;
-    Ok((connection, losses, desk))
+    Ok((connection, losses, desk, objects))
 }
 
 async fn connect(bus: Bus) -> Result<Connection, StartError> {

@@ -12,6 +12,7 @@ use super::{
     PATH,
     desk::Desk,
     manager::{self, Facts, Manager, Seen},
+    objects::Objects,
 };
 use crate::core::happened::Happened;
 
@@ -47,10 +48,11 @@ pub(super) async fn tell_changes(
     }
 }
 
-/// Sends signals about what happens.
+/// Sends signals about what happens, and lets objects come and go with it.
 pub(super) async fn tell_happenings(
     connection: &Connection,
     mut happened: broadcast::Receiver<Happened>,
+    mut objects: Objects,
 ) {
     let emitter = match SignalEmitter::new(connection, PATH) {
         Ok(emitter) => emitter,
@@ -59,14 +61,28 @@ pub(super) async fn tell_happenings(
     };
     loop {
         let sent = match happened.recv().await {
-            Ok(Happened::RunStarted { run, conversation }) => {
+            Ok(Happened::RunStarted {
+                run,
+                conversation,
+                person,
+                started_at,
+            }) => {
+                objects.begun(&run, conversation, person, started_at).await;
                 Manager::run_started(&emitter, run.as_str(), conversation.0).await
+            }
+            Ok(Happened::RunRunning { run }) => {
+                objects.running(&run).await;
+                Ok(())
             }
             Ok(Happened::RunEnded {
                 run,
                 conversation,
                 result,
-            }) => Manager::run_ended(&emitter, run.as_str(), conversation.0, result).await,
+            }) => {
+                let told = Manager::run_ended(&emitter, run.as_str(), conversation.0, result).await;
+                objects.over(&run).await;
+                told
+            }
             Ok(Happened::TurnFailed { turn, conversation }) => {
                 Manager::turn_failed(&emitter, turn.0, conversation.0).await
             }
@@ -79,6 +95,7 @@ pub(super) async fn tell_happenings(
             }
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 debug!(missed, "the bus is slow; signals were left out");
+                objects.look().await;
                 continue;
             }
             // The daemon is ending.

@@ -357,6 +357,10 @@ pub trait Runner: Send + Sync {
     /// Told once at the start, before anything is launched: these are the runs that may live. Whatever else a service
     /// manager still has of an earlier daemon is to be ended. Returns at once.
     fn expect(&self, _live: Vec<RunId>) {}
+    /// Name of the service manager's unit that a live run is, where it is one.
+    async fn unit(&self, _run: &RunId) -> Option<String> {
+        None
+    }
 }
 
 /// A run could not be started or taken up.

@@ -81,6 +81,17 @@ pub fn note(text: impl Into<String>, buttons: Vec<Vec<Button>>, reply_to: Option
     }
 }
 
+/// A text of somebody else's with a line that says whose, whole: as two messages where one is too small for both.
+#[must_use]
+pub fn announced(whose: &str, text: &str) -> Vec<Shown> {
+    let both = format!("{whose}\n{text}");
+    if units(&both) <= MESSAGE_UNITS {
+        vec![note(both, Vec::new(), None)]
+    } else {
+        vec![note(whose, Vec::new(), None), note(text, Vec::new(), None)]
+    }
+}
+
 /// A question of the agent, with what was decided once it is.
 #[must_use]
 pub fn question(row: i64, question: &Question, decided: Option<&str>) -> Shown {
@@ -301,6 +312,16 @@ mod tests {
         };
         let shown = over(&Plain, &by_admin, &Ending::Interrupted, None);
         assert_eq!(shown[0].body.text, "Half\n\n— Ended by an administrator");
+    }
+
+    #[test]
+    fn an_announced_text_is_shown_whole() {
+        let text = "x".repeat(MESSAGE_UNITS);
+        for (text, messages) in [(&text[..], 2), (&text[..4090], 1), ("x", 1)] {
+            let shown = announced("Who:", text);
+            assert_eq!(shown.len(), messages);
+            assert!(shown.last().is_some_and(|m| m.body.text.ends_with(text)));
+        }
     }
 
     #[test]

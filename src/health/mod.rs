@@ -22,6 +22,14 @@ pub struct Readiness {
     pub conversations: usize,
     /// Turns that are with an agent.
     pub running: u64,
+    /// Turns that wait for one.
+    pub queued: u64,
+    /// Agents that live.
+    pub processes: u64,
+    /// Bytes that the database takes on the disk.
+    pub database: u64,
+    /// Whether all that a start has to do is done.
+    pub ready: bool,
     /// Age of the oldest update that was not acted on yet.
     pub oldest_in: Option<Duration>,
     /// For how long something has been waiting to be sent.

@@ -47,6 +47,11 @@ pub(crate) trait Launcher: Send + Sync {
 
     /// See [`Runner::expect`].
     fn expect(&self, _live: Vec<RunId>) {}
+
+    /// How the unit of a run is named, where each is one.
+    fn units(&self) -> Option<fn(&Profile, &RunId) -> String> {
+        None
+    }
 }
 
 /// The runner. How supervisors are started and how those who come are checked is a matter of its constructor:
@@ -238,6 +243,16 @@ impl Runner for Engine {
 
     fn expect(&self, live: Vec<RunId>) {
         self.launcher.expect(live);
+    }
+
+    async fn unit(&self, run: &RunId) -> Option<String> {
+        let named = self.launcher.units()?;
+        let copy = run.clone();
+        let profile = self
+            .on_disk("read a run", move |dirs| dirs.profile(&copy))
+            .await
+            .ok()?;
+        Some(named(&profile, run))
     }
 }
 

@@ -152,6 +152,15 @@ pub struct TurnRow {
     pub duration_ms: Option<u64>,
 }
 
+impl TurnRow {
+    /// The message that it began with; none for one that came from the server itself.
+    #[must_use]
+    pub fn message(&self) -> Option<i64> {
+        let first = self.parts.first().map(|part| part.message_id);
+        first.filter(|id| *id != TurnPart::NO_MESSAGE)
+    }
+}
+
 /// Part of a prompt: one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnPart {
@@ -163,6 +172,13 @@ pub struct TurnPart {
     pub text: String,
     /// When it was received.
     pub received_at: Millis,
+}
+
+impl TurnPart {
+    /// In the place of a message's id where no message brought it: Telegram counts from 1.
+    pub const NO_MESSAGE: i64 = 0;
+    /// In the place of the update where none brought it: rows are counted from 1.
+    pub const NO_UPDATE: InboxId = InboxId(0);
 }
 
 /// A turn that waits for the agent or is with it.

@@ -71,6 +71,8 @@ impl Tx<'_> {
             self.happens(Happened::RunStarted {
                 run: new.id.clone(),
                 conversation: new.conversation,
+                person: new.who,
+                started_at: new.started_at,
             });
         }
         Ok(())
@@ -121,11 +123,26 @@ impl Tx<'_> {
     /// # Errors
     /// The database's.
     pub fn run_running(&self, id: &RunId) -> Result<(), StoreError> {
-        self.change(
+        let changed = self.change(
             "UPDATE runs SET status = 'running' WHERE id = ?1 AND status = 'starting'",
             [id],
         )?;
+        if changed > 0 {
+            self.happens(Happened::RunRunning { run: id.clone() });
+        }
         Ok(())
+    }
+
+    /// How many runs are starting or running.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn runs_live_count(&self) -> Result<u64, StoreError> {
+        self.only(
+            "SELECT count(*) FROM runs WHERE ended_at IS NULL",
+            [],
+            |row| Ok(row.get::<_, Natural>(0)?.0),
+        )
     }
 
     /// Ends a run; `exit` is JSON of `Exit`. Of a run that is over already the first record stays.

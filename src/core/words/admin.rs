@@ -64,6 +64,8 @@ pub const ENDED: &str = "— Ended by an administrator";
 pub const CLEARED_FOR_YOU: &str = "An administrator cleared this conversation: your next message begins a new one with the agent.";
 /// Answer to the clearing of a conversation that has no session.
 pub const CLEAR_ALREADY: &str = "No change: it has nothing to forget.";
+/// Before a prompt of an administrator's.
+pub const ASKS: &str = "An administrator asks:";
 /// Button of a question that asks first.
 pub const NO: &str = "No";
 /// Button below the question whether all agents are to end.

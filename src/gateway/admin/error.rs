@@ -5,6 +5,7 @@ use crate::{
         Millis,
         ids::{ConversationId, LEAST_PREFIX, RunId},
         pause::{BadReason, REASON},
+        prompt::BadPrompt,
         words::span,
     },
     gateway::ports::SettingRefused,
@@ -17,6 +18,9 @@ pub enum AdminError {
     /// The reason cannot be taken.
     #[error(transparent)]
     BadReason(#[from] BadReason),
+    /// The prompt cannot be taken.
+    #[error(transparent)]
+    BadPrompt(#[from] BadPrompt),
     /// The text is not the beginning of a run's id.
     #[error("that is not the id of a run")]
     NotARun,
@@ -46,6 +50,11 @@ pub enum AdminError {
     /// There is no such conversation.
     #[error("there is no conversation {0}")]
     NoSuchConversation(ConversationId),
+    /// Its person may not talk to the bot any more.
+    #[error(
+        "the person of conversation {0} may not talk to the bot any more, so nothing is run there"
+    )]
+    NobodyThere(ConversationId),
     /// There is no such question.
     #[error("there is no question {0}")]
     NoSuchQuestion(i64),
@@ -74,9 +83,9 @@ impl AdminError {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::BadReason(_) | Self::NotARun => "InvalidArgument",
+            Self::BadReason(_) | Self::BadPrompt(_) | Self::NotARun => "InvalidArgument",
             Self::NoSuchRun { .. } | Self::NothingHere => "NoSuchRun",
-            Self::NothingRuns | Self::NobodyRestarts => "Refused",
+            Self::NothingRuns | Self::NobodyRestarts | Self::NobodyThere(_) => "Refused",
             Self::Ambiguous { .. } => "Ambiguous",
             Self::NoSuchConversation(_) => "NoSuchConversation",
             Self::NoSuchQuestion(_) => "NoSuchQuestion",
@@ -95,6 +104,11 @@ impl AdminError {
             Self::BadReason(_) => {
                 format!("give it on one line of at most {REASON} characters")
             }
+            Self::BadPrompt(BadPrompt::Long(_)) => "send it in several parts".to_owned(),
+            Self::BadPrompt(BadPrompt::Command) => {
+                "give the order itself: telexctl help lists them".to_owned()
+            }
+            Self::BadPrompt(_) => "give the agent plain text".to_owned(),
             Self::NotARun => format!(
                 "give at least {LEAST_PREFIX} characters of the id that /ps shows, not a process id"
             ),
@@ -107,6 +121,7 @@ impl AdminError {
             Self::NoSuchConversation(_) => {
                 "telexctl conversations shows those that there are".to_owned()
             }
+            Self::NobodyThere(_) => "access.users in the configuration says who may".to_owned(),
             Self::NoSuchQuestion(_) => {
                 "it is a number that the list of open questions shows".to_owned()
             }

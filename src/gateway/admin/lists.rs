@@ -33,6 +33,8 @@ pub struct RunInfo {
     pub started_at: Millis,
     /// Turn that it works on.
     pub turn: Option<TurnId>,
+    /// Name of its unit, where it is one.
+    pub unit: Option<String>,
 }
 
 /// A conversation.
@@ -96,11 +98,30 @@ impl Admin {
                     person: run.who,
                     running: run.status == RunStatus::Running,
                     started_at: run.started_at,
+                    unit: None,
                 });
             }
             Ok(runs)
         });
-        Ok(runs.await?)
+        let mut runs: Vec<RunInfo> = runs.await?;
+        for run in &mut runs {
+            run.unit = self.deps.runner.unit(&run.id).await;
+        }
+        Ok(runs)
+    }
+
+    /// Key of a conversation, and when it began.
+    ///
+    /// # Errors
+    /// There is none with this number; the store's.
+    pub async fn conversation(
+        &self,
+        id: ConversationId,
+    ) -> Result<(ConversationKey, Millis), AdminError> {
+        let found = self.deps.store.tx(move |tx| tx.conversation(id)).await?;
+        found
+            .map(|found| (found.key, found.created_at))
+            .ok_or(AdminError::NoSuchConversation(id))
     }
 
     /// All conversations, by number.

@@ -10,6 +10,7 @@
 //! | `error.rs` | why something is refused, and what to do about it |
 //! | `pause.rs` | pause and resume |
 //! | `runs.rs` | ending runs, turns and sessions; answers to questions |
+//! | `send.rs` | prompts of administrators |
 //! | `restart.rs` | the daemon's own end and start |
 //! | `confirm.rs` | orders that ask first |
 //! | `config.rs` | settings |
@@ -22,6 +23,7 @@ mod lists;
 mod pause;
 mod restart;
 mod runs;
+mod send;
 
 use std::sync::Arc;
 

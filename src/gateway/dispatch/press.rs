@@ -289,7 +289,7 @@ fn go_on(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> 
     close_asked(tx, subject, words::CONTINUED, new.now)?;
     let part = TurnPart {
         inbox: new.inbox,
-        message_id: turn.parts.first().map_or(0, |part| part.message_id),
+        message_id: turn.message().unwrap_or(TurnPart::NO_MESSAGE),
         text: words::CONTINUE_PROMPT.to_owned(),
         received_at: new.now,
     };
@@ -382,9 +382,7 @@ fn reply_to(subject: &Subject) -> Option<i64> {
     let key = &subject.conversation.key;
     subject
         .turn
-        .parts
-        .first()
-        .map(|part| part.message_id)
+        .message()
         .filter(|_| key.chat_id != key.user_id)
 }
 

@@ -446,8 +446,7 @@ impl Stage {
     }
 
     fn reply_to(&self, turn: &TurnRow) -> Option<i64> {
-        let first = turn.parts.first().map(|part| part.message_id);
-        first.filter(|_| !self.private)
+        turn.message().filter(|_| !self.private)
     }
 }
 

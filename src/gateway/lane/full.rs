@@ -40,11 +40,7 @@ impl Lane {
                 let Some(turn) = open.iter().find(|t| t.state == TurnState::Queued) else {
                     return Ok(());
                 };
-                let reply_to = turn
-                    .parts
-                    .first()
-                    .map(|part| part.message_id)
-                    .filter(|_| !private);
+                let reply_to = turn.message().filter(|_| !private);
                 let shown = show::note(words::DISK_FULL, Vec::new(), reply_to);
                 work::put(tx, target, turn.id, &[shown], Urgency::Progress, now)
             })

@@ -66,8 +66,7 @@ impl Ready {
         metadata.begun = true;
         tx.session_metadata(self.session, &metadata)?;
         tx.session_used(self.session, self.now)?;
-        let first = turn.parts.first().map(|part| part.message_id);
-        let reply_to = first.filter(|_| !self.private);
+        let reply_to = turn.message().filter(|_| !self.private);
         // One that is run again says so until its answer begins.
         if turn.attempts == 0 {
             let view = machine.view();

@@ -157,7 +157,7 @@ impl Lane {
         Active {
             turn: turn.id,
             machine: read_machine(turn),
-            reply_to: self.reply_to(turn.parts.first().map(|part| part.message_id)),
+            reply_to: self.reply_to(turn.message()),
             questions: questions
                 .iter()
                 .filter(|q| q.answer.is_none())

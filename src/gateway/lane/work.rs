@@ -180,8 +180,8 @@ impl Lane {
         let message = open
             .iter()
             .find(|t| t.id == turn)
-            .and_then(|t| t.parts.first());
-        let reply_to = self.reply_to(message.map(|part| part.message_id));
+            .and_then(TurnRow::message);
+        let reply_to = self.reply_to(message);
         let (target, id, now) = (self.target(), self.conversation.id, self.deps.clock.now());
         let gate = self.deps.gate.clone();
         let done = self
@@ -229,7 +229,7 @@ impl Lane {
                 turn.id,
                 self.deps.clock.now(),
             );
-            let reply_to = self.reply_to(turn.parts.first().map(|part| part.message_id));
+            let reply_to = self.reply_to(turn.message());
             let text = words::all_busy(slots.total(), slots.waiting());
             let told = self
                 .deps
@@ -373,11 +373,7 @@ impl Lane {
                 else {
                     return Ok(());
                 };
-                let reply_to = turn
-                    .parts
-                    .first()
-                    .map(|part| part.message_id)
-                    .filter(|_| !private);
+                let reply_to = turn.message().filter(|_| !private);
                 tx.turn_ended(
                     turn.id,
                     &TurnEnd {

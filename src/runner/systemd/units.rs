@@ -155,6 +155,10 @@ impl Launcher for Units {
         });
     }
 
+    fn units(&self) -> Option<fn(&Profile, &RunId) -> String> {
+        Some(names::unit)
+    }
+
     fn expect(&self, live: Vec<RunId>) {
         let (bus, launched) = (Arc::clone(&self.bus), Arc::clone(&self.launched));
         let live: HashSet<RunId> = live.into_iter().collect();

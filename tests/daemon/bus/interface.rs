@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use super::{PATH, call, client, ready, world};
+use crate::support::USER;
 
 /// Members by interface, each with its arguments and annotations, in an order that does not matter.
 fn members(xml: &str) -> BTreeMap<String, Vec<String>> {
@@ -41,6 +42,8 @@ async fn everything_that_is_promised_is_there_and_nothing_else() {
     let (world, bus) = world().await;
     let daemon = ready(&world, &bus).await;
     let client = client(&bus).await;
+    // An agent that lives, whose objects are among what is told.
+    world.says(USER, "hello").await;
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("dbus/org.telexd1.xml");
     let promised = members(&fs::read_to_string(file).unwrap());
     let reply = call(
@@ -59,4 +62,5 @@ async fn everything_that_is_promised_is_there_and_nothing_else() {
     assert!(!promised.is_empty(), "{PATH}");
     assert_eq!(live, promised);
     daemon.stop().await;
+    world.end_all().await;
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod interface;
+mod objects;
 mod orders;
 mod polkit;
 
@@ -115,35 +116,44 @@ pub async fn next(stream: &mut MessageStream) -> zbus::Message {
         .unwrap()
 }
 
+/// The daemon's signals of an interface, from now on.
+pub async fn signals(client: &Connection, interface: &str) -> MessageStream {
+    let rule = MatchRule::builder()
+        .msg_type(message::Type::Signal)
+        .sender(NAME)
+        .interface(interface)
+        .build()
+        .unwrap();
+    MessageStream::for_match_rule(rule, client, None)
+        .await
+        .unwrap()
+}
+
+/// The next properties of the manager's that change, with their values. Those of other objects are passed over.
+pub async fn changed(changes: &mut MessageStream) -> HashMap<String, OwnedVariant> {
+    loop {
+        let signal = next(changes).await;
+        let (interface, changed, _): (String, HashMap<String, OwnedVariant>, Vec<String>) =
+            signal.body().deserialize().unwrap();
+        if interface == MANAGER {
+            return changed;
+        }
+    }
+}
+
 #[tokio::test]
 async fn health_and_properties_say_how_it_stands_and_changes_are_told() {
     let (world, bus) = world().await;
     let daemon = ready(&world, &bus).await;
     let client = client(&bus).await;
-    let rule = MatchRule::builder()
-        .msg_type(message::Type::Signal)
-        .sender(NAME)
-        .interface(PROPERTIES)
-        .build()
-        .unwrap();
-    let mut changes = MessageStream::for_match_rule(rule, &client, None)
-        .await
-        .unwrap();
+    let mut changes = signals(&client, PROPERTIES).await;
     assert_eq!(
         property::<String>(&client, "Version").await,
         env!("CARGO_PKG_VERSION")
     );
     assert!(property::<u64>(&client, "StartedAt").await > 1_700_000_000_000_000);
     world.says(USER, "hello").await;
-    loop {
-        let signal = next(&mut changes).await;
-        let (interface, changed, _): (String, HashMap<String, OwnedVariant>, Vec<String>) =
-            signal.body().deserialize().unwrap();
-        assert_eq!(interface, MANAGER);
-        if changed.contains_key("Conversations") {
-            break;
-        }
-    }
+    while !changed(&mut changes).await.contains_key("Conversations") {}
     assert_eq!(property::<u32>(&client, "Conversations").await, 1);
     assert!(property::<bool>(&client, "Connected").await);
     let health = health(&client).await;

@@ -1,0 +1,113 @@
+//! A prompt of an administrator's in somebody's conversation.
+
+use super::{Act, Admin, AdminError, Deed, Outcome};
+use crate::{
+    core::{
+        Millis,
+        ids::{ConversationId, TurnId},
+        policy::Role,
+        prompt, words,
+    },
+    gateway::{
+        gate::Gate,
+        lane::{self, Ack},
+        show,
+    },
+    store::{
+        StoreError, Tx,
+        rows::{Conversation, NewTurn, Target, TurnPart, TurnState, Urgency},
+    },
+};
+
+impl Admin {
+    /// Gives a conversation a prompt of the administrator's, behind those that it has. Whoever is in that chat is shown
+    /// it, and its answer. Returns the number of the turn.
+    ///
+    /// Who hears nothing of the call, because the daemon ended, cannot know whether it was taken: it is whole or not at
+    /// all.
+    ///
+    /// # Errors
+    /// The text cannot be taken; no such conversation; its person is not allowed any more; the store's.
+    pub async fn send(
+        &self,
+        by: impl Into<Ack>,
+        conversation: ConversationId,
+        text: String,
+    ) -> Result<TurnId, AdminError> {
+        let ack = by.into();
+        let config = self.deps.config.get();
+        let checked = prompt::check(&text, &config.bot_name.get());
+        let (gate, uuid) = (self.deps.gate.clone(), self.deps.dice.uuid());
+        let turn = self
+            .act(&ack, "send", move |tx, now| {
+                let mut on = format!("conversation {conversation}");
+                let found = tx.conversation(conversation)?;
+                let done = match (checked, found) {
+                    (Err(why), _) => Err(why.into()),
+                    (Ok(()), None) => Err(AdminError::NoSuchConversation(conversation)),
+                    (Ok(()), Some(found))
+                        if config.access.role_of_id(found.key.user_id) == Role::Nobody =>
+                    {
+                        Err(AdminError::NobodyThere(conversation))
+                    }
+                    (Ok(()), Some(found)) => {
+                        let turn = enter(tx, &found, &gate, uuid, text, now)?;
+                        on = format!("{on}, turn {turn}");
+                        Ok(Deed::new(turn, Outcome::Done, ""))
+                    }
+                };
+                Ok(Act { on, done })
+            })
+            .await?;
+        self.lanes.wake(conversation);
+        Ok(turn)
+    }
+}
+
+/// Makes it a turn, behind all that was written before it, and shows it.
+fn enter(
+    tx: &Tx<'_>,
+    conversation: &Conversation,
+    gate: &Gate,
+    uuid: uuid::Uuid,
+    text: String,
+    now: Millis,
+) -> Result<TurnId, StoreError> {
+    let key = &conversation.key;
+    let target = Target {
+        chat_id: key.chat_id,
+        thread_id: key.thread_id,
+    };
+    let mut open = tx.turns_open(conversation.id)?;
+    // What is being collected was written before, and goes before.
+    if let Some(collecting) = open
+        .iter_mut()
+        .find(|turn| turn.state == TurnState::Collecting)
+    {
+        tx.turn_state(collecting.id, TurnState::Queued, now)?;
+        collecting.state = TurnState::Queued;
+        let (id, reply_to) = (
+            collecting.id,
+            collecting.message().filter(|_| key.chat_id != key.user_id),
+        );
+        lane::placeholder(tx, gate, target, id, &open, reply_to, now)?;
+    }
+    for shown in show::announced(words::admin::ASKS, &text) {
+        tx.out_show(target, None, Urgency::Message, &shown, now)?;
+    }
+    let new = NewTurn {
+        conversation: conversation.id,
+        uuid: Some(uuid),
+        state: TurnState::Queued,
+        parts: vec![TurnPart {
+            inbox: TurnPart::NO_UPDATE,
+            message_id: TurnPart::NO_MESSAGE,
+            text,
+            received_at: now,
+        }],
+        run: None,
+    };
+    let turn = tx.turn_add(&new, now)?;
+    lane::placeholder(tx, gate, target, turn, &open, None, now)?;
+    Ok(turn)
+}
