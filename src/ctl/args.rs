@@ -87,6 +87,21 @@ pub enum Verb {
         conversation: i64,
     },
 
+    /// Give a conversation a prompt of yours
+    Send {
+        /// Number of the conversation
+        #[arg(value_name = "CONVERSATION")]
+        conversation: i64,
+        /// The text; several words are joined, - is standard input
+        #[arg(
+            required = true,
+            value_name = "TEXT",
+            allow_hyphen_values = true,
+            trailing_var_arg = true
+        )]
+        text: Vec<String>,
+    },
+
     /// Restart the daemon; agents go on
     Restart {
         /// Do not wait until it is back

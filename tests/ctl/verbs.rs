@@ -80,6 +80,13 @@ async fn verbs_call_their_methods() {
             "Cleared",
         ),
         (
+            &["send", "3", "what", "is", "--up"],
+            "Send",
+            Answer::Id(12),
+            "Send((3, \"what is --up\"))",
+            "turn 12",
+        ),
+        (
             &["reload"],
             "Reload",
             Answer::Reload("after-restart", vec!["state.directory"]),

@@ -48,12 +48,16 @@ async fn status_says_how_it_stands() {
         "● telexd ",
         "polling, 1 conversation",
         "connected, last poll ",
+        "Queues: 1 conversation, 0 turns running, 0 waiting, 1 process\n",
+        "Database: ",
+        "kB, last write ",
     ] {
         assert!(out.contains(part), "{part}: {out}");
     }
     let told = json(&world, &bus, &["status"]).await;
     assert_eq!(told["properties"]["Version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(told["health"]["conversations"], 1);
+    assert_eq!(told["health"]["ok"], true);
     daemon.stop().await;
     let (code, out, err) = telexctl(&world, &bus, &["status"]).await;
     assert_eq!((code, &*out), (3, ""), "{err}");
@@ -159,6 +163,34 @@ async fn what_there_is_is_listed_and_can_be_ended() {
         "{audit}"
     );
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_prompt_is_sent() {
+    let (world, bus) = world().await;
+    let daemon = ready(&world, &bus).await;
+    world.says(USER, "hello").await;
+    let sent = json(&world, &bus, &["send", "1", "say", "by words"]).await;
+    assert_eq!(sent, serde_json::json!({"turn": 2}));
+    world.wait_shows(USER, "by words").await;
+    let (code, out, err) = telexctl(&world, &bus, &["send", "1", "say --more"]).await;
+    assert_eq!((code, &*err), (0, ""), "{out}");
+    assert!(out.contains("turn 3 of conversation 1"), "{out}");
+    world.wait_shows(USER, "--more").await;
+    for (arguments, code) in [
+        (&["send", "9", "say x"][..], 5),
+        (&["send", "1", " "], 2),
+        (&["send", "1", "a\u{1b}b"], 2),
+        (&["send", "1", "/clear"], 2),
+        (&["send", "x", "say x"], 2),
+        (&["send", "1"], 2),
+    ] {
+        let (exit, out, err) = telexctl(&world, &bus, arguments).await;
+        assert_eq!((exit, &*out), (code, ""), "{arguments:?}: {err}");
+        assert!(!err.trim_end().contains('\u{1b}'), "{err:?}");
+    }
+    daemon.stop().await;
+    world.end_all().await;
 }
 
 /// A daemon that somebody starts again.

@@ -13,7 +13,7 @@ function __telexctl_verb
     __fish_seen_subcommand_from $argv
 end
 
-set -l verbs status ps kill killall pause resume interrupt clear restart reload config people conversations questions approve deny audit logs watch doctor help
+set -l verbs status ps kill killall pause resume interrupt clear send restart reload config people conversations questions approve deny audit logs watch doctor help
 
 complete -c telexctl -f
 complete -c telexctl -s H -l host -x -a '(__fish_print_hostnames)' -d 'Another machine, over SSH'
@@ -32,6 +32,7 @@ complete -c telexctl -n $first -a pause -d 'Begin with no message'
 complete -c telexctl -n $first -a resume -d 'Go on after a pause'
 complete -c telexctl -n $first -a interrupt -d 'Stop what a conversation is doing'
 complete -c telexctl -n $first -a clear -d 'Have a conversation begin anew'
+complete -c telexctl -n $first -a send -d 'Give a conversation a prompt'
 complete -c telexctl -n $first -a restart -d 'Restart the daemon; agents go on'
 complete -c telexctl -n $first -a reload -d 'Read the configuration again'
 complete -c telexctl -n $first -a config -d 'Show and change settings'
@@ -48,7 +49,7 @@ complete -c telexctl -n $first -a help -d 'Print help'
 
 complete -c telexctl -n '__telexctl_verb kill' -a '(__telexctl_ids ps)' -d Run
 complete -c telexctl -n '__telexctl_verb killall' -s y -l yes -d 'Do not ask'
-complete -c telexctl -n '__telexctl_verb interrupt clear' -a '(__telexctl_ids conversations)' -d Conversation
+complete -c telexctl -n '__telexctl_verb interrupt clear send' -a '(__telexctl_ids conversations)' -d Conversation
 complete -c telexctl -n '__telexctl_verb restart' -l no-wait -d 'Do not wait until it is back'
 complete -c telexctl -n '__telexctl_verb config; and not __telexctl_verb list get set reset' -a 'list get set reset'
 complete -c telexctl -n '__telexctl_verb config; and __telexctl_verb list get set reset' -a '(__telexctl_ids config list)' -d Setting

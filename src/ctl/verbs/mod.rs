@@ -13,6 +13,7 @@ mod ps;
 mod questions;
 mod reload;
 mod restart;
+mod send;
 mod status;
 mod watch;
 
@@ -38,6 +39,7 @@ pub(super) async fn act(ctl: &mut Ctl<'_>, verb: Option<Verb>) -> Result<u8, Fai
         Verb::Resume => pause::resume(ctl).await,
         Verb::Interrupt { conversation } => lane::interrupt(ctl, conversation).await,
         Verb::Clear { conversation } => lane::clear(ctl, conversation).await,
+        Verb::Send { conversation, text } => send::run(ctl, conversation, &text).await,
         Verb::Restart { no_wait } => restart::run(ctl, no_wait).await,
         Verb::Reload => reload::run(ctl).await,
         Verb::Config { what } => config::run(ctl, what).await,
