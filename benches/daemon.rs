@@ -159,11 +159,11 @@ async fn latency() {
     }
 }
 
-/// Bytes that the daemon syncs on the way of a prompt: its two commits, as pages of the log.
-const COMMITS: [usize; 2] = [80 << 10, 40 << 10];
+/// Bytes that the daemon syncs on the way of a prompt: its commit, as pages of the log.
+const COMMIT: usize = 100 << 10;
 
-/// What of the latency is not the daemon's: a client that polls for the same updates, writes over a file and syncs it as
-/// often, and writes a line.
+/// What of the latency is not the daemon's: a client that polls for the same updates, writes over a file, syncs it and
+/// writes a line.
 struct Floor {
     api: BotApi,
     done: tokio::sync::mpsc::Receiver<Instant>,
@@ -188,12 +188,8 @@ impl Floor {
                 .build()
                 .unwrap();
             runtime.block_on(poll(&url, || {
-                let mut offset = 0;
-                for bytes in COMMITS {
-                    log.write_all_at(&vec![7; bytes], offset).unwrap();
-                    log.sync_data().unwrap();
-                    offset += bytes as u64;
-                }
+                log.write_all_at(&[7; COMMIT], 0).unwrap();
+                log.sync_data().unwrap();
                 (&input).write_all(&[b'x'; 180]).unwrap();
                 told.try_send(Instant::now()).is_ok()
             }));

@@ -21,11 +21,7 @@ pub use super::{
     ports::{Reloaded, SettingInfo},
 };
 use crate::{
-    core::{
-        happened::Happened,
-        ids::{ConversationId, InboxId},
-        inbound::Inbound,
-    },
+    core::{happened::Happened, ids::InboxId, inbound::Inbound},
     store::StoreError,
 };
 
@@ -91,12 +87,8 @@ impl Reception for Gateway {
         // Updates are acted on in order: none may overtake one that the dispatcher has.
         self.underway
             .none()
-            .then(|| dispatch::admission(&self.deps, bot_id, inbound))
+            .then(|| dispatch::admission(&self.deps, &self.lanes, bot_id, inbound))
             .flatten()
-    }
-
-    fn admitted(&self, conversation: ConversationId) {
-        self.lanes.wake(conversation);
     }
 
     async fn accept(&self, id: InboxId, bot_id: i64, inbound: Inbound) {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Deps,
-    lane::{self, LaneMsg},
+    lane::{self, LaneMsg, Standing},
 };
 use crate::core::ids::ConversationId;
 
@@ -22,6 +22,7 @@ pub struct Lanes {
     deps: Arc<Deps>,
     // Held for a look-up only, never over an await.
     map: Arc<Mutex<HashMap<ConversationId, mpsc::Sender<LaneMsg>>>>,
+    standing: Standing,
 }
 
 impl Lanes {
@@ -31,6 +32,7 @@ impl Lanes {
         Self {
             deps,
             map: Arc::default(),
+            standing: Standing::default(),
         }
     }
 
@@ -68,6 +70,11 @@ impl Lanes {
         if let Some(sender) = sender {
             let _ = sender.try_send(msg);
         }
+    }
+
+    /// Agents that wait for a prompt.
+    pub(super) fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// Number of lanes.

@@ -12,7 +12,7 @@ use crate::{
     core::{
         Millis,
         event::{AgentEvent, Question},
-        ids::{ConversationId, InboxId, RunId},
+        ids::{InboxId, RunId},
         inbound::Inbound,
         profile::Profile,
         text::Formatted,
@@ -387,7 +387,10 @@ pub struct SupervisorCommand {
 }
 
 /// What an update brings about, to be done in the transaction that enters it into the inbox under this id. Marks the row.
-pub type Admission = Box<dyn FnOnce(&Tx<'_>, InboxId) -> Result<ConversationId, StoreError> + Send>;
+pub type Admission = Box<dyn FnOnce(&Tx<'_>, InboxId) -> Result<Committed, StoreError> + Send>;
+
+/// What is to be done once the transaction of an [`Admission`] is committed. Never waits.
+pub type Committed = Box<dyn FnOnce() + Send>;
 
 /// Where intake hands over what it has committed.
 #[async_trait]
@@ -397,9 +400,6 @@ pub trait Reception: Send + Sync {
     ///
     /// To be asked when everything that was accepted before is with the reception, and used before anything else is.
     fn admit(&self, bot_id: i64, inbound: &Inbound) -> Option<Admission>;
-
-    /// The transaction of an [`Admission`] is committed and gave this conversation. Never waits.
-    fn admitted(&self, conversation: ConversationId);
 
     /// Takes an update that is in the inbox. Returns when it is queued for acting, in order; the acting marks its
     /// inbox row in the same transaction as its effects. After a crash the rows that are not marked come again.

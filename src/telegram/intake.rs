@@ -24,12 +24,12 @@ use crate::{
     core::{
         Millis,
         backoff::{Backoff, BackoffRule},
-        ids::{ConversationId, InboxId},
+        ids::InboxId,
         inbound::Inbound,
         messages,
         trouble::CallClass,
     },
-    gateway::ports::{Clock, Dice, Reception},
+    gateway::ports::{Clock, Committed, Dice, Reception},
     store::{Store, StoreError, rows::RawUpdate},
 };
 
@@ -273,8 +273,8 @@ impl Loop {
                     self.accept(id, bot_id, &raw).await?;
                 }
             }
-            Entered::Admitted(conversation) => {
-                self.intake.reception.admitted(conversation);
+            Entered::Admitted(committed) => {
+                committed();
                 // It goes before the next poll.
                 tokio::task::yield_now().await;
             }
@@ -309,7 +309,7 @@ impl Loop {
                 })
                 .await;
             match admitted {
-                Ok(Some(conversation)) => return Ok(Entered::Admitted(conversation)),
+                Ok(Some(committed)) => return Ok(Entered::Admitted(committed)),
                 Ok(None) => return Ok(Entered::Rows(Vec::new())),
                 Err(error @ (StoreError::Closed | StoreError::Full)) => return Err(error),
                 // It must be kept, whatever is wrong with acting on it.
@@ -511,8 +511,8 @@ fn frozen() -> bool {
 enum Entered {
     /// New rows with their texts, to be acted on.
     Rows(Vec<(InboxId, String)>),
-    /// A prompt that is acted on already, in this conversation.
-    Admitted(ConversationId),
+    /// A prompt that is acted on already, and what is still to be done.
+    Admitted(Committed),
 }
 
 /// What became of a batch.

@@ -12,7 +12,7 @@ use std::{
 use telexd::failpoints::POINTS;
 use telexd_botapi::{Config, ShownMessage};
 
-use crate::support::{ADMIN, DEADLINE, Daemon, FAST, USER, World, breathe, wait_until};
+use crate::support::{ADMIN, DEADLINE, Daemon, FAST, USER, World, breathe, shows, wait_until};
 
 const MARK: &str = "(may be a repeat)";
 
@@ -257,6 +257,49 @@ impl Stream {
         tally.processes_left = self.world.processes().len();
         tally
     }
+}
+
+/// The usual case of a prompt: its agent waits, and one commit both enters it and records it as given.
+#[tokio::test]
+async fn killed_between_that_commit_and_the_agents_input() {
+    let world = World::new().await;
+    // Comes by with the first message, with the command and with the second message.
+    let mut daemon = world.start_with(&[("TELEXD_KILL_AT", "intake-after-commit:3")]);
+    let user = world.api.user(USER, "Uma");
+    user.send_text(USER, "say warm");
+    world
+        .wait_chat(USER, "the agent is warm", |m| shows(m, "warm"))
+        .await;
+    // When this is answered, the lane has long seen that nothing else is to be done.
+    user.send_text(USER, "/status");
+    world
+        .wait_chat(USER, "the command is answered", |m| m.len() > 1)
+        .await;
+    user.send_text(USER, "say later");
+    daemon.wait().await;
+
+    let database = rusqlite::Connection::open(world.path("state/telexd.db")).unwrap();
+    let (state, run): (String, String) = database
+        .query_row(
+            "SELECT state, run FROM turns ORDER BY id DESC LIMIT 1",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    drop(database);
+    assert_eq!(state, "submitted");
+    let input = world.path(&format!("state/runs/{run}/input.jsonl"));
+    let input = std::fs::read_to_string(input).unwrap();
+    assert!(!input.contains("say later"), "{input}");
+
+    let daemon = world.start();
+    world
+        .wait_chat(USER, "the answer is there", |m| shows(m, "later"))
+        .await;
+    let times: Vec<_> = world.evidence().reached().iter().map(|r| r.times).collect();
+    assert_eq!(times, [1, 1]);
+    daemon.stop().await;
+    world.end_all().await;
 }
 
 /// Each named point, the first and the third time that the daemon comes by.

@@ -10,7 +10,7 @@ use telexd::{
     core::{
         Millis,
         backoff::BackoffRule,
-        ids::{ConversationId, ConversationKey, InboxId, RunId, TurnId},
+        ids::{ConversationKey, InboxId, RunId, TurnId},
         inbound::Inbound,
         live::Live,
         text::{Formatted, Shown},
@@ -341,12 +341,12 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(look: impl Fn() -> F) 
 #[derive(Default)]
 pub struct Gateway {
     pub accepted: Mutex<Vec<(InboxId, Inbound)>>,
-    pub news: Notify,
+    pub news: Arc<Notify>,
     /// How many are taken before it stalls for ever.
     pub stall_after: Option<usize>,
     /// Whether messages that come alone are acted on at once; of [`BROKEN`] the transaction fails.
     pub admits: bool,
-    pub admissions: Mutex<usize>,
+    pub admissions: Arc<Mutex<usize>>,
 }
 
 /// Text of a message that cannot be acted on.
@@ -359,21 +359,19 @@ impl Reception for Gateway {
             return None;
         };
         let text = message.text.clone();
+        let (admissions, news) = (Arc::clone(&self.admissions), Arc::clone(&self.news));
         self.admits.then(|| -> Admission {
             Box::new(move |tx, id| {
                 if text == BROKEN {
                     return Err(StoreError::Other("not this one".to_owned()));
                 }
                 tx.inbox_done(id, Verdict::Prompt, 1)?;
-                Ok(ConversationId(1))
+                Ok(Box::new(move || {
+                    *admissions.lock().unwrap() += 1;
+                    news.notify_waiters();
+                }))
             })
         })
-    }
-
-    fn admitted(&self, conversation: ConversationId) {
-        assert_eq!(conversation, ConversationId(1));
-        *self.admissions.lock().unwrap() += 1;
-        self.news.notify_waiters();
     }
 
     async fn accept(&self, id: InboxId, bot_id: i64, inbound: Inbound) {

@@ -76,7 +76,12 @@ impl Underway {
 }
 
 /// What a message brings about, if it is a prompt that a transaction alone can enter. Everything else goes to the desk.
-pub(super) fn admission(deps: &Deps, bot_id: i64, inbound: &Inbound) -> Option<Admission> {
+pub(super) fn admission(
+    deps: &Deps,
+    lanes: &Lanes,
+    bot_id: i64,
+    inbound: &Inbound,
+) -> Option<Admission> {
     let Inbound::Message(message) = inbound else {
         return None;
     };
@@ -87,8 +92,12 @@ pub(super) fn admission(deps: &Deps, bot_id: i64, inbound: &Inbound) -> Option<A
     let prompt = !message.edited
         && !message.text.trim().is_empty()
         && read(&message.text, &config.bot_name.get()) == Reading::Prompt;
-    let arriving = prompt.then(|| Arriving::new(deps, bot_id, message, person))?;
-    Some(Box::new(move |tx, id| arriving.enter(tx, id)))
+    let arriving = prompt.then(|| Arriving::new(deps, lanes, bot_id, message, person))?;
+    let lanes = lanes.clone();
+    Some(Box::new(move |tx, id| {
+        let entered = arriving.enter(tx, id)?;
+        Ok(Box::new(move || entered.tell(&lanes)))
+    }))
 }
 
 /// Takes updates until the daemon stops. What is still queued then is in the inbox and comes again.

@@ -8,7 +8,12 @@ use crate::{
         inbound::{ChatKind, Message, Person},
         words,
     },
-    gateway::{gate::Gate, lane, show},
+    gateway::{
+        gate::Gate,
+        lane::{self, Giving, Handed, Lent},
+        lanes::Lanes,
+        show,
+    },
     store::{
         StoreError, Tx,
         rows::{NewTurn, Slot, Target, TurnPart, TurnState, Urgency, Verdict},
@@ -47,11 +52,11 @@ impl Desk<'_> {
                 })
                 .await;
         }
-        let arriving = Arriving::new(self.deps, self.bot_id, message, person);
+        let arriving = Arriving::new(self.deps, self.lanes, self.bot_id, message, person);
         fail::fail_point!("dispatch-before-commit");
-        let conversation = self.deps.store.tx(move |tx| arriving.enter(tx, id)).await?;
+        let entered = self.deps.store.tx(move |tx| arriving.enter(tx, id)).await?;
         fail::fail_point!("dispatch-after-commit");
-        self.lanes.wake(conversation);
+        entered.tell(self.lanes);
         Ok(())
     }
 }
@@ -71,14 +76,41 @@ pub(super) struct Arriving {
     uuid: uuid::Uuid,
     gate: Gate,
     now: Millis,
+    stop_button: bool,
+    // The agent of this conversation, if it waits for a prompt.
+    lent: Option<Lent>,
+}
+
+/// A prompt that is entered; its lane is to be told after the commit.
+pub(super) struct Entered {
+    conversation: ConversationId,
+    handed: Option<Handed>,
+}
+
+impl Entered {
+    /// Never waits.
+    pub(super) fn tell(self, lanes: &Lanes) {
+        match self.handed {
+            Some(handed) => handed.tell(),
+            None => lanes.wake(self.conversation),
+        }
+    }
 }
 
 impl Arriving {
     /// Of a message with text.
-    pub(super) fn new(deps: &Deps, bot_id: i64, message: &Message, person: &Person) -> Self {
+    pub(super) fn new(
+        deps: &Deps,
+        lanes: &Lanes,
+        bot_id: i64,
+        message: &Message,
+        person: &Person,
+    ) -> Self {
         let (config, now) = (deps.config.get(), deps.clock.now());
+        let key = super::key(bot_id, message, person);
+        let batching = config.window(person.id).is_some();
         Self {
-            key: super::key(bot_id, message, person),
+            key,
             person: person.clone(),
             message_id: message.message_id,
             text: message.text.clone(),
@@ -88,15 +120,17 @@ impl Arriving {
             // The age by two clocks: a server whose clock is wrong must not hold everything, so the future counts as now.
             age: now.saturating_sub(message.date.saturating_mul(1000)).max(0),
             stale_after: config.stale_after,
-            batching: config.window(person.id).is_some(),
+            batching,
             uuid: deps.dice.uuid(),
             gate: deps.gate.clone(),
             now,
+            stop_button: config.features.stop_button.is_on(person.id),
+            lent: (!batching).then(|| lanes.standing().take(&key)).flatten(),
         }
     }
 
     /// Makes it a turn, or a part of the one that is being collected, and marks its row in the inbox.
-    pub(super) fn enter(self, tx: &Tx<'_>, inbox: InboxId) -> Result<ConversationId, StoreError> {
+    pub(super) fn enter(mut self, tx: &Tx<'_>, inbox: InboxId) -> Result<Entered, StoreError> {
         let now = self.now;
         let part = TurnPart {
             inbox,
@@ -116,6 +150,7 @@ impl Arriving {
             )?;
         }
         let open = tx.turns_open(conversation)?;
+        let mut handed = None;
         if self.age > self.stale_after {
             let text = words::late(self.age, &self.text);
             let turn = self.add(tx, conversation, part, TurnState::Held)?;
@@ -133,14 +168,31 @@ impl Arriving {
             )?;
         } else if !self.batching {
             let turn = self.add(tx, conversation, part, TurnState::Queued)?;
-            lane::placeholder(tx, &self.gate, self.target, turn, &open, self.reply_to, now)?;
+            handed = match self.lent.take() {
+                Some(lent) => lent.give(tx, conversation, self.giving())?,
+                None => None,
+            };
+            if !handed.as_ref().is_some_and(|handed| handed.is(turn)) {
+                lane::placeholder(tx, &self.gate, self.target, turn, &open, self.reply_to, now)?;
+            }
         } else if let Some(collecting) = open.iter().find(|t| t.state == TurnState::Collecting) {
             tx.turn_part_add(collecting.id, &part)?;
         } else {
             self.add(tx, conversation, part, TurnState::Collecting)?;
         }
         tx.inbox_done(inbox, Verdict::Prompt, now)?;
-        Ok(conversation)
+        Ok(Entered {
+            conversation,
+            handed,
+        })
+    }
+
+    fn giving(&self) -> Giving {
+        Giving {
+            now: self.now,
+            stop_button: self.stop_button,
+            urgency: Urgency::Message,
+        }
     }
 
     fn add(

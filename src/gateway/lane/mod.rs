@@ -6,6 +6,7 @@
 //! | `msg.rs` | what a lane is told |
 //! | `work.rs` | windows, queue, places, launching |
 //! | `submit.rs` | giving a prompt to the agent |
+//! | `standing.rs` | agents that wait: lent to the transaction that enters a prompt |
 //! | `output.rs` | lines of the agent -> state machine -> one transaction |
 //! | `ending.rs` | the end of a run and what becomes of its turn |
 //! | `take_up.rs` | runs of an earlier daemon |
@@ -22,6 +23,7 @@ mod full;
 mod kill;
 mod msg;
 mod output;
+mod standing;
 mod submit;
 mod take_up;
 mod work;
@@ -29,6 +31,8 @@ mod work;
 pub(super) use control::{Said, acknowledge, acknowledge_as};
 pub(super) use kill::order_kill;
 pub use msg::{Ack, Decision, LaneMsg, Reply, Way};
+pub(super) use standing::{Handed, Lent, Standing};
+pub(super) use submit::Giving;
 pub(super) use work::{placeholder, put};
 
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -36,6 +40,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 use tracing::{error, warn};
 use uuid::Uuid;
+
+use standing::Offer;
+use submit::Given;
 
 use super::{
     Deps,
@@ -116,6 +123,8 @@ struct Lane {
     lanes: Lanes,
     conversation: Conversation,
     run: Option<Live>,
+    // Held while the agent is laid out for whoever enters a prompt.
+    offer: Option<Offer>,
     place: Option<Place>,
     line_up: Option<Pin<Box<dyn Future<Output = Place> + Send + Sync>>>,
     window: Option<Instant>,
@@ -140,6 +149,8 @@ struct Lane {
 /// What woke the lane.
 enum Wake {
     Msg(Option<LaneMsg>),
+    // What came of an agent that was lent.
+    Back(Option<Box<Given>>),
     Notice(Option<Notice>),
     Place(Place),
     Deadline,
@@ -176,6 +187,7 @@ pub(super) async fn run(
         lanes,
         conversation,
         run: None,
+        offer: None,
         place: None,
         line_up: None,
         window: None,
@@ -191,7 +203,12 @@ pub(super) async fn run(
         home_at: Instant::now() + LINGER,
     };
     loop {
-        match lane.wait(&mut mailbox).await {
+        lane.lay_out();
+        let mut woken = lane.wait(&mut mailbox).await;
+        // Whatever is to be done, the agent is in these hands first, and what was given to it has its prompt.
+        lane.take_back(&mut woken).await;
+        match woken {
+            Wake::Back(_) => {}
             Wake::Shutdown | Wake::Msg(None) => return,
             Wake::Msg(Some(msg)) => lane.on_message(msg).await,
             Wake::Notice(notice) => lane.on_notice(notice).await,
@@ -223,6 +240,7 @@ impl Lane {
             biased;
             () = self.deps.shutdown.cancelled() => Wake::Shutdown,
             msg = mailbox.recv() => Wake::Msg(msg),
+            given = standing::back(&mut self.offer) => Wake::Back(given),
             place = wait_place(&mut self.line_up) => Wake::Place(place),
             notice = wait_notice(&mut self.run), if reading => Wake::Notice(notice),
             () = wait_until(deadline) => Wake::Deadline,

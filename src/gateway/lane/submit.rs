@@ -28,8 +28,17 @@ pub(super) struct Ready {
     target: Target,
     private: bool,
     gate: Gate,
-    stop_button: bool,
-    now: Millis,
+}
+
+/// How a prompt is given.
+#[derive(Clone, Copy)]
+pub(in crate::gateway) struct Giving {
+    /// When.
+    pub(in crate::gateway) now: Millis,
+    /// Whether its answer has a button that stops it.
+    pub(in crate::gateway) stop_button: bool,
+    /// Of its first message.
+    pub(in crate::gateway) urgency: Urgency,
 }
 
 /// A turn that is recorded as given to the process, and whose prompt is to be written.
@@ -40,6 +49,12 @@ pub(super) struct Given {
     reply_to: Option<i64>,
 }
 
+impl Given {
+    pub(super) fn turn(&self) -> TurnId {
+        self.turn.id
+    }
+}
+
 impl Ready {
     /// Records the next turn as given to this process, if there is one and the process holds the current session.
     pub(super) fn give(
@@ -47,6 +62,7 @@ impl Ready {
         tx: &Tx<'_>,
         open: &[TurnRow],
         session: Option<&Session>,
+        giving: Giving,
     ) -> Result<Option<Given>, StoreError> {
         let Some(session) = session.filter(|s| s.session_id == self.session) else {
             return Ok(None);
@@ -61,11 +77,11 @@ impl Ready {
         let machine = Turn::new(Some(uuid));
         let json = work::to_json(&machine)
             .ok_or_else(|| StoreError::Other("a turn's state cannot be written".to_owned()))?;
-        tx.turn_submitted(turn.id, &self.run, uuid, &json, self.now)?;
+        tx.turn_submitted(turn.id, &self.run, uuid, &json, giving.now)?;
         let mut metadata = session.metadata.clone();
         metadata.begun = true;
         tx.session_metadata(self.session, &metadata)?;
-        tx.session_used(self.session, self.now)?;
+        tx.session_used(self.session, giving.now)?;
         let reply_to = turn.message().filter(|_| !self.private);
         // One that is run again says so until its answer begins.
         if turn.attempts == 0 {
@@ -73,17 +89,10 @@ impl Ready {
             let shown = show::running(
                 self.renderer.as_ref(),
                 &view,
-                self.stop_button.then_some(turn.id),
+                giving.stop_button.then_some(turn.id),
                 reply_to,
             );
-            work::put(
-                tx,
-                self.target,
-                turn.id,
-                &shown,
-                Urgency::Progress,
-                self.now,
-            )?;
+            work::put(tx, self.target, turn.id, &shown, giving.urgency, giving.now)?;
         }
         Ok(Some(Given {
             turn: turn.clone(),
@@ -112,6 +121,15 @@ impl Lane {
         self.stop_button().then_some(turn)
     }
 
+    /// How a turn of the queue is given now: it has its first message already.
+    pub(super) fn giving(&self) -> Giving {
+        Giving {
+            now: self.deps.clock.now(),
+            stop_button: self.stop_button(),
+            urgency: Urgency::Progress,
+        }
+    }
+
     /// The process, if it can be given a prompt now.
     pub(super) fn ready(&self) -> Option<Ready> {
         let live = self.run.as_ref()?;
@@ -127,8 +145,6 @@ impl Lane {
             target: self.target(),
             private: key.chat_id == key.user_id,
             gate: self.deps.gate.clone(),
-            stop_button: self.stop_button(),
-            now: self.deps.clock.now(),
         })
     }
 

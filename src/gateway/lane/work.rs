@@ -32,7 +32,7 @@ impl Lane {
     pub(super) async fn advance(&mut self) {
         // Each round either changes a state in the store or returns; the bound is for a fault in that reasoning.
         for _ in 0..64 {
-            let (id, ready) = (self.conversation.id, self.ready());
+            let (id, ready, giving) = (self.conversation.id, self.ready(), self.giving());
             let read = self
                 .deps
                 .store
@@ -40,7 +40,7 @@ impl Lane {
                     let (open, session) = (tx.turns_open(id)?, tx.session_current(id)?);
                     // In the same transaction as the look: between the two is time that a prompt would wait.
                     let given = match &ready {
-                        Some(ready) => ready.give(tx, &open, session.as_ref())?,
+                        Some(ready) => ready.give(tx, &open, session.as_ref(), giving)?,
                         None => None,
                     };
                     Ok((open, session, given))
