@@ -22,6 +22,7 @@ mod pulse;
 mod reload;
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -241,8 +242,8 @@ async fn serve_all(
     shutdown: CancellationToken,
 ) -> Result<End> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let changes = store
-        .tx(admin::stored)
+    let (changes, let_in) = store
+        .tx(|tx| Ok((admin::stored(tx)?, admin::let_in(tx)?)))
         .await
         .context("cannot read the settings")?;
     let (settings, base) = reload::at_start(loaded, &changes);
@@ -275,6 +276,7 @@ async fn serve_all(
     let in_use = Arc::new(InUse::new(
         (settings, base),
         changes,
+        let_in,
         source,
         Arc::clone(&pulse),
         by_systemd,
@@ -471,9 +473,14 @@ fn by_itself<E: std::fmt::Display>(
     }
 }
 
-fn gateway_config(settings: &Settings, bot_name: BotName) -> gateway::Config {
+fn gateway_config(
+    settings: &Settings,
+    let_in: &BTreeSet<i64>,
+    bot_name: BotName,
+) -> gateway::Config {
     gateway::Config {
-        access: settings.access.clone(),
+        access: settings.access.clone().with_paired(let_in.clone()),
+        pairing: settings.pairing,
         profiles: settings.profiles.clone(),
         approvers: settings.agent.approvers,
         bot_name,

@@ -40,7 +40,7 @@ pub const POINTS: &[&str] = &[
 pub const STEPS: &[&str] = &["store-progress"];
 
 /// Points that only an order of an administrator's comes by.
-pub const ORDERS: &[&str] = &["admin-committed"];
+pub const ORDERS: &[&str] = &["admin-committed", "pairing-committed"];
 
 /// Names of the parts that can be frozen: what the watchdog looks after.
 pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];

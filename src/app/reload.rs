@@ -1,7 +1,7 @@
 //! Settings in use: what the files say and what is changed while the daemon runs, and how both change.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -66,6 +66,10 @@ struct State {
     stored: Stored,
     /// Of `stored`.
     revision: u64,
+    /// People who were let in beside the lists.
+    let_in: BTreeSet<i64>,
+    /// Of `let_in`.
+    let_in_revision: u64,
 }
 
 /// The settings at a start: as many of the changes hold as go with the files.
@@ -87,13 +91,14 @@ impl InUse {
     pub(super) fn new(
         (settings, base): (Settings, Base),
         stored: Stored,
+        let_in: BTreeSet<i64>,
         source: Option<Source>,
         pulse: Arc<Pulse>,
         by_systemd: bool,
         bot_name: BotName,
     ) -> Self {
         Self {
-            gateway: Live::new(gateway_config(&settings, bot_name.clone())),
+            gateway: Live::new(gateway_config(&settings, &let_in, bot_name.clone())),
             agent: Live::new(agents::config(&settings, by_systemd)),
             pacing: Live::new(pacing(&settings)),
             slots: Slots::new(settings.agent.max_processes),
@@ -109,6 +114,8 @@ impl InUse {
                 base,
                 stored,
                 revision: 0,
+                let_in,
+                let_in_revision: 0,
             }),
         }
     }
@@ -123,7 +130,7 @@ impl InUse {
         let (after, changes) = take_over(&state.settings, new);
         if !changes.live.is_empty() {
             self.gateway
-                .set(gateway_config(&after, self.bot_name.clone()));
+                .set(gateway_config(&after, &state.let_in, self.bot_name.clone()));
             self.agent.set(agents::config(&after, self.by_systemd));
             self.pacing.set(pacing(&after));
             self.slots.resize(after.agent.max_processes);
@@ -218,6 +225,18 @@ impl Tunables for InUse {
                 "settings were changed at run time"
             );
         }
+    }
+
+    fn let_in(&self, revision: u64, people: BTreeSet<i64>) {
+        let mut state = self.state();
+        if revision <= state.let_in_revision {
+            return;
+        }
+        state.let_in_revision = revision;
+        state.let_in = people;
+        let config = gateway_config(&state.settings, &state.let_in, self.bot_name.clone());
+        self.gateway.set(config);
+        self.changed.notify_one();
     }
 
     async fn reload(&self) -> Result<Reloaded, String> {

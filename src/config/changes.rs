@@ -34,6 +34,7 @@ pub fn take_over(now: &Settings, new: Settings) -> (Settings, Changes) {
     }
     live! {
         "access.admins and access.users": access,
+        "access.pairing": pairing,
         "agent.profile and the profiles": profiles,
         "agent.command": agent.command,
         "agent.directory": agent.directory,
@@ -119,6 +120,7 @@ mod tests {
             ("telegram.poll_timeout_s", "7"),
             ("access.admins", "[1]"),
             ("access.users", "[1]"),
+            ("access.pairing", "true"),
             ("agent.command", "\"x\""),
             ("agent.directory", "\"/x\""),
             ("agent.launcher", "\"direct\""),

@@ -156,6 +156,8 @@ keys! {
             "Telegram user ids of those who may do everything.";
         users: Vec<i64>, (), Some(Vec::new()),
             "Telegram user ids of those who may talk to the agent.";
+        pairing: bool, (), Some(false),
+            "Whether strangers who write to the bot are given a code by which an administrator can let them in.";
         profiles: BTreeMap<i64, Profile>, (), Some(BTreeMap::new()),
             "Profile of agents by the id of a person or chat; the person's goes first, without one agent.profile holds.";
     }

@@ -29,6 +29,8 @@ pub struct Settings {
     pub telegram: Telegram,
     /// Who may do what.
     pub access: Access,
+    /// Whether strangers may ask to be let in.
+    pub pairing: bool,
     /// Who is given which profile of agents.
     pub profiles: Profiles,
     /// Agents.
@@ -160,6 +162,7 @@ impl Draft {
                 poll_timeout: seconds(&telegram.poll_timeout_s?),
             },
             access: Access::new(access.admins?.value, access.users?.value),
+            pairing: access.pairing?.value,
             profiles: Profiles {
                 standard: agent.profile?.value,
                 of: access.profiles?.value,

@@ -31,6 +31,8 @@ pub enum Command {
     KillAll,
     /// Who is who.
     Users,
+    /// Who asks to be let in.
+    Pair,
     /// The daemon is to be started again.
     Restart,
     /// Settings.
@@ -104,7 +106,12 @@ const KILLALL: CommandInfo = CommandInfo {
 };
 const USERS: CommandInfo = CommandInfo {
     name: "users",
-    description: "List who may talk to me",
+    description: "Who may talk to me: /users [remove ID]",
+    least_role: Role::Admin,
+};
+const PAIR: CommandInfo = CommandInfo {
+    name: "pair",
+    description: "Who asks to be let in: /pair [accept|reject CODE]",
     least_role: Role::Admin,
 };
 const RESTART: CommandInfo = CommandInfo {
@@ -125,7 +132,7 @@ const DEBUG: CommandInfo = CommandInfo {
 
 impl Command {
     /// All that are ours, in the order in which people see them.
-    pub const KNOWN: [Self; 14] = [
+    pub const KNOWN: [Self; 15] = [
         Self::Start,
         Self::Help,
         Self::Status,
@@ -137,6 +144,7 @@ impl Command {
         Self::Kill,
         Self::KillAll,
         Self::Users,
+        Self::Pair,
         Self::Restart,
         Self::Config,
         Self::Debug,
@@ -157,6 +165,7 @@ impl Command {
             Self::Kill => Some(&KILL),
             Self::KillAll => Some(&KILLALL),
             Self::Users => Some(&USERS),
+            Self::Pair => Some(&PAIR),
             Self::Restart => Some(&RESTART),
             Self::Config => Some(&CONFIG),
             Self::Debug => Some(&DEBUG),
@@ -397,6 +406,7 @@ mod tests {
                 "kill",
                 "killall",
                 "users",
+                "pair",
                 "restart",
                 "config",
                 "debug",

@@ -52,4 +52,9 @@ pub enum Happened {
         /// Their keys, as `section.name`.
         keys: Vec<String>,
     },
+    /// Somebody who is not known asks to be let in.
+    PairingRequested {
+        /// Telegram user id of the person.
+        person: i64,
+    },
 }

@@ -97,6 +97,8 @@ kinds! {
     UPDATE_UNREADABLE = "update-unreadable", 0xe4fdbe59_dc624651_8d62d48a_75aaf0b4;
     /// Somebody who is not allowed to wrote to the bot.
     STRANGER_REFUSED = "stranger-refused", 0xb2a6a252_e8294940_a324fc86_029324d3;
+    /// Somebody who is not known asks to be let in.
+    PAIRING_REQUESTED = "pairing-requested", 0xfd331878_a124413b_8ed0adff_48c896df;
     /// Telegram refused a message for good.
     MESSAGE_REFUSED = "message-refused", 0xe82c99d4_be1b4ce8_83e400c7_26d041a5;
     /// A message may have been sent twice.

@@ -18,6 +18,7 @@ pub mod live;
 pub mod messages;
 pub mod moment;
 pub mod pace;
+pub mod pairing;
 pub mod pause;
 pub mod policy;
 pub mod profile;

@@ -33,6 +33,16 @@ pub enum Role {
 pub struct Access {
     admins: BTreeSet<i64>,
     users: BTreeSet<i64>,
+    paired: BTreeSet<i64>,
+}
+
+/// By what somebody is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The settings list them.
+    Listed,
+    /// An administrator accepted them while the daemon ran.
+    Paired,
 }
 
 impl Access {
@@ -44,7 +54,31 @@ impl Access {
         Self {
             admins: admins.into_iter().collect(),
             users: users.into_iter().collect(),
+            paired: BTreeSet::new(),
         }
+    }
+
+    /// The same with these people, by Telegram user id, who were let in beside the lists. They are users, never admins.
+    #[must_use]
+    pub fn with_paired(self, paired: BTreeSet<i64>) -> Self {
+        Self { paired, ..self }
+    }
+
+    /// Telegram user ids of those who were let in beside the lists, whether or not they are listed by now.
+    pub fn paired(&self) -> impl Iterator<Item = i64> + '_ {
+        self.paired.iter().copied()
+    }
+
+    /// By what somebody is let in; `None` for whoever is not.
+    #[must_use]
+    pub fn source(&self, id: i64) -> Option<Source> {
+        (self.role_of_id(id) != Role::Nobody).then(|| {
+            if self.admins.contains(&id) || self.users.contains(&id) {
+                Source::Listed
+            } else {
+                Source::Paired
+            }
+        })
     }
 
     /// Telegram user ids of the admins.
@@ -52,7 +86,7 @@ impl Access {
         self.admins.iter().copied()
     }
 
-    /// Telegram user ids of the users, without the admins.
+    /// Telegram user ids of the users in the list, without the admins.
     pub fn users(&self) -> impl Iterator<Item = i64> + '_ {
         self.users.difference(&self.admins).copied()
     }
@@ -65,7 +99,7 @@ impl Access {
             Role::Nobody
         } else if self.admins.contains(&id) {
             Role::Admin
-        } else if self.users.contains(&id) {
+        } else if self.users.contains(&id) || self.paired.contains(&id) {
             Role::User
         } else {
             Role::Nobody
@@ -256,6 +290,31 @@ mod tests {
         assert_eq!(access.role_of_id(2), Role::Admin);
         assert_eq!(access.users().collect::<Vec<_>>(), [3]);
         assert_eq!(access.admins().collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn who_was_let_in_beside_the_lists_is_a_user_and_never_more() {
+        let access = access().with_paired(BTreeSet::from([ADMIN, USER, STRANGER, 0, -7]));
+        for (id, role, source) in [
+            (ADMIN, Role::Admin, Some(Source::Listed)),
+            (USER, Role::User, Some(Source::Listed)),
+            (STRANGER, Role::User, Some(Source::Paired)),
+            (0, Role::Nobody, None),
+            (-7, Role::Nobody, None),
+            (9, Role::Nobody, None),
+        ] {
+            assert_eq!((access.role_of_id(id), access.source(id)), (role, source));
+        }
+        let bot = person(STRANGER, true);
+        assert_eq!(access.role(Some(&bot), ChatKind::Private), Role::Nobody);
+        assert_eq!(
+            access.role(Some(&person(STRANGER, false)), ChatKind::Group),
+            Role::User
+        );
+        let none = Access::new([], []).with_paired(NOT_PEOPLE.into());
+        for id in NOT_PEOPLE {
+            assert_eq!(none.role_of_id(id), Role::Nobody);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Short, friendly, without jargon. Sentences about troubles stand with [`super::trouble`].
 
 pub mod admin;
+pub mod pairing;
 
 use super::{Millis, command, text::Button, trouble::Trouble};
 

@@ -119,7 +119,10 @@ pub enum Verb {
     },
 
     /// List the people
-    People,
+    People {
+        #[command(subcommand)]
+        what: Option<PeopleVerb>,
+    },
 
     /// List the conversations
     Conversations,
@@ -139,6 +142,12 @@ pub enum Verb {
         /// Number of the question
         #[arg(value_name = "QUESTION")]
         question: i64,
+    },
+
+    /// People who want to be let in: list, accept, reject
+    Pair {
+        #[command(subcommand)]
+        what: Option<PairVerb>,
     },
 
     /// What was administered, by whom, and how it ended; the newest last
@@ -199,6 +208,36 @@ pub enum ConfigVerb {
         /// Its key, like agent.model
         #[arg(value_name = "KEY")]
         key: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PeopleVerb {
+    /// List the people (the default)
+    List,
+    /// Somebody who was let in by a code is not any more
+    Remove {
+        /// Their number
+        #[arg(value_name = "PERSON")]
+        person: i64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PairVerb {
+    /// List who asks to be let in (the default)
+    List,
+    /// Let somebody in
+    Accept {
+        /// The code that they were given
+        #[arg(value_name = "CODE")]
+        code: String,
+    },
+    /// Do not
+    Reject {
+        /// The code that they were given
+        #[arg(value_name = "CODE")]
+        code: String,
     },
 }
 

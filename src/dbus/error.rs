@@ -27,6 +27,10 @@ pub enum Error {
     InvalidValue(String),
     /// The configuration files are wrong; nothing has changed.
     ConfigRefused(String),
+    /// Nobody asks to be let in with this code.
+    NoSuchPairing(String),
+    /// There is no such person.
+    NoSuchPerson(String),
     /// The beginning of an id fits several.
     Ambiguous(String),
     /// It is understood, and not possible now.
@@ -49,6 +53,8 @@ impl From<AdminError> for Error {
             "NoSuchKey" => Self::NoSuchKey(text),
             "InvalidValue" => Self::InvalidValue(text),
             "ConfigRefused" => Self::ConfigRefused(text),
+            "NoSuchPairing" => Self::NoSuchPairing(text),
+            "NoSuchPerson" => Self::NoSuchPerson(text),
             "Refused" => Self::Refused(text),
             "Ambiguous" => Self::Ambiguous(text),
             "TooManyCalls" => Self::TooManyCalls(text),

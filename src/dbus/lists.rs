@@ -6,8 +6,11 @@ use zbus::wire::{OwnedVariant, Variant};
 
 use super::{error::Error, manager::micros, objects};
 use crate::{
-    core::{policy::Role, text::one_line},
-    gateway::handle::{ConversationInfo, PersonInfo, RunInfo, SettingInfo},
+    core::{
+        policy::{Role, Source},
+        text::one_line,
+    },
+    gateway::handle::{ConversationInfo, PairingInfo, PersonInfo, RunInfo, SettingInfo},
 };
 
 /// Longest text, in characters.
@@ -119,6 +122,17 @@ pub(super) fn person(person: &PersonInfo) -> Dict {
     if let Some(name) = &person.name {
         dict.insert("name", text(name));
     }
+    if let Some(source) = person.source {
+        let source = match source {
+            Source::Listed => "file",
+            Source::Paired => "paired",
+        };
+        dict.insert("source", Variant::from(source));
+    }
+    if let Some((by, at)) = &person.accepted {
+        dict.insert("accepted_by", text(by));
+        dict.insert("accepted_at", Variant::from(micros(*at)));
+    }
     for (key, at) in [
         ("first_seen", person.first_seen),
         ("last_seen", person.last_seen),
@@ -128,6 +142,16 @@ pub(super) fn person(person: &PersonInfo) -> Dict {
         }
     }
     dict
+}
+
+pub(super) fn pairing(pairing: &PairingInfo) -> Dict {
+    HashMap::from([
+        ("code", text(pairing.code.as_str())),
+        ("person", Variant::from(pairing.person)),
+        ("name", text(&pairing.name)),
+        ("asked_at", Variant::from(micros(pairing.asked_at))),
+        ("expires_at", Variant::from(micros(pairing.expires_at))),
+    ])
 }
 
 /// A question that waits; of what the agent would do only the tool.

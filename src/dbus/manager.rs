@@ -241,11 +241,13 @@ impl Ruled for Manager {
     fn to_call(method: &str) -> Option<Action> {
         match method {
             "Health" | "ListRuns" | "ListConversations" | "ListPeople" | "ListQuestions"
-            | "ListAudit" | "ListConfig" | "GetConfig" => Some(Action::Inspect),
+            | "ListAudit" | "ListConfig" | "GetConfig" | "ListPairings" => Some(Action::Inspect),
             "Pause" | "Resume" | "Kill" | "KillAll" | "Interrupt" | "Clear" | "Restart"
             | "Send" => Some(Action::Control),
             "SetConfig" | "ResetConfig" | "Reload" => Some(Action::Configure),
-            "Approve" | "Deny" => Some(Action::Approve),
+            "Approve" | "Deny" | "AcceptPairing" | "RejectPairing" | "RemovePerson" => {
+                Some(Action::Approve)
+            }
             _ => None,
         }
     }
@@ -464,6 +466,61 @@ impl Manager {
         Ok(done.as_str())
     }
 
+    #[zbus(out_args("pairings"))]
+    async fn list_pairings(&self, options: Options) -> Result<Vec<Dict>, Error> {
+        lists::none_of(&options)?;
+        let found = self.desk.admin.pairings().await?;
+        Ok(found.iter().map(lists::pairing).collect())
+    }
+
+    #[zbus(out_args("outcome"))]
+    async fn accept_pairing(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+        code: String,
+    ) -> Result<&'static str, Error> {
+        let done = self
+            .desk
+            .order(connection, &header, |admin, who| async move {
+                admin.accept(who, &code).await
+            })
+            .await?;
+        Ok(done.as_str())
+    }
+
+    #[zbus(out_args("outcome"))]
+    async fn reject_pairing(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+        code: String,
+    ) -> Result<&'static str, Error> {
+        let done = self
+            .desk
+            .order(connection, &header, |admin, who| async move {
+                admin.reject(who, &code).await
+            })
+            .await?;
+        Ok(done.as_str())
+    }
+
+    #[zbus(out_args("outcome"))]
+    async fn remove_person(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+        person: i64,
+    ) -> Result<&'static str, Error> {
+        let done = self
+            .desk
+            .order(connection, &header, |admin, who| async move {
+                admin.remove_person(who, person).await
+            })
+            .await?;
+        Ok(done.as_str())
+    }
+
     async fn restart(
         &self,
         #[zbus(connection)] connection: &Connection,
@@ -555,6 +612,12 @@ impl Manager {
         run: &str,
         conversation: i64,
         result: &str,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    pub(super) async fn pairing_requested(
+        emitter: &SignalEmitter<'_>,
+        person: i64,
     ) -> zbus::Result<()>;
 
     #[zbus(signal)]

@@ -93,6 +93,9 @@ pub(super) async fn tell_happenings(
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                 Manager::config_changed(&emitter, &keys).await
             }
+            Ok(Happened::PairingRequested { person }) => {
+                Manager::pairing_requested(&emitter, person).await
+            }
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 debug!(missed, "the bus is slow; signals were left out");
                 objects.look().await;

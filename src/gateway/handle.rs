@@ -14,8 +14,8 @@ use super::{
 };
 pub use super::{
     admin::{
-        Admin, AdminError, Configured, ConversationInfo, Outcome, Paused, PersonInfo, Resumed,
-        RunInfo,
+        Admin, AdminError, Configured, ConversationInfo, Outcome, PairingInfo, Paused, PersonInfo,
+        Resumed, RunInfo,
     },
     lane::Decision,
     ports::{Reloaded, SettingInfo},

@@ -44,8 +44,10 @@ use self::{
 /// Settings of the gateway.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Who may do what.
+    /// Who may do what: those in the lists, and those who were let in beside them.
     pub access: Access,
+    /// Whether strangers may ask to be let in.
+    pub pairing: bool,
     /// Who is given which profile of agents.
     pub profiles: Profiles,
     /// Who may answer an agent's question.

@@ -1,6 +1,12 @@
 //! What the gateway needs from the rooms around it. They implement these traits; `app.rs` puts them together.
 
-use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -481,6 +487,9 @@ pub trait Tunables: Send + Sync {
     fn revision(&self) -> u64;
     /// Puts these changes to use, unless later ones are in use already.
     fn apply(&self, revision: u64, changes: BTreeMap<String, String>);
+    /// From now on these people, by Telegram user id, are let in beside the lists, unless a later call has said
+    /// otherwise. `revision` is one of [`Tunables::revision`].
+    fn let_in(&self, revision: u64, people: BTreeSet<i64>);
     /// Reads the files again and puts them to use.
     ///
     /// # Errors

@@ -4,7 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::{info, warn};
 
-use super::{Deps, admin::is_back, lane::LaneMsg, lanes::Lanes, ports::Remains};
+use super::{
+    Deps,
+    admin::{is_back, tidy},
+    lane::LaneMsg,
+    lanes::Lanes,
+    ports::Remains,
+};
 use crate::{core::Millis, store::StoreError};
 
 /// How long the directory of a run stays after its end, for those who want to look.
@@ -107,6 +113,7 @@ async fn round(deps: &Deps) -> Result<(), StoreError> {
             tx.inbox_prune(now - KEEP_ROWS)?;
             tx.out_prune(now - KEEP_ROWS)?;
             tx.limits_prune(now)?;
+            tidy(tx, now)?;
             tx.runs_over_before(now - KEEP_RUNS)
         })
         .await?;

@@ -8,7 +8,10 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::rows::{OutState, OutboxId, RunStatus, TurnState, Urgency, Verdict};
-use crate::core::ids::{ConversationId, InboxId, RunId, TurnId};
+use crate::core::{
+    ids::{ConversationId, InboxId, RunId, TurnId},
+    pairing,
+};
 
 /// An enum as the text that the CHECK constraints of the schema name.
 macro_rules! as_text {
@@ -39,6 +42,7 @@ as_text! {
     RunStatus {
         Starting = "starting", Running = "running", Completed = "completed", Killed = "killed", Failed = "failed", Lost = "lost",
     }
+    pairing::Answer { Accepted = "accepted", Rejected = "rejected" }
     OutState { Pending = "pending", Sending = "sending", Done = "done", Rejected = "rejected" }
 }
 

@@ -16,6 +16,7 @@ mod outbox;
 mod outbox_due;
 mod outbox_rows;
 mod overviews;
+mod pairings;
 mod questions;
 pub mod rows;
 mod runs;

@@ -7,6 +7,7 @@ use crate::core::{
     Millis,
     event::Question,
     ids::{ConversationId, ConversationKey, InboxId, RunId, TurnId},
+    pairing::Request,
     text::Shown,
 };
 
@@ -282,7 +283,7 @@ pub struct RunRow {
 }
 
 /// Row id of an outbox row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OutboxId(pub i64);
 
 /// How urgent an outbox row is; smaller goes first.
@@ -478,4 +479,32 @@ pub struct WaitingQuestion {
     pub tool: String,
     /// When it was asked.
     pub asked_at: Millis,
+}
+
+/// Somebody who asks, or asked lately, to be let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairingRow {
+    /// Telegram user id.
+    pub person: i64,
+    /// Name that the chat showed, on one line.
+    pub name: String,
+    /// When the code was given.
+    pub asked_at: Millis,
+    /// How it stands.
+    pub request: Request,
+    /// Outbox rows by which administrators were told of the code.
+    pub notices: Vec<OutboxId>,
+    /// When it may be forgotten.
+    pub kept_until: Millis,
+}
+
+/// Somebody who was let in beside the lists of the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairedRow {
+    /// Telegram user id.
+    pub person: i64,
+    /// When.
+    pub accepted_at: Millis,
+    /// By whom, as in the audit.
+    pub accepted_by: String,
 }

@@ -129,6 +129,13 @@ async fn verbs_call_their_methods() {
             "a\\u{1b}[2J\\u{202e}b\\nc",
         ),
         (
+            &["people", "remove", "7"],
+            "RemovePerson",
+            Answer::Text("done"),
+            "RemovePerson(7)",
+            "Removed.",
+        ),
+        (
             &["conversations"],
             "ListConversations",
             Answer::Dicts(vec![hostile()]),
@@ -155,6 +162,27 @@ async fn verbs_call_their_methods() {
             Answer::Text("no-change"),
             "Deny(5)",
             "nothing changed",
+        ),
+        (
+            &["pair"],
+            "ListPairings",
+            Answer::Dicts(vec![hostile()]),
+            "ListPairings()",
+            "a\\u{1b}[2J",
+        ),
+        (
+            &["pair", "accept", "X1"],
+            "AcceptPairing",
+            Answer::Text("done"),
+            "AcceptPairing(\"X1\")",
+            "Let in.",
+        ),
+        (
+            &["pair", "reject", "X1"],
+            "RejectPairing",
+            Answer::Text("done"),
+            "RejectPairing(\"X1\")",
+            "Rejected.",
         ),
         (
             &["audit", "-n", "7", "--before", "9"],

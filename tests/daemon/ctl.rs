@@ -342,3 +342,48 @@ async fn settings_are_shown_changed_and_reset_and_files_read_again() {
     }
     daemon.stop().await;
 }
+
+#[tokio::test]
+async fn who_asks_to_be_let_in_is_let_in_and_removed() {
+    let (world, bus) = world().await;
+    world.drop_in("pairing", "[access]\npairing = true\n");
+    let daemon = ready(&world, &bus).await;
+    assert_eq!(
+        telexctl(&world, &bus, &["pair"]).await.1,
+        "Nobody asks to be let in.\n"
+    );
+    let name = "Eve\u{202e}\u{1b}[2J the second, of somewhere very far away indeed";
+    world.api.user(2001, name).send_text(2001, "/start");
+    world.wait_told(2001, "ask to be let in").await;
+    let asks = json(&world, &bus, &["pair"]).await;
+    let code = asks[0]["code"].as_str().unwrap().to_owned();
+    assert_eq!(asks[0]["person"], 2001);
+    let (exit, out, err) = telexctl(&world, &bus, &["pair", "list"]).await;
+    assert_eq!((exit, &*err), (0, ""), "{out}");
+    let odd = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+    assert!(!out.contains(odd) && out.contains(&code), "{out}");
+    for (verb, exit) in [
+        (&["pair", "accept", "x"][..], 2),
+        (&["pair", "accept", "BBBBBBBB"], 5),
+        (&["pair", "reject", "two\nlines"], 2),
+        (&["people", "remove", "99"], 5),
+        (&["people", "remove", "x"], 2),
+    ] {
+        let (code, out, err) = telexctl(&world, &bus, verb).await;
+        assert_eq!((code, &*out), (exit, ""), "{verb:?}: {err}");
+        assert!(!err.contains(odd), "{verb:?}: {err:?}");
+    }
+    let (exit, out, err) = telexctl(&world, &bus, &["pair", "accept", &code]).await;
+    assert_eq!((exit, &*out, &*err), (0, "Let in.\n", ""));
+    let (exit, out, _) = telexctl(&world, &bus, &["pair", "accept", &code]).await;
+    assert!(exit == 0 && out.contains("nothing changed"), "{out}");
+    world.says(2001, "in").await;
+    let (exit, out, _) = telexctl(&world, &bus, &["people"]).await;
+    assert!(exit == 0 && out.contains("paired"), "{out}");
+    let (exit, out, err) = telexctl(&world, &bus, &["people", "remove", "2001"]).await;
+    assert_eq!((exit, &*out, &*err), (0, "Removed.\n", ""));
+    let (exit, out, _) = telexctl(&world, &bus, &["people", "remove", "2001"]).await;
+    assert!(exit == 0 && out.contains("nothing changed"), "{out}");
+    daemon.stop().await;
+    world.end_all().await;
+}

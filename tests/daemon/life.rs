@@ -4,6 +4,7 @@ mod batching;
 mod commands;
 mod groups;
 mod orders;
+mod pairing;
 mod pause;
 mod reload;
 mod secrets;

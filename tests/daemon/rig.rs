@@ -102,6 +102,12 @@ impl World {
         connection.query_row(sql, [], |row| row.get(0)).ok()
     }
 
+    /// Changes the database of a daemon that does not run.
+    pub fn change(&self, sql: &str) {
+        let connection = Connection::open(self.path("state/telexd.db")).unwrap();
+        connection.execute_batch(sql).unwrap();
+    }
+
     /// Directories of runs that are there.
     pub fn run_directories(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.path("state/runs")) else {

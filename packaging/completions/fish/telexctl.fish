@@ -13,7 +13,7 @@ function __telexctl_verb
     __fish_seen_subcommand_from $argv
 end
 
-set -l verbs status ps kill killall pause resume interrupt clear send restart reload config people conversations questions approve deny audit logs watch doctor help
+set -l verbs status ps kill killall pause resume interrupt clear send restart reload config people conversations questions approve deny pair audit logs watch doctor help
 
 complete -c telexctl -f
 complete -c telexctl -s H -l host -x -a '(__fish_print_hostnames)' -d 'Another machine, over SSH'
@@ -41,6 +41,7 @@ complete -c telexctl -n $first -a conversations -d 'List the conversations'
 complete -c telexctl -n $first -a questions -d 'List what agents ask for'
 complete -c telexctl -n $first -a approve -d 'Allow what an agent asks for'
 complete -c telexctl -n $first -a deny -d 'Refuse what an agent asks for'
+complete -c telexctl -n $first -a pair -d 'People who want to be let in'
 complete -c telexctl -n $first -a audit -d 'What was administered'
 complete -c telexctl -n $first -a logs -d 'Show the journal'
 complete -c telexctl -n $first -a watch -d 'Show how it stands, again and again'
@@ -55,6 +56,10 @@ complete -c telexctl -n '__telexctl_verb config; and not __telexctl_verb list ge
 complete -c telexctl -n '__telexctl_verb config; and __telexctl_verb list get set reset' -a '(__telexctl_ids config list)' -d Setting
 complete -c telexctl -n '__telexctl_verb config; and __telexctl_verb get' -l value -d 'The value alone'
 complete -c telexctl -n '__telexctl_verb approve deny' -a '(__telexctl_ids questions)' -d Question
+complete -c telexctl -n '__telexctl_verb people; and not __telexctl_verb list remove' -a 'list remove'
+complete -c telexctl -n '__telexctl_verb people; and __telexctl_verb remove' -a '(__telexctl_ids people list)' -d Person
+complete -c telexctl -n '__telexctl_verb pair; and not __telexctl_verb list accept reject' -a 'list accept reject'
+complete -c telexctl -n '__telexctl_verb pair; and __telexctl_verb accept reject' -a '(__telexctl_ids pair list)' -d Code
 complete -c telexctl -n '__telexctl_verb audit logs' -s n -l lines -x -d 'How many'
 complete -c telexctl -n '__telexctl_verb audit' -l before -x -d 'What came before'
 complete -c telexctl -n '__telexctl_verb logs' -s f -l follow -d 'Go on showing'

@@ -1,6 +1,12 @@
 //! What administrators are told, and what others are told of what administrators did.
 
-use crate::core::{Millis, pause::Pause, policy::Role, text::one_line, words::span};
+use crate::core::{
+    Millis,
+    pause::Pause,
+    policy::{Role, Source},
+    text::one_line,
+    words::span,
+};
 
 /// Placeholder of a turn that waits while all is paused: the first, second, … that waits.
 #[must_use]
@@ -169,16 +175,17 @@ pub fn processes<'a>(processes: impl Iterator<Item = Process<'a>>) -> String {
     list(lines)
 }
 
-/// Answer to `/users`: name, id, role, and how long ago each was seen.
+/// Answer to `/users`: name, id, role (by the lists, unless `Source` says otherwise), and how long ago each was seen.
 #[must_use]
 pub fn people<'a>(
-    people: impl Iterator<Item = (Option<&'a str>, i64, Role, Option<Millis>)>,
+    people: impl Iterator<Item = (Option<&'a str>, i64, Role, Option<Source>, Option<Millis>)>,
 ) -> String {
     list(
         people
-            .map(|(name, id, role, seen)| {
+            .map(|(name, id, role, source, seen)| {
                 let role = match role {
                     Role::Admin => "admin",
+                    Role::User if source == Some(Source::Paired) => "user · by a code",
                     Role::User => "user",
                     Role::Nobody => "not let in any more",
                 };

@@ -7,6 +7,7 @@ mod doctor;
 mod kill;
 mod lane;
 mod logs;
+mod pair;
 mod pause;
 mod people;
 mod ps;
@@ -43,11 +44,12 @@ pub(super) async fn act(ctl: &mut Ctl<'_>, verb: Option<Verb>) -> Result<u8, Fai
         Verb::Restart { no_wait } => restart::run(ctl, no_wait).await,
         Verb::Reload => reload::run(ctl).await,
         Verb::Config { what } => config::run(ctl, what).await,
-        Verb::People => people::run(ctl).await,
+        Verb::People { what } => people::run(ctl, what).await,
         Verb::Conversations => conversations::run(ctl).await,
         Verb::Questions => questions::list(ctl).await,
         Verb::Approve { question } => questions::answer(ctl, "Approve", question).await,
         Verb::Deny { question } => questions::answer(ctl, "Deny", question).await,
+        Verb::Pair { what } => pair::run(ctl, what).await,
         Verb::Audit { lines, before } => audit::run(ctl, lines, before).await,
         Verb::Logs(logs) => logs::run(ctl, &logs).await,
         Verb::Watch { interval } => watch::run(ctl, interval).await,

@@ -1,8 +1,10 @@
-//! `telexctl people`.
+//! `telexctl people`: who is known, and the removal of those who were let in by a code.
 
-use super::list;
+use super::{list, outcome};
 use crate::ctl::{
-    Ctl, exit,
+    Ctl,
+    args::PeopleVerb,
+    exit,
     failure::Failure,
     look::{self, Cell, Column, Look, Paint, column, elastic, numbers},
     values::{Dict, Fields as _},
@@ -12,12 +14,23 @@ const COLUMNS: &[Column] = &[
     numbers("PERSON"),
     elastic("NAME", 8),
     column("ROLE"),
+    column("BY"),
     elastic("PROFILE", 7),
     elastic("LAST SEEN", 9),
 ];
 
-pub(super) async fn run(ctl: &mut Ctl<'_>) -> Result<u8, Failure> {
-    let people = list(&ctl.bus().await?, "ListPeople").await?;
+pub(super) async fn run(ctl: &mut Ctl<'_>, what: Option<PeopleVerb>) -> Result<u8, Failure> {
+    let bus = ctl.bus().await?;
+    if let Some(PeopleVerb::Remove { person }) = what {
+        let told: String = bus.telexd("RemovePerson", &(person,)).await?;
+        return outcome(
+            ctl,
+            &told,
+            "Removed.",
+            "They are not let in; nothing changed.",
+        );
+    }
+    let people = list(&bus, "ListPeople").await?;
     let text = if ctl.look.json {
         ctl.look.as_json(&people)
     } else {
@@ -40,6 +53,7 @@ fn table(look: &Look, people: &[Dict]) -> String {
                     "none" => Paint::Dim,
                     _ => Paint::Plain,
                 }),
+                person.text("source").into(),
                 person.text("profile").into(),
                 look.age(person.moment("last_seen")).into(),
             ]

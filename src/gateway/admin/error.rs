@@ -4,6 +4,7 @@ use crate::{
     core::{
         Millis,
         ids::{ConversationId, LEAST_PREFIX, RunId},
+        pairing::Code,
         pause::{BadReason, REASON},
         prompt::BadPrompt,
         words::span,
@@ -58,6 +59,24 @@ pub enum AdminError {
     /// There is no such question.
     #[error("there is no question {0}")]
     NoSuchQuestion(i64),
+    /// The text is not a code.
+    #[error("that is not a code")]
+    NotACode,
+    /// Nobody has this code, or it is not good any more.
+    #[error("nobody asks to be let in with the code {0} any more")]
+    NoSuchPairing(Code),
+    /// It was decided otherwise.
+    #[error("it was decided otherwise already about the code {0}")]
+    PairingAnswered(Code),
+    /// Strangers may not ask to be let in at present.
+    #[error("access.pairing is off, so nobody is let in")]
+    PairingOff,
+    /// Nobody with this id is known.
+    #[error("nobody with the id {0} is known")]
+    NoSuchPerson(i64),
+    /// They are let in by the settings.
+    #[error("person {0} is let in by the settings")]
+    ListedPerson(i64),
     /// There is no such setting, or it cannot be set so.
     #[error(transparent)]
     Setting(#[from] SettingRefused),
@@ -83,12 +102,21 @@ impl AdminError {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::BadReason(_) | Self::BadPrompt(_) | Self::NotARun => "InvalidArgument",
+            Self::BadReason(_) | Self::BadPrompt(_) | Self::NotARun | Self::NotACode => {
+                "InvalidArgument"
+            }
             Self::NoSuchRun { .. } | Self::NothingHere => "NoSuchRun",
-            Self::NothingRuns | Self::NobodyRestarts | Self::NobodyThere(_) => "Refused",
+            Self::NothingRuns
+            | Self::NobodyRestarts
+            | Self::NobodyThere(_)
+            | Self::PairingAnswered(_)
+            | Self::PairingOff
+            | Self::ListedPerson(_) => "Refused",
             Self::Ambiguous { .. } => "Ambiguous",
             Self::NoSuchConversation(_) => "NoSuchConversation",
             Self::NoSuchQuestion(_) => "NoSuchQuestion",
+            Self::NoSuchPairing(_) => "NoSuchPairing",
+            Self::NoSuchPerson(_) => "NoSuchPerson",
             Self::Setting(why) if why.unknown => "NoSuchKey",
             Self::Setting(_) => "InvalidValue",
             Self::ConfigRefused(_) => "ConfigRefused",
@@ -124,6 +152,23 @@ impl AdminError {
             Self::NobodyThere(_) => "access.users in the configuration says who may".to_owned(),
             Self::NoSuchQuestion(_) => {
                 "it is a number that the list of open questions shows".to_owned()
+            }
+            Self::NotACode => {
+                "it has eight letters, as /pair and telexctl pair show them".to_owned()
+            }
+            Self::NoSuchPairing(_) => {
+                "/pair and telexctl pair list the codes that are good; who writes to the bot again is given another"
+                    .to_owned()
+            }
+            Self::PairingAnswered(_) => {
+                "who was rejected is given another code after a day; who was let in can be removed: /users remove ID, or \
+                 telexctl people remove ID"
+                    .to_owned()
+            }
+            Self::PairingOff => "/config access.pairing on lets strangers ask".to_owned(),
+            Self::NoSuchPerson(_) => "/users and telexctl people list who is".to_owned(),
+            Self::ListedPerson(_) => {
+                "take them out of access.users or access.admins, where they are listed".to_owned()
             }
             Self::Setting(why) => why.remedy.clone(),
             Self::ConfigRefused(_) => "telexd check tells when it is right".to_owned(),

@@ -7,7 +7,7 @@ use crate::{
     core::{
         Millis,
         ids::{ConversationId, ConversationKey, RunId, TurnId},
-        policy::Role,
+        policy::{Role, Source},
         profile::Profile,
     },
     store::rows::{AuditRow, RunStatus, TurnState, WaitingQuestion},
@@ -69,6 +69,10 @@ pub struct PersonInfo {
     pub name: Option<String>,
     /// What they are now.
     pub role: Role,
+    /// By what they are let in; `None` for whoever is not.
+    pub source: Option<Source>,
+    /// Who accepted them, as in the audit, and when, if they are paired.
+    pub accepted: Option<(String, Millis)>,
     /// When they were first let in.
     pub first_seen: Option<Millis>,
     /// When they were last let in.
@@ -167,12 +171,21 @@ impl Admin {
     /// # Errors
     /// The store's.
     pub async fn people(&self) -> Result<Vec<PersonInfo>, AdminError> {
-        let seen = self.deps.store.tx(|tx| tx.people()).await?;
+        let (seen, paired) = self
+            .deps
+            .store
+            .tx(|tx| Ok((tx.people()?, tx.paired()?)))
+            .await?;
         let config = self.deps.config.get();
         let person = |id| PersonInfo {
             id,
             name: None,
             role: config.access.role_of_id(id),
+            source: config.access.source(id),
+            accepted: paired
+                .iter()
+                .find(|row| row.person == id)
+                .map(|row| (row.accepted_by.clone(), row.accepted_at)),
             first_seen: None,
             last_seen: None,
             profile: config.profiles.pick(id, id).clone(),
@@ -186,7 +199,8 @@ impl Admin {
                 ..person(row.id)
             })
             .collect();
-        for id in config.access.admins().chain(config.access.users()) {
+        let access = &config.access;
+        for id in access.admins().chain(access.users()).chain(access.paired()) {
             if !people.iter().any(|there| there.id == id) {
                 people.push(person(id));
             }

@@ -15,11 +15,13 @@
 //! | `confirm.rs` | orders that ask first |
 //! | `config.rs` | settings |
 //! | `lists.rs` | what there is |
+//! | `pairing.rs` | people who ask to be let in, and those who were |
 
 pub(super) mod config;
 mod confirm;
 mod error;
 mod lists;
+mod pairing;
 mod pause;
 mod restart;
 mod runs;
@@ -29,13 +31,14 @@ use std::sync::Arc;
 
 use tracing::info;
 
-pub(super) use self::restart::is_back;
 pub use self::{
     config::{Configured, Reloaded, stored},
     error::AdminError,
     lists::{ConversationInfo, PersonInfo, RunInfo},
+    pairing::{PairingInfo, let_in},
     pause::{Paused, Resumed},
 };
+pub(super) use self::{pairing::tidy, restart::is_back};
 use super::{
     Deps,
     lane::{self, Ack, Said},
@@ -164,6 +167,7 @@ fn pace(action: &str) -> Option<Pace> {
         "clear" => (6_000, 10),
         "kill" => (6_000, 10),
         "kill-all" => (30_000, 2),
+        "pairing-accept" | "pairing-reject" | "remove-person" => (3_000, 20),
         "config-set" | "config-reset" | "debug" => (3_000, 20),
         "ask" => (10_000, 5),
         "restart" => (60_000, 2),

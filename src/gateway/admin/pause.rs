@@ -132,7 +132,7 @@ impl Admin {
     }
 
     /// How people are told of somebody.
-    async fn name_of(&self, who: &Actor) -> Result<String, StoreError> {
+    pub(super) async fn name_of(&self, who: &Actor) -> Result<String, StoreError> {
         let name = match who {
             Actor::Telegram(id) => {
                 let id = *id;

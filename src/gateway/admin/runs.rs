@@ -185,7 +185,7 @@ impl Admin {
     }
 
     /// Tells the lanes of runs that are ordered to end; a call waits for them.
-    async fn end(&self, ack: &Ack, ending: Vec<Ending>) {
+    pub(super) async fn end(&self, ack: &Ack, ending: Vec<Ending>) {
         let (caller, mut over) = mpsc::channel(1);
         let caller = matches!(ack.way, Way::Call(_)).then_some(caller);
         for (conversation, run) in ending {

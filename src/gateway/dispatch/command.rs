@@ -10,7 +10,7 @@ use crate::{
         inbound::{Message, Person},
         policy::{self, Role},
         turn::Turn,
-        words,
+        words::{self, pairing as said},
     },
     gateway::{
         admin::{self, Admin, AdminError},
@@ -78,6 +78,8 @@ impl Desk<'_> {
                 let text = self.processes(&admin).await?;
                 self.answer(ack, "ps", text).await
             }
+            Command::Users if !args.is_empty() => self.remove(&admin, ack, args).await,
+            Command::Pair => self.pair(&admin, ack, args).await,
             Command::Users => {
                 let text = self.people(&admin).await?;
                 self.answer(ack, "users", text).await
@@ -252,9 +254,50 @@ impl Desk<'_> {
         let people = admin::read(admin.people().await)?;
         let people = people.iter().map(|person| {
             let seen = person.last_seen.map(|at| now.saturating_sub(at));
-            (person.name.as_deref(), person.id, person.role, seen)
+            (
+                person.name.as_deref(),
+                person.id,
+                person.role,
+                person.source,
+                seen,
+            )
         });
         Ok(words::admin::people(people))
+    }
+
+    async fn remove(&self, admin: &Admin, ack: Ack, args: &str) -> Result<(), StoreError> {
+        let mut words = args.split_whitespace();
+        match (words.next(), words.next().map(str::parse), words.next()) {
+            (Some("remove"), Some(Ok(person)), None) => {
+                admin::answered(admin.remove_person(ack, person).await)
+            }
+            _ => {
+                let text = said::HOW_TO_REMOVE.to_owned();
+                self.answer(ack, "users", text).await
+            }
+        }
+    }
+
+    async fn pair(&self, admin: &Admin, ack: Ack, args: &str) -> Result<(), StoreError> {
+        let (what, code) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+        match what {
+            "accept" if !code.is_empty() => admin::answered(admin.accept(ack, code.trim()).await),
+            "reject" if !code.is_empty() => admin::answered(admin.reject(ack, code.trim()).await),
+            "" | "list" => {
+                let now = self.deps.clock.now();
+                let all = admin::read(admin.pairings().await)?;
+                let text = if all.is_empty() && !self.deps.config.get().pairing {
+                    said::OFF.to_owned()
+                } else {
+                    said::list(all.iter().map(|p| {
+                        let left = p.expires_at.saturating_sub(now);
+                        (&p.code, p.name.as_str(), p.person, left)
+                    }))
+                };
+                self.answer(ack, "pair", text).await
+            }
+            _ => self.answer(ack, "pair", said::HOW.to_owned()).await,
+        }
     }
 
     async fn refuse(&self, ack: Ack, action: &str) -> Result<(), StoreError> {

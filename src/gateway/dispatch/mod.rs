@@ -9,10 +9,12 @@
 //! | `command.rs` | slash commands |
 //! | `prompt.rs` | prompts become turns |
 //! | `press.rs` | presses of buttons |
+//! | `stranger.rs` | messages of people who are not known |
 
 mod command;
 mod press;
 mod prompt;
+mod stranger;
 
 use std::{
     sync::{
@@ -26,6 +28,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info};
 
 use prompt::Arriving;
+use stranger::{Stranger, may_ask};
 
 use super::{Deps, lanes::Lanes, ports::Admission};
 use crate::{
@@ -33,7 +36,8 @@ use crate::{
         command::{Command, Reading, read},
         ids::{ConversationKey, InboxId},
         inbound::{ChatKind, Inbound, Message, Person},
-        messages, policy,
+        messages,
+        policy::{self, Role},
     },
     store::{
         StoreError,
@@ -220,8 +224,20 @@ impl Desk<'_> {
     }
 
     async fn message(&self, message: &Message) -> Result<(), StoreError> {
-        let config = self.deps.config.get();
-        let role = config.access.role_of_message(message);
+        let mut config = self.deps.config.get();
+        let mut role = config.access.role_of_message(message);
+        if config.pairing
+            && role == Role::Nobody
+            && let Some(person) = may_ask(message)
+        {
+            match self.stranger(person).await? {
+                Stranger::Done => return Ok(()),
+                Stranger::LetIn => {
+                    config = self.deps.config.get();
+                    role = config.access.role_of_message(message);
+                }
+            }
+        }
         let Some(person) = message
             .from
             .as_ref()

@@ -12,6 +12,7 @@ use crate::{
         ids::{InboxId, TurnId},
         inbound::Press,
         messages,
+        pairing::Code,
         policy::{self, Denied, Role},
         text::{Formatted, Shown, units},
         words,
@@ -51,6 +52,17 @@ fn confirmation(data: &str) -> Option<(Uuid, bool)> {
         _ => return None,
     };
     Some((Uuid::try_parse(nonce).ok()?, yes))
+}
+
+/// Whether it is about somebody who asks to be let in: the code, and yes.
+fn pairing(data: &str) -> Option<(Code, bool)> {
+    let (code, answer) = data.strip_prefix("p:")?.split_once(':')?;
+    let yes = match answer {
+        "y" => true,
+        "n" => false,
+        _ => return None,
+    };
+    Some((Code::parse(code)?, yes))
 }
 
 fn wish(data: &str) -> Option<Wish> {
@@ -107,6 +119,17 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
         let message = press.message_id.map(|id| (place.chat_id, id));
         let admin = Admin::new(Arc::clone(desk.deps), desk.lanes.clone());
         return admin::answered(admin.pressed(ack, nonce, yes, message).await);
+    }
+    if let Some((code, yes)) = pairing(&press.data) {
+        if role < Role::Admin {
+            return answer(desk, ack, "press-refused", words::NOT_YOURS).await;
+        }
+        let admin = Admin::new(Arc::clone(desk.deps), desk.lanes.clone());
+        return admin::answered(if yes {
+            admin.accept(ack, code.as_str()).await
+        } else {
+            admin.reject(ack, code.as_str()).await
+        });
     }
     let (Some(wish), Some(place)) = (wish(&press.data), press.place) else {
         warn!(
@@ -408,6 +431,13 @@ mod tests {
             "q:1:y:n",
         ] {
             assert_eq!(wish(foreign), None, "{foreign}");
+        }
+        assert_eq!(
+            pairing("p:BCDFGHJK:n"),
+            Some((Code::parse("BCDFGHJK").unwrap(), false))
+        );
+        for foreign in ["p:", "p:BCDFGHJK", "p:BCDFGHJK:x", "p:BCD:y", "p::y"] {
+            assert_eq!(pairing(foreign), None, "{foreign}");
         }
         let nonce = Uuid::from_u128(7);
         assert_eq!(confirmation(&format!("a:{nonce}:y")), Some((nonce, true)));

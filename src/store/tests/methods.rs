@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    core::event::Question,
-    store::rows::{AuditEntry, RawUpdate, SessionMetadata, Verdict},
+    core::{event::Question, pairing::Answer},
+    store::rows::{AuditEntry, PairedRow, RawUpdate, SessionMetadata, Verdict},
 };
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -407,4 +407,47 @@ fn the_longer_limit_counts() {
     db.tx(|tx| tx.limits_prune(100));
     assert_eq!(db.tx(|tx| tx.limit("all")), None);
     assert_eq!(db.tx(|tx| tx.limit("chat:5")), Some(200));
+}
+
+#[test]
+fn a_request_is_kept_per_person_and_found_by_its_code() {
+    let db = Db::new();
+    db.tx(|tx| {
+        tx.pairing_new(&asks(2))?;
+        tx.pairing_new(&asks(1))?;
+        assert_eq!(tx.pairing_of(2)?, Some(asks(2)));
+        assert_eq!(tx.pairing(&asks(1).request.code)?, Some(asks(1)));
+        assert_eq!(tx.pairing(&asks(3).request.code)?, None);
+        let mut again = asks(1);
+        again.request.code = Code::of(77);
+        again.request.answer = Some(Answer::Rejected);
+        tx.pairing_put(&again)?;
+        assert_eq!(tx.pairings()?, [again, asks(2)]);
+        assert_eq!(tx.pairing(&asks(1).request.code)?, None, "the old code");
+        tx.pairing_forget(1)?;
+        assert_eq!(tx.pairing_of(1)?, None);
+        Ok(())
+    });
+    // A code names one person.
+    let mut stolen = asks(9);
+    stolen.request.code = asks(2).request.code;
+    assert!(db.try_tx(move |tx| tx.pairing_put(&stolen)).is_err());
+    assert_eq!(db.tx(|tx| tx.pairings()).len(), 1);
+}
+
+#[test]
+fn who_was_let_in_stays_so_until_removed() {
+    let db = Db::new();
+    assert!(db.tx(|tx| tx.paired_add(5, "telegram:1", 7)));
+    let db = db.reopen();
+    assert!(!db.tx(|tx| tx.paired_add(5, "telegram:2", 8)), "already");
+    let row = PairedRow {
+        person: 5,
+        accepted_at: 7,
+        accepted_by: "telegram:1".to_owned(),
+    };
+    assert_eq!(db.tx(|tx| tx.paired()), [row]);
+    assert!(db.tx(|tx| tx.paired_remove(5)));
+    assert!(!db.tx(|tx| tx.paired_remove(5)));
+    assert!(db.tx(|tx| tx.paired()).is_empty());
 }

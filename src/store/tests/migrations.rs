@@ -19,6 +19,7 @@ use std::{
 use rusqlite::{Connection, types::Value};
 
 use super::*;
+use crate::core::pairing::Answer;
 use crate::store::{
     OpenError, migrate_to,
     rows::{OutState, Wanted},
@@ -196,6 +197,17 @@ fn every_old_database_opens() {
             db.tx(|tx| {
                 assert_eq!(tx.questions_open(TurnId(2))?.len(), 1);
                 assert_eq!(tx.audit_tail(9)?.len(), 1);
+                Ok(())
+            });
+        }
+        if old >= 3 {
+            db.tx(|tx| {
+                let asks = tx.pairing_of(1003)?.unwrap();
+                assert_eq!(tx.pairing(&asks.request.code)?, Some(asks.clone()));
+                assert_eq!((asks.name.as_str(), asks.notices.len()), ("Eve", 1));
+                let answers: Vec<_> = tx.pairings()?.iter().map(|p| p.request.answer).collect();
+                assert_eq!(answers, [None, Some(Answer::Accepted)]);
+                assert_eq!(tx.paired()?[0].accepted_by, "telegram:1001");
                 Ok(())
             });
         }

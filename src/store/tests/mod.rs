@@ -19,10 +19,11 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError, StoreThread, Tx,
-    rows::{NewTurn, RunRow, RunStatus, TurnPart, TurnState},
+    rows::{NewTurn, OutboxId, PairingRow, RunRow, RunStatus, TurnPart, TurnState},
 };
 use crate::core::{
     ids::{ConversationId, ConversationKey, InboxId, RunId, TurnId},
+    pairing::{Code, Request},
     text::{Formatted, Shown},
 };
 
@@ -146,4 +147,22 @@ fn shown(text: &str) -> Shown {
 fn turn_of(tx: &Tx<'_>, user: i64) -> Result<(ConversationId, TurnId), StoreError> {
     let conversation = tx.conversation_open(&key(user), 1)?.id;
     Ok((conversation, tx.turn_add(&new_turn(conversation), 1)?))
+}
+
+/// Somebody who asks to be let in.
+fn asks(person: i64) -> PairingRow {
+    PairingRow {
+        person,
+        name: format!("person {person}"),
+        asked_at: 5,
+        request: Request {
+            code: Code::of(u128::try_from(person).unwrap()),
+            expires_at: 9,
+            codes: 1,
+            ahead: 7,
+            answer: None,
+        },
+        notices: vec![OutboxId(4)],
+        kept_until: 99,
+    }
 }

@@ -21,8 +21,15 @@ pub(crate) fn record(sql: &'static str) {
     STATEMENTS.lock().unwrap().insert(sql);
 }
 
-/// Tables with a handful of rows: one per bot, per setting, per chat that Telegram limits at the moment.
-const SMALL: [&str; 3] = ["poll_offsets", "settings", "rate_limits"];
+/// Tables with a handful of rows: one per bot, per setting, per chat that Telegram limits at the moment, per stranger of
+/// the last day as far as they are given codes, per person whom an administrator let in.
+const SMALL: [&str; 5] = [
+    "poll_offsets",
+    "settings",
+    "rate_limits",
+    "pairings",
+    "paired",
+];
 
 /// Indices over what is open, waiting, wrong or about to be cleared: small however large their table is.
 const SMALL_INDICES: [&str; 11] = [
@@ -180,6 +187,16 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.people()?;
     tx.questions_waiting()?;
 
+    tx.pairing_new(&asks(3))?;
+    tx.pairing_put(&asks(3))?;
+    tx.pairing(&asks(3).request.code)?;
+    tx.pairing_of(3)?;
+    tx.pairings()?;
+    tx.pairing_forget(3)?;
+    tx.paired_add(3, "signal", 1)?;
+    tx.paired()?;
+    tx.paired_remove(3)?;
+
     let end = TurnEnd {
         state: TurnState::Completed,
         machine: None,
@@ -286,6 +303,7 @@ fn every_method_is_looked_at() {
         include_str!("../outbox_due.rs"),
         include_str!("../outbox_rows.rs"),
         include_str!("../overviews.rs"),
+        include_str!("../pairings.rs"),
         include_str!("../questions.rs"),
         include_str!("../runs.rs"),
         include_str!("../sessions.rs"),

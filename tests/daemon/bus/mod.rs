@@ -4,6 +4,7 @@ mod config;
 mod interface;
 mod objects;
 mod orders;
+mod pairing;
 mod polkit;
 
 use std::{

@@ -34,6 +34,10 @@ const METHODS: &[(&str, &[&str], &str)] = &[
     ("Send", &["xs", "1", "hello"], "control"),
     ("Approve", &["x", "1"], "approve"),
     ("Deny", &["x", "1"], "approve"),
+    ("ListPairings", &["a{sv}", "0"], "inspect"),
+    ("AcceptPairing", &["s", "BCDFGHJK"], "approve"),
+    ("RejectPairing", &["s", "BCDFGHJK"], "approve"),
+    ("RemovePerson", &["x", "1"], "approve"),
 ];
 
 async fn outcome(client: &Connection, method: &str, reason: Option<&str>) -> String {
@@ -327,8 +331,39 @@ async fn ids_that_lead_nowhere_have_an_error_of_their_own() {
             "{text:?}"
         );
     }
+    for (given, wanted) in [
+        ("BCDFGHJK", "NoSuchPairing"),
+        ("", "InvalidArgument"),
+        ("BCDFGHJ", "InvalidArgument"),
+        ("BCDFGHJ1", "InvalidArgument"),
+        ("BCDF\nGHJK", "InvalidArgument"),
+        ("\u{202e}BCDFGHJ", "InvalidArgument"),
+        (&"B".repeat(19_000), "InvalidArgument"),
+        (&"B".repeat(1_000_000), "InvalidArgument"),
+    ] {
+        for method in ["AcceptPairing", "RejectPairing"] {
+            let (name, text) = error(call(&client, MANAGER, method, &(given,)).await);
+            assert_eq!(
+                name,
+                format!("org.telexd1.Error.{wanted}"),
+                "{given:.20}: {text}"
+            );
+            assert!(
+                !text.contains(char::is_control) && text.len() < 1000,
+                "{text:?}"
+            );
+        }
+    }
+    for wrong in [
+        call(&client, MANAGER, "AcceptPairing", &(7,)).await,
+        call(&client, MANAGER, "RemovePerson", &("1",)).await,
+    ] {
+        let (name, _) = error(wrong);
+        assert!(name.starts_with("org.freedesktop."), "{name}");
+    }
     for number in [0_i64, 99, -1, i64::MAX, i64::MIN] {
         for (method, wanted) in [
+            ("RemovePerson", "NoSuchPerson"),
             ("Interrupt", "NoSuchConversation"),
             ("Clear", "NoSuchConversation"),
             ("Approve", "NoSuchQuestion"),
@@ -349,6 +384,7 @@ async fn ids_that_lead_nowhere_have_an_error_of_their_own() {
         "ListPeople",
         "ListQuestions",
         "ListAudit",
+        "ListPairings",
     ] {
         let (name, _) = error(call(&client, MANAGER, method, &(&options,)).await);
         assert_eq!(name, "org.telexd1.Error.InvalidArgument", "{method}");
