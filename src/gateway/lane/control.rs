@@ -89,7 +89,9 @@ impl Lane {
             .and_then(|live| live.active.as_mut())
             .filter(|a| a.turn == turn);
         let own = ack.who == Actor::Telegram(self.conversation.key.user_id);
+        let mut ends_already = false;
         let json = active.and_then(|active| {
+            ends_already = active.machine.interrupt_requested();
             if own {
                 active.machine.interrupt();
             } else {
@@ -121,7 +123,7 @@ impl Lane {
         {
             self.redo.push(LaneMsg::Interrupt { ack: again, turn });
         } else {
-            again.told(if running {
+            again.told(if running && !ends_already {
                 Outcome::Done
             } else {
                 Outcome::NoChange
