@@ -398,7 +398,9 @@ async fn serve_all(
         return Err(wrong);
     }
     pulse.stopping();
-    drop(face);
+    if let Some(face) = &face {
+        face.end();
+    }
     notify::stopping(STOP_WITHIN + STOP_SLACK);
     info!("stopping; agents that run go on");
     let stopped = tokio::time::timeout(STOP_WITHIN, async {
@@ -411,6 +413,9 @@ async fn serve_all(
         flush.cancel();
         let _ = delivery.await;
         runner.shutdown().await;
+        if let Some(face) = face {
+            face.ended().await;
+        }
         store.close().await;
     })
     .await;

@@ -41,6 +41,8 @@ kinds! {
     RELOAD_REFUSED = "reload-refused", 0xf35e9e6e_85434e9e_9f537425_f6bb6d14;
     /// An administrator ordered something.
     ADMIN_ACT = "admin-act", 0xe425f8e3_84094795_bb7601ca_8a8f2e39;
+    /// Somebody on the bus was refused what they called.
+    CALL_REFUSED = "call-refused", 0x665ff365_084947a2_81a260a4_872c1745;
     /// It found a fault of its own and ended itself.
     PANIC = "panic", 0x1118a06b_b7484985_993c7114_e1dbe5f8;
     /// The life before this one ended by a crash.

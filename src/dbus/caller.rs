@@ -16,6 +16,7 @@ use zbus::{
 };
 
 use super::{error::Error, gate::Action};
+use crate::core::actor::Actor;
 
 const BUS: (&str, &str, &str) = (
     "org.freedesktop.DBus",
@@ -44,6 +45,20 @@ pub struct Caller {
     pub uid: u32,
     /// Process at that moment, for people; 0 where it is not known. Decides nothing.
     pub pid: u32,
+}
+
+impl Caller {
+    /// As the audit has it.
+    pub(super) fn actor(self) -> Actor {
+        // In the service's sandbox processes of others cannot be seen. Only for people anyway: the number may be another
+        // process' by now.
+        let exe = std::fs::read_link(format!("/proc/{}/exe", self.pid)).ok();
+        Actor::Bus {
+            uid: self.uid,
+            pid: self.pid,
+            exe: exe.map(|path| path.to_string_lossy().into_owned()),
+        }
+    }
 }
 
 /// Who is believed to be allowed.
@@ -139,10 +154,10 @@ impl Authority {
         &self,
         connection: &Connection,
         header: &Header<'_>,
+        caller: Caller,
         action: Action,
         asking: Asking,
     ) -> Result<(), Error> {
-        let caller = self.caller(connection, header).await?;
         match self.trust {
             // root could change every file that polkit reads, and must not need polkit to mend something.
             _ if caller.uid == 0 => Ok(()),

@@ -26,15 +26,7 @@ impl Desk {
     /// # Errors
     /// The bus does not say.
     async fn actor(&self, connection: &Connection, header: &Header<'_>) -> Result<Actor, Error> {
-        let caller = self.gate.caller(connection, header).await?;
-        // In the service's sandbox processes of others cannot be seen. Only for people anyway: the number may be another
-        // process' by now.
-        let exe = std::fs::read_link(format!("/proc/{}/exe", caller.pid)).ok();
-        Ok(Actor::Bus {
-            uid: caller.uid,
-            pid: caller.pid,
-            exe: exe.map(|path| path.to_string_lossy().into_owned()),
-        })
+        Ok(self.gate.caller(connection, header).await?.actor())
     }
 
     /// Has something done in the caller's name where the gateway lives, so that what it starts does not end with this

@@ -39,6 +39,19 @@ pub enum Error {
     Failed(String),
 }
 
+impl Error {
+    /// Why somebody is not let in, in a word: the variant's name.
+    pub(super) fn refusal(&self) -> &'static str {
+        match self {
+            Self::NotAllowed(_) => "NotAllowed",
+            Self::NoPolkit(_) => "NoPolkit",
+            Self::TooManyCalls(_) => "TooManyCalls",
+            // Nobody is refused by one of the others.
+            _ => "Failed",
+        }
+    }
+}
+
 /// Longest text of an error, in characters.
 const TEXT: usize = 1000;
 

@@ -23,6 +23,7 @@ use zbus::{
 use super::{
     caller::{Asking, Authority, Caller, Trust},
     error::Error,
+    refusals::Refusals,
 };
 
 /// Longest message, in bytes of its body: room for a prompt of 4096 characters.
@@ -82,6 +83,8 @@ impl Ruled for fdo::ObjectManager {
 /// Counts what is open, and asks who may.
 pub(super) struct Gate {
     authority: Authority,
+    /// What was refused by [`Gate::check`].
+    pub(super) refusals: Refusals,
     open: Mutex<Open>,
     /// No call is open any more. For one waiter.
     left: Notify,
@@ -97,6 +100,7 @@ impl Gate {
     pub(super) fn new(trust: Trust) -> Arc<Self> {
         Arc::new(Self {
             authority: Authority::new(trust),
+            refusals: Refusals::default(),
             open: Mutex::default(),
             left: Notify::new(),
         })
@@ -112,6 +116,34 @@ impl Gate {
         header: &Header<'_>,
     ) -> Result<Caller, Error> {
         self.authority.caller(connection, header).await
+    }
+
+    /// Returns where the sender may do this; what they may not is noted, as `interface.member`.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`], [`Error::NoPolkit`], [`Error::TooManyCalls`].
+    async fn check(
+        &self,
+        connection: &Connection,
+        header: &Header<'_>,
+        action: Action,
+        asking: Asking,
+        (interface, member): (&InterfaceName<'_>, &str),
+    ) -> Result<(), Error> {
+        // Who is gone by now is told nothing, and nothing of them.
+        let caller = self.authority.caller(connection, header).await?;
+        let checked = self
+            .authority
+            .check(connection, header, caller, action, asking)
+            .await;
+        if let Err(why) = &checked {
+            let interface = interface.as_str();
+            let short = interface.rsplit('.').next().unwrap_or(interface);
+            let call = format!("{short}.{member}");
+            self.refusals
+                .add(caller.uid, call, why.refusal(), || caller.actor());
+        }
+        checked
     }
 
     /// Lets a call in, as far as its size and the number of calls go. Does not wait.
@@ -173,14 +205,16 @@ impl Gate {
         self: &Arc<Self>,
         connection: &Connection,
         header: Option<&Header<'_>>,
+        interface: InterfaceName<'_>,
     ) -> Result<Option<Inside>, Error> {
         // Not from the bus: the object server itself looks.
         let Some(header) = header else {
             return Ok(None);
         };
         let inside = self.enter(header.sender().map(|s| s.as_str()), 0)?;
-        self.authority
-            .check(connection, header, Action::Inspect, Asking::Nobody)
+        let (action, asking) = (Action::Inspect, Asking::Nobody);
+        // Whether there is a property of that name is not known here, so the name is theirs.
+        self.check(connection, header, action, asking, (&interface, "Get"))
             .await?;
         Ok(Some(inside))
     }
@@ -227,7 +261,7 @@ impl<I: Ruled> Interface for Guarded<I> {
         header: Option<&Header<'_>>,
         emitter: &SignalEmitter<'_>,
     ) -> Option<Result<OwnedVariant, BoxDBusError>> {
-        let _inside = match self.gate.may_read(connection, header).await {
+        let _inside = match self.gate.may_read(connection, header, I::name()).await {
             Ok(inside) => inside,
             Err(refused) => return Some(Err(Box::new(refused))),
         };
@@ -245,7 +279,7 @@ impl<I: Ruled> Interface for Guarded<I> {
     ) -> fdo::Result<HashMap<String, OwnedVariant>> {
         let _inside = self
             .gate
-            .may_read(connection, header)
+            .may_read(connection, header, I::name())
             .await
             // This one answer of the library's has no room for names of our own.
             .map_err(|refused| fdo::Error::AccessDenied(refused.to_string()))?;
@@ -270,9 +304,9 @@ impl<I: Ruled> Interface for Guarded<I> {
         };
         DispatchResult::Async(Box::pin(async move {
             let _inside = self.gate.enter(header.sender().map(|s| s.as_str()), 0)?;
+            let what = (&I::name(), property_name);
             self.gate
-                .authority
-                .check(connection, header, action, Asking::Nobody)
+                .check(connection, header, action, Asking::Nobody, what)
                 .await?;
             match self.inner.set(
                 property_name,
@@ -323,13 +357,14 @@ impl<I: Ruled> Interface for Guarded<I> {
                 ))));
             }
         };
+        let member = name.to_string();
         match self.inner.call(server, connection, msg, name) {
             // Nothing of it has happened yet: it is a future.
             DispatchResult::Async(run) => DispatchResult::Async(Box::pin(async move {
                 let _inside = inside;
+                let (header, what) = (msg.header(), (&I::name(), &*member));
                 self.gate
-                    .authority
-                    .check(connection, &msg.header(), action, Asking::People)
+                    .check(connection, &header, action, Asking::People, what)
                     .await?;
                 run.await
             })),

@@ -9,6 +9,7 @@
 //! | `gate.rs` | who is let in, and how much at once |
 //! | `caller.rs` | who calls; polkit |
 //! | `desk.rs` | where orders are handed in |
+//! | `refusals.rs` | what was refused, for the audit |
 //! | `lists.rs` | what there is, as dictionaries |
 //! | `manager.rs` | `org.telexd1.Manager` |
 //! | `objects.rs` | `org.telexd1.Run`, `org.telexd1.Conversation`, as they come and go |
@@ -24,6 +25,7 @@ mod log_control;
 mod manager;
 mod news;
 mod objects;
+mod refusals;
 
 use std::{
     pin::Pin,
@@ -215,12 +217,27 @@ impl Face {
         self.bus
     }
 
+    /// Ends it; [`Face::ended`] returns when that is done.
+    pub fn end(&self) {
+        self.end.cancel();
+    }
+
+    /// Returns when it has ended and asks nothing more of the gateway.
+    pub async fn ended(mut self) {
+        if let Some(lost) = self.lost.take() {
+            // An error: it has ended without having lost anything, as it should.
+            let _ = lost.await;
+        }
+    }
+
     /// Returns when the bus or the name is lost, with a sentence. For one waiter.
     pub async fn lost(&mut self) -> String {
-        let said = match self.lost.take() {
+        let said = match &mut self.lost {
             Some(lost) => lost.await.ok(),
             None => std::future::pending().await,
         };
+        // It gives an answer once.
+        self.lost = None;
         said.unwrap_or_else(|| format!("the interface on {} ended", self.bus))
     }
 }
@@ -270,12 +287,14 @@ fn serve(
             () = end.cancelled() => {
                 // Who ordered the end is to hear that it is coming.
                 let _ = tokio::time::timeout(LAST_WORDS, desk.gate.empty()).await;
+                let _ = tokio::time::timeout(LAST_WORDS, desk.gate.refusals.finish(&desk)).await;
             }
             why = losing_it(bus, losses) => {
                 let _ = losing.send(why);
             }
             () = news::tell_changes(&connection, &desk, news) => {}
             () = news::tell_happenings(&connection, happened, objects) => {}
+            () = desk.gate.refusals.keep(&desk) => {}
         }
         if let Err(cause) = connection.close().await {
             debug!(%cause, "the connection to the bus did not end well");

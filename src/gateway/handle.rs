@@ -15,7 +15,7 @@ use super::{
 pub use super::{
     admin::{
         Admin, AdminError, Configured, ConversationInfo, Outcome, PairingInfo, Paused, PersonInfo,
-        Resumed, RunInfo,
+        Refusal, Resumed, RunInfo,
     },
     lane::Decision,
     ports::{Reloaded, SettingInfo},

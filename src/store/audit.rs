@@ -5,11 +5,11 @@ use rusqlite::params;
 use super::{columns::at_most, error::StoreError, rows::AuditEntry, tx::Tx};
 
 impl Tx<'_> {
-    /// Notes an act. Belongs in the transaction of the act.
+    /// Notes an act and gives the number of its line. Belongs in the transaction of the act.
     ///
     /// # Errors
     /// The database's.
-    pub fn audit_add(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+    pub fn audit_add(&self, entry: &AuditEntry) -> Result<i64, StoreError> {
         self.insert(
             "INSERT INTO audit (at, who, action, target, result) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
@@ -19,7 +19,15 @@ impl Tx<'_> {
                 entry.target,
                 entry.result
             ],
-        )?;
+        )
+    }
+
+    /// Takes a line away again: for what others can add, and must not fill the database with.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn audit_remove(&self, id: i64) -> Result<(), StoreError> {
+        self.change("DELETE FROM audit WHERE id = ?1", [id])?;
         Ok(())
     }
 

@@ -16,6 +16,7 @@
 //! | `config.rs` | settings |
 //! | `lists.rs` | what there is |
 //! | `pairing.rs` | people who ask to be let in, and those who were |
+//! | `refusals.rs` | calls that did not come to be orders |
 
 pub(super) mod config;
 mod confirm;
@@ -23,6 +24,7 @@ mod error;
 mod lists;
 mod pairing;
 mod pause;
+mod refusals;
 mod restart;
 mod runs;
 mod send;
@@ -37,6 +39,7 @@ pub use self::{
     lists::{ConversationInfo, PersonInfo, RunInfo},
     pairing::{PairingInfo, let_in},
     pause::{Paused, Resumed},
+    refusals::Refusal,
 };
 pub(super) use self::{pairing::tidy, restart::is_back};
 use super::{

@@ -21,7 +21,8 @@ fn write(tx: &Tx<'_>, key: &str) -> Result<(), StoreError> {
         action: "write".to_owned(),
         target: key.to_owned(),
         result: "x".repeat(500),
-    })
+    })?;
+    Ok(())
 }
 
 /// Starts this test anew as a process of its own, which works on the directory.

@@ -174,6 +174,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.settings()?;
     tx.setting_unset("k")?;
     tx.config_changed(Vec::new());
+    tx.audit_remove(1)?;
     tx.audit_add(&AuditEntry {
         at: 1,
         who: String::new(),

@@ -6,10 +6,10 @@ use zbus::{Connection, wire::OwnedVariant};
 
 use super::{
     MANAGER, NAME, PATH, PROPERTIES, call, changed, client, error, next,
-    polkit::{Polkit, Stranger},
+    polkit::{Knocking, Polkit, Stranger},
     property, ready, signals, world,
 };
-use crate::support::{ADMIN, USER, wait_until};
+use crate::support::{ADMIN, USER, World, wait_until};
 
 /// Every method of the manager's, with arguments that busctl takes, and the action that it needs.
 const METHODS: &[(&str, &[&str], &str)] = &[
@@ -146,17 +146,90 @@ async fn every_method_is_refused_to_a_stranger_and_given_to_whom_polkit_allows()
         !property::<bool>(&client(&bus).await, "Paused").await,
         "nothing has changed"
     );
-    assert_eq!(world.query("SELECT count(*) FROM audit"), Some(0));
+    assert_eq!(
+        world.query("SELECT count(*) FROM audit WHERE action != 'call'"),
+        Some(0)
+    );
+    // What was refused is noted as such.
+    wait_until(
+        "it is noted",
+        || {
+            refused(
+                &world,
+                "target = 'Manager.Pause' AND result = 'refused: NotAllowed'",
+            ) == 1
+        },
+        || world.log(),
+    )
+    .await;
     polkit.allow("org.telexd1.control");
     let said = stranger
         .busctl(&["call", NAME, PATH, MANAGER, "Pause", "s", ""])
         .await;
     assert!(said.contains("done"), "{said}");
     assert_eq!(
-        world.query("SELECT count(*) FROM audit WHERE who LIKE 'uid:65534 %'"),
+        world.query("SELECT count(*) FROM audit WHERE who LIKE 'uid:65534 %' AND action = 'pause'"),
         Some(1)
     );
     daemon.stop().await;
+}
+
+fn refused(world: &World, what: &str) -> i64 {
+    world
+        .query(&format!(
+            "SELECT count(*) FROM audit WHERE who LIKE 'uid:65534 pid:%' AND action = 'call' AND {what}"
+        ))
+        .unwrap()
+}
+
+/// Whoever is refused again and again fills neither the database nor the journal, and is not forgotten.
+#[tokio::test]
+async fn hundreds_of_refusals_are_a_few_lines_that_count_them() {
+    let (world, bus) = world().await;
+    let daemon = ready(&world, &bus).await;
+    let client = client(&bus).await;
+    Stranger::of(&bus).expect("needs root, to be somebody else");
+    let _polkit = Polkit::start(&bus).await;
+    let names = |method: &&(&'static str, &[&str], &str)| method.0;
+    let all: Vec<&str> = METHODS.iter().map(|method| names(&method)).collect();
+    assert_eq!(
+        Knocking::start(&bus, 300, &["KillAll"]).refused().await,
+        300
+    );
+    assert_eq!(Knocking::start(&bus, 400, &all).refused().await, 400);
+    wait_until(
+        "they are noted",
+        || refused(&world, "target = 'others'") == 1,
+        || world.log(),
+    )
+    .await;
+    // The interface itself works on, and shows it.
+    let audit = list(&client, "ListAudit").await;
+    assert!(
+        audit
+            .iter()
+            .any(|line| of::<String>(line, "target") == "Manager.KillAll")
+    );
+    assert!(
+        audit
+            .iter()
+            .all(|line| of::<String>(line, "result").starts_with("refused: ")),
+        "{audit:?}"
+    );
+    assert_eq!(refused(&world, "result LIKE '%more times'"), 0);
+    daemon.stop().await;
+    let lines = refused(&world, "TRUE");
+    assert!(lines <= 26, "{lines}");
+    let first = refused(&world, "result NOT LIKE '%more times'");
+    let counted = world
+        .query(
+            "SELECT sum(substr(result, instr(result, ', ') + 2) + 0) FROM audit WHERE result LIKE '%more times'",
+        )
+        .unwrap();
+    assert_eq!(first + counted, 700, "every one is counted");
+    let logged = i64::try_from(world.logged("a call was refused")).unwrap();
+    assert_eq!(logged, lines, "{}", world.log());
+    assert_eq!(world.logged(" WARN "), 0, "{}", world.log());
 }
 
 #[tokio::test]

@@ -123,19 +123,17 @@ impl Stranger {
     }
 }
 
-/// A process that calls and calls and never reads an answer.
-pub struct Deaf(Child);
-
-impl Deaf {
-    pub fn start(bus: &Systemd, calls: usize) -> Self {
-        let program = format!(
-            r#"
+/// What a process needs to call without a library: `connect` and `call`.
+const PLAIN: &str = r#"
 import os, socket, struct, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect({address:?}[len("unix:path="):])
-s.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
-assert s.recv(100).startswith(b"OK")
-s.sendall(b"BEGIN\r\n")
+def connect(address):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(address[len("unix:path="):])
+    s.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
+    assert s.recv(100).startswith(b"OK")
+    s.sendall(b"BEGIN\r\n")
+    s.sendall(call(1, "/org/freedesktop/DBus", "org.freedesktop.DBus", "org.freedesktop.DBus", "Hello"))
+    return s
 def text(t): return struct.pack("<I", len(t)) + t.encode() + b"\0"
 def pad(b): return b + b"\0" * (-len(b) % 8)
 def call(serial, path, dest, iface, member):
@@ -143,9 +141,72 @@ def call(serial, path, dest, iface, member):
     for code, sig, value in ((1, "o", path), (6, "s", dest), (2, "s", iface), (3, "s", member)):
         fields = pad(fields) + bytes([code, 1]) + sig.encode() + b"\0" + text(value)
     return pad(struct.pack("<BBBBIII", ord("l"), 1, 0, 1, 0, serial, len(fields)) + fields)
-s.sendall(call(1, "/org/freedesktop/DBus", "org.freedesktop.DBus", "org.freedesktop.DBus", "Hello"))
+def manager(serial, member): return call(serial, "/org/telexd1", "org.telexd1", "org.telexd1.Manager", member)
+"#;
+
+/// A process of somebody who is not root that calls one method after the other, without arguments.
+pub struct Knocking(tokio::process::Child);
+
+impl Knocking {
+    pub fn start(bus: &Systemd, calls: usize, methods: &[&str]) -> Self {
+        let program = format!(
+            r#"{PLAIN}
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+s = connect({address:?})
+def exactly(n):
+    b = b""
+    while len(b) < n:
+        more = s.recv(n - len(b))
+        assert more
+        b += more
+    return b
+def answer():
+    while True:
+        head = exactly(16)
+        body, _, fields = struct.unpack("<III" if head[:1] == b"l" else ">III", head[4:])
+        exactly(-(-fields // 8) * 8 + body)
+        if head[1] in (2, 3): return head[1]
+answer()
+methods = {methods:?}
+refused = 0
 for n in range({calls}):
-    s.sendall(call(n + 2, "/org/telexd1", "org.telexd1", "org.telexd1.Manager", "Health"))
+    s.sendall(manager(n + 2, methods[n % len(methods)]))
+    refused += answer() == 3
+print(refused)
+"#,
+            address = bus.address()
+        );
+        let child = tokio::process::Command::new("python3")
+            .args(["-c", &program])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("python3 is needed");
+        Self(child)
+    }
+
+    /// How many calls were answered with an error, once all are answered.
+    pub async fn refused(self) -> usize {
+        let output = self.0.wait_with_output().await.unwrap();
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap()
+    }
+}
+
+/// A process that calls and calls and never reads an answer.
+pub struct Deaf(Child);
+
+impl Deaf {
+    pub fn start(bus: &Systemd, calls: usize) -> Self {
+        let program = format!(
+            r#"{PLAIN}
+s = connect({address:?})
+for n in range({calls}):
+    s.sendall(manager(n + 2, "Health"))
 print("deaf", flush=True)
 sys.stdin.read()
 "#,
