@@ -31,7 +31,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinError,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -52,6 +52,7 @@ use crate::{
     dbus::Seen,
     gateway::{
         self, BotName, Deps, admin,
+        files::{Files, FilesConfig, Places, Transcriber},
         gate::Gate,
         handle::Gateway,
         life,
@@ -264,6 +265,7 @@ async fn serve_all(
         bot_name.set(&name);
     }
     let by_systemd = agents::by_systemd(&settings);
+    let state_directory = settings.state_directory.clone();
     let runner = Arc::new(agents::runner(&settings, by_systemd, supervisor)?);
     let bus = bus::which(settings.bus, by_systemd);
     let tasks = TaskTracker::new();
@@ -283,6 +285,11 @@ async fn serve_all(
         bot_name.clone(),
     ));
     let access = in_use.gateway.get().access.clone();
+    let files = Files {
+        source: Arc::new(client.clone()),
+        places: Places::new(&state_directory, agents::inboxes(by_systemd)),
+        bell: Notify::new(),
+    };
     let deps = Arc::new(Deps {
         store: store.clone(),
         runner: Arc::clone(&runner) as _,
@@ -293,6 +300,7 @@ async fn serve_all(
         dice: Arc::clone(&dice),
         config: in_use.gateway.clone(),
         tunables: Arc::clone(&in_use) as _,
+        files,
         slots: in_use.slots.clone(),
         gate: Gate::default(),
         newcomer: Arc::clone(&in_use.changed),
@@ -496,6 +504,18 @@ fn gateway_config(
         max_processes: settings.agent.max_processes,
         approval_timeout: millis(settings.agent.approval_timeout),
         interrupt_grace: INTERRUPT_GRACE,
+        files: FilesConfig {
+            keep: settings.files.keep,
+            quota: settings.files.quota,
+            transcriber: settings
+                .files
+                .transcriber
+                .clone()
+                .map(|command| Transcriber {
+                    command,
+                    limit: settings.files.transcriber_timeout,
+                }),
+        },
     }
 }
 

@@ -39,6 +39,9 @@ pub const POINTS: &[&str] = &[
 /// Names of steps of work that may take long: to be stalled only, so that it does.
 pub const STEPS: &[&str] = &["store-progress"];
 
+/// Points that only a file comes by.
+pub const FILES: &[&str] = &["file-fetched", "file-before-commit", "file-after-commit"];
+
 /// Points that only an order of an administrator's comes by.
 pub const ORDERS: &[&str] = &["admin-committed", "pairing-committed"];
 
@@ -50,7 +53,7 @@ pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];
 /// # Errors
 /// A sentence, when the environment asks for something that there is not.
 pub fn arm() -> Result<(), String> {
-    if let Some((point, nth)) = wish("TELEXD_KILL_AT", &[POINTS, ORDERS].concat())? {
+    if let Some((point, nth)) = wish("TELEXD_KILL_AT", &[POINTS, FILES, ORDERS].concat())? {
         let passed = AtomicU64::new(0);
         fail::cfg_callback(point, move || {
             if passed.fetch_add(1, Ordering::SeqCst) + 1 == nth {
@@ -134,11 +137,17 @@ mod tests {
         );
         found.sort();
         found.dedup();
-        let mut listed: Vec<_> = [super::POINTS, super::ORDERS, super::STEPS, super::PARTS]
-            .concat()
-            .iter()
-            .map(|p| (*p).to_owned())
-            .collect();
+        let mut listed: Vec<_> = [
+            super::POINTS,
+            super::FILES,
+            super::ORDERS,
+            super::STEPS,
+            super::PARTS,
+        ]
+        .concat()
+        .iter()
+        .map(|p| (*p).to_owned())
+        .collect();
         listed.sort();
         assert_eq!(found, listed);
     }

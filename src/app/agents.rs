@@ -76,6 +76,14 @@ pub(super) fn config(settings: &Settings, by_systemd: bool) -> ClaudeConfig {
     }
 }
 
+/// Below which directory agents see copies of the files that people sent; `None` where they see the daemon's own.
+///
+/// The units of agents have a `/var/tmp` of their own: on the disk, seen by no other, and gone with the unit. It does not
+/// matter there as which user an agent runs, and no agent needs a folder that the daemon may write to.
+pub(super) fn inboxes(by_systemd: bool) -> Option<PathBuf> {
+    by_systemd.then(|| PathBuf::from("/var/tmp/telexd-inbox"))
+}
+
 /// The socket on which supervisors take their hand-off: in the runtime directory that systemd made, else with the state.
 fn handoff_socket(state: &Path) -> PathBuf {
     std::env::var_os("RUNTIME_DIRECTORY")

@@ -130,7 +130,7 @@ fn kind_of(name: &str) -> &'static str {
         "Flag" => "switch",
         "PathBuf" => "path",
         "Url" => "address",
-        "Vec<i64>" => "list",
+        "Vec<i64>" | "Vec<String>" => "list",
         _ if name.starts_with("BTreeMap") => "table",
         _ => "text",
     }
@@ -191,7 +191,7 @@ keys! {
     }
     state: State {
         directory: PathBuf, "/var/lib/telexd", Some(PathBuf::from("/var/lib/telexd")),
-            "Database and run directories.";
+            "Database, run directories, files that people sent.";
     }
     batching: Batching {
         first_ms: u32, range(0, 60_000, "milliseconds"), Some(1_000),
@@ -206,6 +206,20 @@ keys! {
             "Whether messages in quick succession become one prompt.";
         stop_button: Flag, (), Some(Flag::On),
             "Whether a button that stops it is below an answer that is being written.";
+        files: Flag, (), Some(Flag::On),
+            "Whether files are taken and given to the agent.";
+        voice: Flag, (), Some(Flag::On),
+            "Whether voice is turned into text, where files.transcriber is set.";
+    }
+    files: Files {
+        keep_days: u32, range(1, 3650, "days"), Some(30),
+            "How long files that people sent are kept.";
+        quota_mb: u32, range(1, 1_000_000, "megabytes"), Some(500),
+            "Most that the files of one conversation take; beyond that the oldest are deleted.";
+        transcriber: Vec<String>, (), None,
+            "Program, with arguments, that makes text of voice; the path of the recording is added.";
+        transcriber_timeout_s: u32, range(1, 3600, "seconds"), Some(120),
+            "How long it may take for one recording.";
     }
     messages: Messages {
         stale_after_s: u32, range(1, 365 * DAY_S, "seconds"), Some(600),

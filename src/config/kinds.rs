@@ -389,6 +389,61 @@ impl Kind for Vec<i64> {
     }
 }
 
+/// A command: a program's absolute path and its arguments.
+impl Kind for Vec<String> {
+    type Rule = ();
+
+    fn read(value: &DeValue<'_>, rule: &()) -> Result<Self, Mistake> {
+        let list = value
+            .as_array()
+            .ok_or_else(|| Mistake::kind::<Self>(value, rule))?;
+        let mut words = Self::new();
+        for entry in list {
+            let entry = entry.get_ref();
+            let Some(text) = entry.as_str() else {
+                return Err(Mistake::new(
+                    format!("{} in the list is not a text", found_text(entry)),
+                    Self::how(rule),
+                ));
+            };
+            if holds_token(text) {
+                return Err(Mistake::new(
+                    "holds what looks like the bot token",
+                    Self::how(rule),
+                ));
+            }
+            if text.chars().any(char::is_control) {
+                return Err(Mistake::new(
+                    format!("{} holds a control character", quoted(text)),
+                    Self::how(rule),
+                ));
+            }
+            words.push(text.to_owned());
+        }
+        match words.first() {
+            None => Err(Mistake::new("names no program", Self::how(rule))),
+            Some(program) if !Path::new(program).is_absolute() => Err(Mistake::new(
+                format!("{} is not an absolute path", quoted(program)),
+                Self::how(rule),
+            )),
+            Some(_) => Ok(words),
+        }
+    }
+
+    fn shown(&self) -> String {
+        let words: Vec<String> = self.iter().map(|word| toml_text(word)).collect();
+        format!("[{}]", words.join(", "))
+    }
+
+    fn allowed(_: &()) -> String {
+        "a list of a program's absolute path and its arguments, each in quotes".to_owned()
+    }
+
+    fn how(_: &()) -> String {
+        "write it like [\"/usr/local/bin/transcribe\", \"--plain\"]".to_owned()
+    }
+}
+
 /// A profile of agents.
 impl Kind for Profile {
     type Rule = ();

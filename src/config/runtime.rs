@@ -32,6 +32,7 @@ pub const FILES_ONLY: &[&str] = &[
     "agent.command",
     "agent.launcher",
     "agent.environment_file",
+    "files.transcriber",
     "state.directory",
     "dbus.bus",
 ];

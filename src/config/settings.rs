@@ -49,6 +49,8 @@ pub struct Settings {
     pub bus: Bus,
     /// Pace of what is sent.
     pub delivery: Delivery,
+    /// Files that people send.
+    pub files: Files,
 }
 
 /// Bot API.
@@ -102,6 +104,19 @@ pub struct Delivery {
     pub overall_per_second: u32,
 }
 
+/// Files that people send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// How long they are kept.
+    pub keep: Duration,
+    /// Most that those of one conversation take, in bytes.
+    pub quota: u64,
+    /// Program and arguments that make text of voice.
+    pub transcriber: Option<Vec<String>>,
+    /// How long that may take for one recording.
+    pub transcriber_timeout: Duration,
+}
+
 /// Settings of which only the token is missing, with what is questionable about them.
 pub(super) struct Draft {
     fragment: Fragment,
@@ -145,6 +160,7 @@ impl Draft {
             state,
             batching,
             features,
+            files,
             messages,
             log,
             dbus,
@@ -186,6 +202,14 @@ impl Draft {
             features: Features {
                 batching: features.batching?.value,
                 stop_button: features.stop_button?.value,
+                files: features.files?.value,
+                voice: features.voice?.value,
+            },
+            files: Files {
+                keep: Duration::from_secs(u64::from(files.keep_days?.value) * 24 * 60 * 60),
+                quota: u64::from(files.quota_mb?.value) * 1_000_000,
+                transcriber: files.transcriber.map(|found| found.value),
+                transcriber_timeout: seconds(&files.transcriber_timeout_s?),
             },
             stale_after: seconds(&messages.stale_after_s?),
             log_level: log.level?.value,

@@ -228,6 +228,7 @@ fn every_other_key_has_a_default() {
         "agent.directory",
         "agent.environment_file",
         "agent.model",
+        "files.transcriber",
     ];
     assert_eq!(unset, wanted);
     assert_eq!(Fragment::defaults().entries().len(), KEYS.len());

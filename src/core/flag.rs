@@ -32,6 +32,10 @@ pub struct Features {
     pub batching: Flag,
     /// A button that stops it is below an answer that is being written.
     pub stop_button: Flag,
+    /// Files are taken.
+    pub files: Flag,
+    /// Voice is turned into text, where there is something that can.
+    pub voice: Flag,
 }
 
 impl Default for Features {
@@ -40,6 +44,8 @@ impl Default for Features {
         Self {
             batching: Flag::On,
             stop_button: Flag::On,
+            files: Flag::On,
+            voice: Flag::On,
         }
     }
 }

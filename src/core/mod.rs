@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod batching;
 pub mod command;
 pub mod event;
+pub mod files;
 pub mod flag;
 pub mod happened;
 pub mod ids;

@@ -3,6 +3,7 @@
 //! Short, friendly, without jargon. Sentences about troubles stand with [`super::trouble`].
 
 pub mod admin;
+pub mod files;
 pub mod pairing;
 
 use super::{Millis, command, text::Button, trouble::Trouble};
@@ -17,13 +18,6 @@ pub const NO_WORDS: &str = "Done. (The agent said nothing.)";
 pub const GREETING: &str = "Hello! Write to me and I pass it on to the agent on the server; its answer comes here.\n\n/help lists what else I understand.";
 /// Answer to a message that holds nothing to pass on.
 pub const NOTHING_TO_PASS_ON: &str = "That message has no text that I could pass on.";
-/// Answer to a file without text.
-pub const NO_FILES_YET: &str = "I cannot take files yet. Please send it as text.";
-/// Answer to a file with a caption.
-pub const TEXT_ONLY: &str = "I cannot take files yet, so I passed on your text only.";
-/// Answer to a file that no bot may download.
-pub const FILE_TOO_LARGE: &str =
-    "❌ That file is too large: Telegram lets bots take files of up to 20 MB only.";
 /// Answer to `/interrupt` when nothing runs.
 pub const NOTHING_RUNS: &str = "Nothing is running.";
 /// Answer to `/interrupt`.

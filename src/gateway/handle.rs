@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::{
     Deps,
     dispatch::{self, Arrival, Underway},
+    files,
     lanes::Lanes,
     ports::{Admission, Reception},
     recover,
@@ -53,6 +54,8 @@ impl Gateway {
             waiting,
             underway.clone(),
         ));
+        deps.tasks
+            .spawn(files::worker::run(Arc::clone(&deps), lanes.clone()));
         deps.tasks.spawn(recover::collect(Arc::clone(&deps)));
         Ok(Self {
             deps,

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod dispatch;
+pub mod files;
 pub mod gate;
 pub mod handle;
 pub mod lane;
@@ -35,6 +36,7 @@ use crate::{
 };
 
 use self::{
+    files::{Files, FilesConfig},
     gate::Gate,
     ports::{Backend, Clock, Dice, Presence, Renderer, Runner, Tunables},
     restart::Restart,
@@ -68,6 +70,8 @@ pub struct Config {
     pub approval_timeout: Millis,
     /// Time between the agent's own interrupt and SIGTERM, in milliseconds.
     pub interrupt_grace: Millis,
+    /// Files that people send.
+    pub files: FilesConfig,
 }
 
 impl Config {
@@ -119,6 +123,8 @@ pub struct Deps {
     pub config: Live<Config>,
     /// Settings that people change.
     pub tunables: Arc<dyn Tunables>,
+    /// Files that people send.
+    pub files: Files,
     /// Places for agent processes.
     pub slots: Slots,
     /// Whether all is paused.

@@ -46,6 +46,47 @@ pub trait Renderer: Send + Sync {
     fn render(&self, markdown: &str) -> Vec<Formatted>;
 }
 
+/// A file could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// It is larger than a bot may have.
+    #[error("the file is too large")]
+    TooLarge,
+    /// The messenger does not have it any more, or will not give it out.
+    #[error("the file is not to be had: {0}")]
+    Gone(String),
+    /// The messenger cannot be reached, or asks to wait until then: no try at all.
+    #[error("{what}")]
+    Wait {
+        /// What is in the way, in one line.
+        what: String,
+        /// Not before, where it says so.
+        until: Option<Millis>,
+    },
+    /// Anything else: it may be had at another try.
+    #[error("{0}")]
+    Failed(String),
+    /// It cannot be written.
+    #[error("the file cannot be written: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+/// Where files are fetched from.
+#[async_trait]
+pub trait FileSource: Send + Sync {
+    /// Fetches a file of at most `limit` bytes into `sink`; returns its size. What was written before an error is not
+    /// complete.
+    ///
+    /// # Errors
+    /// See [`FetchError`]; none of them holds a secret.
+    async fn fetch(
+        &self,
+        file_id: &str,
+        limit: u64,
+        sink: &mut tokio::fs::File,
+    ) -> Result<u64, FetchError>;
+}
+
 /// Signs of life in a chat that are not worth a row: lost ones are not missed.
 pub trait Presence: Send + Sync {
     /// Shows "typing…" for about five seconds. Never blocks; drops when busy.
@@ -61,6 +102,34 @@ pub struct Launch {
     pub resume: bool,
     /// Profile that its process is to have.
     pub profile: Profile,
+    /// Where the files are that people send in its conversation.
+    pub inbox: Option<InboxOf>,
+}
+
+/// The directory with the files that people sent in one conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxOf {
+    /// Where the daemon has it.
+    pub from: PathBuf,
+    /// Where the agent sees it; the supervisor copies into it what is in `from`, unless that is the same.
+    pub to: PathBuf,
+}
+
+impl InboxOf {
+    /// Whether the agent sees copies.
+    #[must_use]
+    pub fn is_copied(&self) -> bool {
+        self.from != self.to
+    }
+}
+
+/// An image that goes along with a prompt.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PromptImage {
+    /// Media type.
+    pub mime: &'static str,
+    /// Its bytes in base64.
+    pub base64: String,
 }
 
 /// A command line with its surroundings: content of `spec.json`. Holds no secret.
@@ -83,6 +152,9 @@ pub struct Spec {
     /// Profile of the process, for launchers that know profiles.
     #[serde(default)]
     pub profile: Profile,
+    /// Files that people sent.
+    #[serde(default)]
+    pub inbox: Option<InboxOf>,
 }
 
 /// Check before the launch.
@@ -100,8 +172,8 @@ pub trait Backend: Send + Sync {
     fn spec(&self, run: &RunId, launch: &Launch) -> Spec;
     /// First line(s) of the input of a fresh process.
     fn hello(&self) -> Vec<u8>;
-    /// A prompt, one line with its `\n`.
-    fn prompt(&self, uuid: Uuid, text: &str) -> Vec<u8>;
+    /// A prompt with its images, one line with its `\n`.
+    fn prompt(&self, uuid: Uuid, text: &str, images: &[PromptImage]) -> Vec<u8>;
     /// Whether this input line is the prompt with that uuid (to tell after a crash whether it was written).
     fn is_prompt(&self, line: &[u8], uuid: Uuid) -> bool;
     /// Asks the running turn to end.

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use super::{
     Deps,
     admin::{is_back, tidy},
+    files,
     lane::LaneMsg,
     lanes::Lanes,
     ports::Remains,
@@ -105,7 +106,7 @@ async fn end_unknown(deps: &Deps) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn round(deps: &Deps) -> Result<(), StoreError> {
+async fn round(deps: &Arc<Deps>) -> Result<(), StoreError> {
     let now = deps.clock.now();
     let over = deps
         .store
@@ -117,6 +118,7 @@ async fn round(deps: &Deps) -> Result<(), StoreError> {
             tx.runs_over_before(now - KEEP_RUNS)
         })
         .await?;
+    files::collect::round(deps).await?;
     for run in over {
         deps.runner.remove(&run).await;
         // One that could not be removed is tried again in the next round.

@@ -383,7 +383,7 @@ impl RunDirs {
     pub(crate) fn give<T>(
         &self,
         run: &RunId,
-        send: impl FnOnce(Vec<u8>, &[BorrowedFd<'_>; wire::FDS]) -> io::Result<T>,
+        send: impl FnOnce(Vec<u8>, &[BorrowedFd<'_>]) -> io::Result<T>,
     ) -> Result<T, Refusal> {
         let _gate = self.gate();
         let paths = self.paths(run);
@@ -399,6 +399,17 @@ impl RunDirs {
         if spec.run != *run {
             return Err(Refusal::Never("the spec is for another run"));
         }
+        let mut spec = spec;
+        let inbox = spec.inbox.as_ref().filter(|inbox| inbox.is_copied());
+        let inbox = inbox.and_then(|inbox| {
+            // Without its files an agent works as well.
+            File::open(&inbox.from)
+                .inspect_err(|error| tracing::error!(%run, %error, "cannot hand over the files that people sent"))
+                .ok()
+        });
+        if inbox.is_none() {
+            spec.inbox = None;
+        }
         let frame = wire::frame(&wire::Reply::Spec(Box::new(spec)))
             .ok_or(Refusal::Never("the spec is too long"))?;
         let append = |path: &Path| open(OpenOptions::new().append(true), path);
@@ -408,13 +419,17 @@ impl RunDirs {
         let record = append(&paths.record())?;
         // Closed again before the gate is left: else it would count as a living supervisor.
         let bell = open_fifo(OpenOptions::new().read(true).write(true), &paths.bell())?;
-        let fds = [
+        let five: [BorrowedFd<'_>; wire::FDS] = [
             input.as_fd(),
             output.as_fd(),
             errors.as_fd(),
             record.as_fd(),
             bell.as_fd(),
         ];
+        let fds: Vec<_> = five
+            .into_iter()
+            .chain(inbox.as_ref().map(AsFd::as_fd))
+            .collect();
         send(frame, &fds).map_err(Refusal::from)
     }
 

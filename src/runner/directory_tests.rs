@@ -18,6 +18,7 @@ fn spec(run: RunId) -> Spec {
         version_gate: None,
         output_limit: 0,
         profile: Profile::default(),
+        inbox: None,
     }
 }
 

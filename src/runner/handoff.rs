@@ -242,8 +242,8 @@ async fn hand_over(
     }
 }
 
-fn send(stream: &UnixStream, frame: &[u8], fds: &[BorrowedFd<'_>; wire::FDS]) -> io::Result<usize> {
-    let raw = fds.map(|fd| fd.as_raw_fd());
+fn send(stream: &UnixStream, frame: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    let raw: Vec<_> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     // tokio knows a fresh stream as not writable until it has asked, so the call goes around it.
     let sent = sendmsg::<()>(
         stream.as_raw_fd(),

@@ -1,7 +1,8 @@
 //! What the daemon and the supervisor say to each other during the hand-off.
 //!
 //! The supervisor sends a [`Request`] as one JSON line. The daemon answers with a frame (length in bytes as four
-//! big-endian bytes, then JSON): a [`Reply`]. With [`Reply::Spec`] come five descriptors, in the order of [`FDS`].
+//! big-endian bytes, then JSON): a [`Reply`]. With [`Reply::Spec`] come descriptors, in the order of [`FDS`]; where
+//! the spec has an inbox that is copied, one more: the directory with the files that people sent.
 //! The supervisor ends with an [`Ack`] as one JSON line.
 
 use serde::{Deserialize, Serialize};

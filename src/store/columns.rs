@@ -7,7 +7,7 @@ use rusqlite::{
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::rows::{OutState, OutboxId, RunStatus, TurnState, Urgency, Verdict};
+use super::rows::{AttachmentState, OutState, OutboxId, RunStatus, TurnState, Urgency, Verdict};
 use crate::core::{
     ids::{ConversationId, InboxId, RunId, TurnId},
     pairing,
@@ -43,6 +43,7 @@ as_text! {
         Starting = "starting", Running = "running", Completed = "completed", Killed = "killed", Failed = "failed", Lost = "lost",
     }
     pairing::Answer { Accepted = "accepted", Rejected = "rejected" }
+    AttachmentState { Wanted = "wanted", Here = "here", Refused = "refused", Gone = "gone" }
     OutState { Pending = "pending", Sending = "sending", Done = "done", Rejected = "rejected" }
 }
 

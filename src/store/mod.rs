@@ -4,6 +4,7 @@
 //! whose methods are all that may be done. What is acknowledged is on the disk (write-ahead log, `synchronous=FULL`).
 //! Requests that wait together are committed together, so that many lanes cost one `fsync`.
 
+mod attachments;
 mod audit;
 mod columns;
 mod conversations;

@@ -508,3 +508,71 @@ pub struct PairedRow {
     /// By whom, as in the audit.
     pub accepted_by: String,
 }
+
+/// State of a file that somebody sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachmentState {
+    /// It is to be fetched.
+    Wanted,
+    /// It is in the inbox of its conversation.
+    Here,
+    /// It could not be had, or is not taken; the row says why.
+    Refused,
+    /// It was there and was deleted for its age or for room.
+    Gone,
+}
+
+/// A file that somebody sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachmentRow {
+    /// Row id.
+    pub id: i64,
+    /// Turn that it belongs to.
+    pub turn: TurnId,
+    /// Update that brought it.
+    pub inbox: InboxId,
+    /// `photo`, `document`, … as Telegram names it.
+    pub kind: String,
+    /// Telegram's id of it.
+    pub file_id: String,
+    /// Name in the inbox directory: safe, unique in it.
+    pub name: String,
+    /// Media type as the sender's app gave it.
+    pub mime: Option<String>,
+    /// Size in bytes: as announced, then as it is.
+    pub size: Option<u64>,
+    /// State.
+    pub state: AttachmentState,
+    /// Why it is not there, a clause for the agent; or, while it is wanted, what it waits for.
+    pub trouble: Option<String>,
+    /// What is said in it.
+    pub transcript: Option<String>,
+    /// Tries so far.
+    pub attempts: i64,
+}
+
+/// A file that is to be fetched now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachmentJob {
+    /// The file.
+    pub row: AttachmentRow,
+    /// Its conversation.
+    pub conversation: Conversation,
+}
+
+/// A file that is about to be entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAttachment {
+    /// As Telegram names the field.
+    pub kind: String,
+    /// Telegram's id of it.
+    pub file_id: String,
+    /// Safe name, unique in its conversation.
+    pub name: String,
+    /// Media type as the sender's app gave it.
+    pub mime: Option<String>,
+    /// Announced size in bytes.
+    pub size: Option<u64>,
+    /// Why it is not even fetched, a clause for the agent.
+    pub refused: Option<String>,
+}

@@ -26,7 +26,7 @@ struct Step {
 }
 
 /// Step N (from 1) leads from schema N - 1 to schema N.
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 4] = [
     Step {
         up: include_str!("schema/0001.up.sql"),
         down: include_str!("schema/0001.down.sql"),
@@ -38,6 +38,10 @@ const STEPS: [Step; 3] = [
     Step {
         up: include_str!("schema/0003.up.sql"),
         down: include_str!("schema/0003.down.sql"),
+    },
+    Step {
+        up: include_str!("schema/0004.up.sql"),
+        down: include_str!("schema/0004.down.sql"),
     },
 ];
 

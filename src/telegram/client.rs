@@ -56,6 +56,9 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 /// How much longer than the poll itself the whole call may take.
 const POLL_SLACK: Duration = Duration::from_secs(10);
 
+/// What a download is called in errors and faults; it is no method of Telegram's.
+pub(super) const DOWNLOAD: &str = "file";
+
 /// The bot, as `getMe` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Me {
@@ -316,7 +319,7 @@ impl Client {
 
     /// The answer to a request for the content of a file at this path, or why there is none.
     pub(super) async fn open_file(&self, path: &str) -> Result<reqwest::Response, CallError> {
-        const METHOD: &str = "file";
+        const METHOD: &str = DOWNLOAD;
         /// Nothing reads as this, so an answer that claims success is an error as well.
         #[derive(Deserialize)]
         enum Never {}

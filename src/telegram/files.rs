@@ -1,10 +1,18 @@
 //! Files that people send.
 
+use async_trait::async_trait;
 use serde::Deserialize;
 use teloxide_core::{payloads::GetFile, types::FileId};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::client::{CallError, Client};
+use super::{
+    classify::Reason,
+    client::{CallError, Client, DOWNLOAD},
+};
+use crate::{
+    core::trouble::CallClass,
+    gateway::ports::{FetchError, FileSource},
+};
 
 /// A file could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +29,14 @@ pub enum FileError {
     /// The server names a place that is none of its own files.
     #[error("Telegram gives no path of a file that could be fetched")]
     NoPath,
+    /// Less came than was announced.
+    #[error("only {got} of {announced} bytes came")]
+    Cut {
+        /// What came.
+        got: u64,
+        /// What was announced.
+        announced: u64,
+    },
     /// Where it should be written to.
     #[error("the file cannot be written: {0}")]
     Write(#[from] std::io::Error),
@@ -57,7 +73,7 @@ pub async fn fetch<W: AsyncWrite + Unpin + Send>(
     while let Some(chunk) = answer
         .chunk()
         .await
-        .map_err(|error| client.broken("file", error, None))?
+        .map_err(|error| client.broken(DOWNLOAD, error, None))?
     {
         // The size that was told before is not to be relied on.
         size += chunk.len() as u64;
@@ -67,7 +83,58 @@ pub async fn fetch<W: AsyncWrite + Unpin + Send>(
         sink.write_all(&chunk).await?;
     }
     sink.flush().await?;
-    Ok(size)
+    match file.file_size {
+        Some(announced) if size < announced => Err(FileError::Cut {
+            got: size,
+            announced,
+        }),
+        _ => Ok(size),
+    }
+}
+
+#[async_trait]
+impl FileSource for Client {
+    async fn fetch(
+        &self,
+        file_id: &str,
+        limit: u64,
+        sink: &mut tokio::fs::File,
+    ) -> Result<u64, FetchError> {
+        fetch(self, file_id, limit, sink)
+            .await
+            .map_err(|error| match error {
+                FileError::TooLarge { .. } => FetchError::TooLarge,
+                FileError::NoPath => FetchError::Gone(error.to_string()),
+                FileError::Write(cause) => FetchError::Write(cause),
+                FileError::Cut { .. } => FetchError::Failed(error.to_string()),
+                FileError::Call(error) => of_call(&error),
+            })
+    }
+}
+
+/// What a failed call means for the file. A link is good for an hour at least, and each try asks for a new one.
+fn of_call(error: &CallError) -> FetchError {
+    let what = error.to_string();
+    let too_big = error
+        .description
+        .as_deref()
+        .is_some_and(|text| text.to_ascii_lowercase().contains("file is too big"));
+    match error.class {
+        CallClass::Rejected if too_big => FetchError::TooLarge,
+        CallClass::Rejected if error.reason == Reason::FileGone => FetchError::Gone(what),
+        CallClass::WaitUntil(until) => FetchError::Wait {
+            what,
+            until: Some(until),
+        },
+        // No network, or no bot until somebody mends the token.
+        CallClass::Safe | CallClass::Unauthorized | CallClass::Conflict
+            if error.method != DOWNLOAD =>
+        {
+            FetchError::Wait { what, until: None }
+        }
+        CallClass::Safe => FetchError::Wait { what, until: None },
+        _ => FetchError::Failed(what),
+    }
 }
 
 /// Whether a path can stand in a URL as it is and leads nowhere else.

@@ -19,6 +19,7 @@ mod bad;
 mod bus;
 mod crash;
 mod ctl;
+mod files;
 mod life;
 mod real;
 mod talk;

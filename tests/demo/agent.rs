@@ -203,6 +203,7 @@ fn oldest() -> Option<Version> {
         session_id: Uuid::nil(),
         resume: false,
         profile: telexd::core::profile::Profile::default(),
+        inbox: None,
     };
     let spec = claude.spec(&RunId::from_random([0; RunId::LEN]), &launch);
     Some(spec.version_gate?.oldest)

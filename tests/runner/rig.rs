@@ -113,6 +113,7 @@ impl Rig {
             version_gate: None,
             output_limit: 0,
             profile: Default::default(),
+            inbox: None,
         }
     }
 

@@ -74,6 +74,7 @@ pub(super) fn spec(config: &ClaudeConfig, run: &RunId, launch: &Launch) -> Spec 
         }),
         output_limit: config.output_limit,
         profile: launch.profile.clone(),
+        inbox: launch.inbox.clone(),
     }
 }
 
@@ -102,6 +103,11 @@ fn argv(config: &ClaudeConfig, launch: &Launch) -> Vec<String> {
     argv.extend(["--setting-sources".to_owned(), setting_sources(config)]);
     argv.push("--strict-mcp-config".to_owned());
     argv.extend(["--disallowedTools".to_owned(), DISALLOWED_TOOLS.to_owned()]);
+    if let Some(inbox) = &launch.inbox {
+        // `//` begins an absolute path. To be read without a question, not to be written.
+        let folder = inbox.to.display();
+        argv.push(format!("--allowedTools=Read(/{folder}/**)"));
+    }
     if let Some(model) = &config.model {
         argv.push(format!("--model={model}"));
     }
@@ -146,6 +152,7 @@ mod tests {
             session_id: Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_0001),
             resume,
             profile: crate::core::profile::Profile::default(),
+            inbox: None,
         }
     }
 

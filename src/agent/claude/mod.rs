@@ -15,7 +15,7 @@ use crate::{
         ids::RunId,
         live::Live,
     },
-    gateway::ports::{Answer, Backend, Launch, Spec},
+    gateway::ports::{Answer, Backend, Launch, PromptImage, Spec},
 };
 
 /// The Claude Code CLI as the agent.
@@ -41,8 +41,8 @@ impl Backend for Claude {
         codec::hello()
     }
 
-    fn prompt(&self, uuid: Uuid, text: &str) -> Vec<u8> {
-        codec::prompt(uuid, text)
+    fn prompt(&self, uuid: Uuid, text: &str, images: &[PromptImage]) -> Vec<u8> {
+        codec::prompt(uuid, text, images)
     }
 
     fn is_prompt(&self, line: &[u8], uuid: Uuid) -> bool {

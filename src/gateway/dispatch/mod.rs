@@ -95,6 +95,8 @@ pub(super) fn admission(
     let person = message.from.as_ref()?;
     let prompt = !message.edited
         && !message.text.trim().is_empty()
+        // The desk has more to do for files.
+        && message.attachments.is_empty()
         && read(&message.text, &config.bot_name.get()) == Reading::Prompt;
     let arriving = prompt.then(|| Arriving::new(deps, lanes, bot_id, message, person))?;
     let lanes = lanes.clone();

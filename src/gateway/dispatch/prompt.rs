@@ -9,6 +9,7 @@ use crate::{
         words,
     },
     gateway::{
+        files::Brought,
         gate::Gate,
         lane::{self, Giving, Handed, Lent},
         lanes::Lanes,
@@ -20,9 +21,6 @@ use crate::{
     },
 };
 
-/// Files beyond this are not given to bots by Telegram's own servers, in bytes.
-const LARGEST_FILE: u64 = 20 * 1024 * 1024;
-
 impl Desk<'_> {
     pub(super) async fn prompt(
         &self,
@@ -30,11 +28,15 @@ impl Desk<'_> {
         person: &Person,
     ) -> Result<(), StoreError> {
         let id = self.id;
-        if message.text.trim().is_empty() {
+        let files = !message.attachments.is_empty();
+        let brought = Brought::of(message, person.id, &self.deps.config.get().features, id.0);
+        if message.text.trim().is_empty() && !brought.gives_something() {
             let now = self.deps.clock.now();
             let (target, reply_to) = (Self::target(message), Self::reply_to(message));
             let private = message.place.kind == ChatKind::Private;
-            let text = notice_about_files(message).or(private.then_some(words::NOTHING_TO_PASS_ON));
+            let text = brought
+                .notice
+                .or(private.then_some(words::NOTHING_TO_PASS_ON));
             return self
                 .deps
                 .store
@@ -52,11 +54,15 @@ impl Desk<'_> {
                 })
                 .await;
         }
-        let arriving = Arriving::new(self.deps, self.lanes, self.bot_id, message, person);
+        let mut arriving = Arriving::new(self.deps, self.lanes, self.bot_id, message, person);
+        arriving.brought = brought;
         fail::fail_point!("dispatch-before-commit");
         let entered = self.deps.store.tx(move |tx| arriving.enter(tx, id)).await?;
         fail::fail_point!("dispatch-after-commit");
         entered.tell(self.lanes);
+        if files {
+            self.deps.files.bell.notify_one();
+        }
         Ok(())
     }
 }
@@ -69,7 +75,7 @@ pub(super) struct Arriving {
     text: String,
     target: Target,
     reply_to: Option<i64>,
-    notice: Option<&'static str>,
+    brought: Brought,
     age: Millis,
     stale_after: Millis,
     batching: bool,
@@ -98,7 +104,7 @@ impl Entered {
 }
 
 impl Arriving {
-    /// Of a message with text.
+    /// Of a message with text and without files.
     pub(super) fn new(
         deps: &Deps,
         lanes: &Lanes,
@@ -116,7 +122,7 @@ impl Arriving {
             text: message.text.clone(),
             target: Desk::target(message),
             reply_to: Desk::reply_to(message),
-            notice: notice_about_files(message),
+            brought: Brought::default(),
             // The age by two clocks: a server whose clock is wrong must not hold everything, so the future counts as now.
             age: now.saturating_sub(message.date.saturating_mul(1000)).max(0),
             stale_after: config.stale_after,
@@ -140,7 +146,7 @@ impl Arriving {
         };
         tx.person_seen(self.person.id, &self.person.name, now)?;
         let conversation = tx.conversation_open(&self.key, now)?.id;
-        if let Some(notice) = self.notice {
+        if let Some(notice) = self.brought.notice {
             tx.out_show(
                 self.target,
                 None,
@@ -177,6 +183,7 @@ impl Arriving {
             }
         } else if let Some(collecting) = open.iter().find(|t| t.state == TurnState::Collecting) {
             tx.turn_part_add(collecting.id, &part)?;
+            self.bring(tx, collecting.id, conversation, inbox)?;
         } else {
             self.add(tx, conversation, part, TurnState::Collecting)?;
         }
@@ -202,6 +209,7 @@ impl Arriving {
         part: TurnPart,
         state: TurnState,
     ) -> Result<TurnId, StoreError> {
+        let inbox = part.inbox;
         let new = NewTurn {
             conversation,
             uuid: Some(self.uuid),
@@ -209,24 +217,22 @@ impl Arriving {
             parts: vec![part],
             run: None,
         };
-        tx.turn_add(&new, self.now)
+        let turn = tx.turn_add(&new, self.now)?;
+        // Before anybody looks whether the turn can be given.
+        self.bring(tx, turn, conversation, inbox)?;
+        Ok(turn)
     }
-}
 
-fn notice_about_files(message: &Message) -> Option<&'static str> {
-    if message.attachments.is_empty() {
-        return None;
+    fn bring(
+        &self,
+        tx: &Tx<'_>,
+        turn: TurnId,
+        conversation: ConversationId,
+        inbox: InboxId,
+    ) -> Result<(), StoreError> {
+        for file in &self.brought.rows {
+            tx.attachment_add(turn, conversation, inbox, file, self.now)?;
+        }
+        Ok(())
     }
-    if message
-        .attachments
-        .iter()
-        .any(|a| a.size.is_some_and(|size| size > LARGEST_FILE))
-    {
-        return Some(words::FILE_TOO_LARGE);
-    }
-    Some(if message.text.trim().is_empty() {
-        words::NO_FILES_YET
-    } else {
-        words::TEXT_ONLY
-    })
 }

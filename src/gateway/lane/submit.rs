@@ -13,10 +13,10 @@ use crate::{
         policy::Role,
         turn::Turn,
     },
-    gateway::{gate::Gate, ports::Renderer, show},
+    gateway::{files, gate::Gate, ports::Renderer, show},
     store::{
         StoreError, Tx,
-        rows::{Session, Target, TurnRow, TurnState, Urgency},
+        rows::{AttachmentRow, AttachmentState, Session, Target, TurnRow, TurnState, Urgency},
     },
 };
 
@@ -47,6 +47,7 @@ pub(super) struct Given {
     uuid: Uuid,
     machine: Turn,
     reply_to: Option<i64>,
+    files: Vec<AttachmentRow>,
 }
 
 impl Given {
@@ -74,6 +75,14 @@ impl Ready {
         let Some((turn, uuid)) = next.and_then(|turn| Some((turn, turn.uuid?))) else {
             return Ok(None);
         };
+        let files = tx.attachments(turn.id)?;
+        // Whoever fetches them has this lane look again.
+        if files
+            .iter()
+            .any(|file| file.state == AttachmentState::Wanted)
+        {
+            return Ok(None);
+        }
         let machine = Turn::new(Some(uuid));
         let json = work::to_json(&machine)
             .ok_or_else(|| StoreError::Other("a turn's state cannot be written".to_owned()))?;
@@ -99,6 +108,7 @@ impl Ready {
             uuid,
             machine,
             reply_to,
+            files,
         }))
     }
 }
@@ -148,6 +158,36 @@ impl Lane {
         })
     }
 
+    /// The input line of a turn's prompt.
+    pub(super) async fn prompt_line(
+        &self,
+        uuid: Uuid,
+        turn: &TurnRow,
+        files: Vec<AttachmentRow>,
+    ) -> Vec<u8> {
+        let backend = &self.deps.backend;
+        if files.is_empty() {
+            return backend.prompt(uuid, &work::prompt_text(turn), &[]);
+        }
+        let (places, conversation, copy) = (
+            self.deps.files.places.clone(),
+            self.conversation.clone(),
+            turn.clone(),
+        );
+        // Reads images.
+        let composed = tokio::task::spawn_blocking(move || {
+            files::prompt::compose(&places, &conversation, &copy, &files)
+        })
+        .await;
+        match composed {
+            Ok((text, images)) => backend.prompt(uuid, &text, &images),
+            Err(cause) => {
+                error!(%cause, "cannot tell the agent of files");
+                backend.prompt(uuid, &work::prompt_text(turn), &[])
+            }
+        }
+    }
+
     /// Writes the prompt of a turn that is recorded as given. False: the disk refused it.
     pub(super) async fn write_prompt(&mut self, given: Given) -> bool {
         fail::fail_point!("lane-submitted");
@@ -156,8 +196,9 @@ impl Lane {
             uuid,
             machine,
             reply_to,
+            files,
         } = given;
-        let line = self.deps.backend.prompt(uuid, &work::prompt_text(&turn));
+        let line = self.prompt_line(uuid, &turn, files).await;
         let Some(live) = &self.run else { return false };
         if !self.append(live, &line) {
             let backend = &self.deps.backend;

@@ -3,11 +3,11 @@
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{Active, Comeback, Lane, Live, RETRY, ending::Start, kill::kill_ordered, work};
+use super::{Active, Comeback, Lane, Live, RETRY, ending::Start, kill::kill_ordered};
 use crate::{
     core::turn::Turn,
     gateway::ports::{Answer, Remains},
-    store::rows::{QuestionRow, RunRow, RunStatus, TurnRow, TurnState},
+    store::rows::{AttachmentRow, QuestionRow, RunRow, RunStatus, TurnRow, TurnState},
 };
 
 /// How often a run that is over is tried before it counts as unreadable.
@@ -48,10 +48,14 @@ impl Lane {
                     Some(turn) => tx.questions_of(turn.id)?,
                     None => Vec::new(),
                 };
-                Ok((turn, questions, kill_ordered(tx, &run)?))
+                let files = match &turn {
+                    Some(turn) => tx.attachments(turn.id)?,
+                    None => Vec::new(),
+                };
+                Ok((turn, questions, files, kill_ordered(tx, &run)?))
             })
             .await;
-        let Some((turn, questions, killed)) =
+        let Some((turn, questions, files, killed)) =
             self.note_failure(read, "cannot read the turn of a run")
         else {
             return false;
@@ -94,7 +98,10 @@ impl Lane {
             _place: self.deps.slots.take_for_running(),
         };
         if remains == Remains::Alive {
-            match self.missing_input(&live, turn.as_ref(), &questions) {
+            match self
+                .missing_input(&live, turn.as_ref(), &questions, files)
+                .await
+            {
                 Ok(lines) => {
                     self.run = Some(live);
                     self.send(&lines);
@@ -183,11 +190,12 @@ impl Lane {
     }
 
     /// What an earlier daemon had committed but, killed, had not written: the prompt, answers to questions.
-    fn missing_input(
+    async fn missing_input(
         &self,
         live: &Live,
         turn: Option<&TurnRow>,
         questions: &[QuestionRow],
+        files: Vec<AttachmentRow>,
     ) -> std::io::Result<Vec<u8>> {
         let (backend, control) = (&self.deps.backend, &live.followed.control);
         let mut missing = Vec::new();
@@ -195,7 +203,7 @@ impl Lane {
             && !control.input_contains(&|line| backend.is_prompt(line, uuid))?
         {
             info!(run = %live.id, turn = turn.id.0, "a prompt that was about to be given is given now");
-            missing.extend(backend.prompt(uuid, &work::prompt_text(turn)));
+            missing.extend(self.prompt_line(uuid, turn, files).await);
         }
         for row in questions {
             let Some(Ok(answer)) = row.answer.as_deref().map(serde_json::from_str::<Answer>) else {

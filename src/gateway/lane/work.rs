@@ -18,7 +18,7 @@ use crate::{
     },
     gateway::{
         gate::Gate,
-        ports::{Exit, Launch, NotStarted},
+        ports::{Exit, InboxOf, Launch, NotStarted},
         show,
     },
     store::{
@@ -280,6 +280,7 @@ impl Lane {
             session_id: session.session_id,
             resume: session.metadata.begun,
             profile: self.profile(),
+            inbox: self.inbox(),
         };
         let spec = self.deps.backend.spec(&run, &launch);
         let row = RunRow {
@@ -341,6 +342,15 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// Where this conversation's files are. Without it an agent works as well, and finds no files.
+    fn inbox(&self) -> Option<InboxOf> {
+        let made = self.deps.files.places.make(&self.conversation);
+        made.inspect_err(|cause| {
+            error!(conversation = self.conversation.id.0, %cause, "cannot make the directory for files");
+        })
+        .ok()
     }
 
     /// Profile of this conversation's processes.

@@ -15,6 +15,7 @@ use nix::{
 
 use super::{
     forward::Forwarder,
+    inbox::Inbox,
     join::Hand,
     program::{Prepared, other},
     signals::Signals,
@@ -86,14 +87,24 @@ impl Agent {
     }
 
     /// Feeds it until it ends. Returns how, and whether a signal had told us to end it.
-    pub(super) fn stay(mut self, bell: &File, signals: &Signals) -> (Exit, bool) {
+    pub(super) fn stay(
+        mut self,
+        bell: &File,
+        mut inbox: Option<&mut Inbox>,
+        signals: &Signals,
+    ) -> (Exit, bool) {
         // What was written before we came.
         let mut look = true;
         let mut closed = false;
         let mut look_around = Instant::now() + LOOK_AROUND;
         loop {
             let fed = match look {
-                true => self.forwarder.look(),
+                // A file is in its place before the line that speaks of it is written: so first the line, then the files.
+                true => self.forwarder.look().inspect(|()| {
+                    if let Some(inbox) = &mut inbox {
+                        inbox.refresh();
+                    }
+                }),
                 false => Ok(()),
             }
             .and_then(|()| self.forwarder.step(closed));

@@ -14,7 +14,7 @@ use nix::{
     poll::PollFlags,
 };
 
-use super::signals::Signals;
+use super::{inbox::Inbox, signals::Signals};
 use crate::{
     core::ids::RunId,
     gateway::ports::Spec,
@@ -41,6 +41,8 @@ pub(super) struct Hand {
     pub(super) errors: File,
     exit: File,
     pub(super) bell: File,
+    /// Files that people sent, where the spec has them copied.
+    pub(super) inbox: Option<Inbox>,
 }
 
 impl Hand {
@@ -139,10 +141,12 @@ fn attempt(run: &RunId, path: &Path, signals: &Signals) -> Result<Hand, Failure>
         Reply::Spec(spec) => *spec,
         Reply::Refused(why) => return Err(Failure::Final(format!("refused: {why}"))),
     };
-    let files: [File; wire::FDS] = got_fds
-        .into_iter()
-        .map(File::from)
-        .collect::<Vec<_>>()
+    let mut got: Vec<File> = got_fds.into_iter().map(File::from).collect();
+    let inbox = spec.inbox.as_ref().and_then(|inbox| {
+        let from = (got.len() > wire::FDS).then(|| got.pop())??;
+        Some(Inbox::new(from, inbox.to.clone()))
+    });
+    let files: [File; wire::FDS] = got
         .try_into()
         .map_err(|_| Failure::Final("telexd sent the wrong number of files".to_owned()))?;
     let [input, output, errors, exit, bell] = files;
@@ -154,6 +158,7 @@ fn attempt(run: &RunId, path: &Path, signals: &Signals) -> Result<Hand, Failure>
         errors,
         exit,
         bell,
+        inbox,
     };
     match hand.mark() {
         Ok(()) => {

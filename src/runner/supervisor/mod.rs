@@ -1,6 +1,6 @@
 //! The supervisor of one agent process: the program `telexd-run RUN-ID SOCKET`.
 //!
-//! It gets everything from the daemon over the socket (see [`super::wire`](crate::runner)): what to start and five
+//! It gets everything from the daemon over the socket (see [`super::wire`](crate::runner)): what to start and the
 //! open descriptors. From then on it needs nothing of the daemon's, not even that it lives. It starts the agent,
 //! forwards whole lines of the input, ends the agent when it is told to, ends everything that the agent has left
 //! behind, and writes the exit record as its last act.
@@ -10,6 +10,7 @@
 mod agent;
 mod environment;
 mod forward;
+mod inbox;
 mod join;
 mod program;
 mod signals;
@@ -126,5 +127,6 @@ fn serve(hand: &mut Hand, signals: &Signals) -> Result<(Exit, bool), NotStarted>
     if let Some(gate) = &hand.spec.version_gate {
         program::check_version(&prepared, gate, hand, signals)?;
     }
-    Ok(Agent::start(&prepared, hand)?.stay(&hand.bell, signals))
+    let agent = Agent::start(&prepared, hand)?;
+    Ok(agent.stay(&hand.bell, hand.inbox.as_mut(), signals))
 }

@@ -1,5 +1,6 @@
 //! Tests of the room.
 
+mod attachments;
 mod due;
 mod full;
 mod kill;
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError, StoreThread, Tx,
-    rows::{NewTurn, OutboxId, PairingRow, RunRow, RunStatus, TurnPart, TurnState},
+    rows::{NewAttachment, NewTurn, OutboxId, PairingRow, RunRow, RunStatus, TurnPart, TurnState},
 };
 use crate::core::{
     ids::{ConversationId, ConversationKey, InboxId, RunId, TurnId},
@@ -164,5 +165,16 @@ fn asks(person: i64) -> PairingRow {
         },
         notices: vec![OutboxId(4)],
         kept_until: 99,
+    }
+}
+
+fn new_attachment(name: &str, size: Option<u64>) -> NewAttachment {
+    NewAttachment {
+        kind: "document".to_owned(),
+        file_id: "f".to_owned(),
+        name: name.to_owned(),
+        mime: None,
+        size,
+        refused: None,
     }
 }

@@ -32,7 +32,8 @@ const SMALL: [&str; 5] = [
 ];
 
 /// Indices over what is open, waiting, wrong or about to be cleared: small however large their table is.
-const SMALL_INDICES: [&str; 11] = [
+const SMALL_INDICES: [&str; 12] = [
+    "attachments_wanted",
     "inbox_waiting",
     "turns_open",
     "turns_open_by_state",
@@ -197,6 +198,20 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.paired_add(3, "signal", 1)?;
     tx.paired()?;
     tx.paired_remove(3)?;
+    let file = tx.attachment_add(turn, conversation, inbox, &new_attachment("7-a", None), 1)?;
+    tx.attachments(turn)?;
+    tx.attachments_awaited(turn)?;
+    tx.attachments_due(1, 2)?;
+    tx.attachments_next(1)?;
+    tx.attachment_later(file, 1, true, None)?;
+    tx.attachment_here(file, 5, None, 2)?;
+    let other = tx.attachment_add(turn, conversation, inbox, &new_attachment("8-b", None), 1)?;
+    tx.attachment_refused(other, "why", 2)?;
+    tx.turn_is_over(turn)?;
+    tx.attachments_size(conversation)?;
+    tx.attachment_names(conversation)?;
+    tx.attachment_oldest_gone(conversation)?;
+    tx.attachments_expire(9, 1)?;
 
     let end = TurnEnd {
         state: TurnState::Completed,
@@ -296,6 +311,7 @@ fn a_query_that_reads_a_whole_table_is_found_out() {
 fn every_method_is_looked_at() {
     let here = include_str!("plans.rs");
     let sources = [
+        include_str!("../attachments.rs"),
         include_str!("../audit.rs"),
         include_str!("../conversations.rs"),
         include_str!("../inbox.rs"),

@@ -79,6 +79,31 @@ impl Outgoing {
         }
     }
 
+    /// A file under any field of a message: `voice`, `video_note`, `audio`, …
+    #[must_use]
+    pub fn file(kind: &'static str, mime: Option<&str>, bytes: impl Into<Bytes>) -> Self {
+        let file = OutgoingFile {
+            kind,
+            name: None,
+            mime: mime.map(str::to_owned),
+            bytes: bytes.into(),
+            claimed: None,
+        };
+        Self {
+            file: Some(file),
+            ..Self::default()
+        }
+    }
+
+    /// With a file that is said to have this many bytes.
+    #[must_use]
+    pub fn claiming(mut self, size: u64) -> Self {
+        if let Some(file) = &mut self.file {
+            file.claimed = Some(size);
+        }
+        self
+    }
+
     /// With a caption (or another text).
     #[must_use]
     pub fn caption(mut self, text: impl Into<String>) -> Self {

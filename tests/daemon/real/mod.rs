@@ -8,11 +8,13 @@
 //! | `answers.rs` | streaming, formatting, long answers, interrupts, status |
 //! | `tools.rs` | tools, and questions that are answered by buttons |
 //! | `faults.rs` | faults of the model's service, an agent that is missing or too old |
+//! | `files.rs` | files that people send |
 //! | `resume.rs` | kills, restarts, idle ends, `/clear` |
 //! | `launch.rs` | what the agent is started with, and what nobody may see |
 
 mod answers;
 mod faults;
+mod files;
 mod launch;
 mod resume;
 mod tools;

@@ -30,6 +30,8 @@ const NOT_PROMPTS: &[&str] = &[
     "<task-notification>",
     "<local-command",
     "[Request interrupted by user",
+    // Where it keeps its own copy of an image.
+    "[Image: source:",
     "Output token limit hit",
     "Your response above was stopped",
 ];

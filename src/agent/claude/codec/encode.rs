@@ -4,7 +4,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::json::Object;
-use crate::{core::event::Question, gateway::ports::Answer};
+use crate::{
+    core::event::Question,
+    gateway::ports::{Answer, PromptImage},
+};
 
 /// Id of the first control request of a process; ids of the others are the caller's.
 const HELLO_ID: &str = "hello";
@@ -17,14 +20,30 @@ pub(in super::super) fn hello() -> Vec<u8> {
 
 /// A person's words. `client_composed` makes the CLI take them to the letter: without it `@path` would read that
 /// file into the prompt, with no permission asked, and a leading `/` would run a command of the CLI's.
-pub(in super::super) fn prompt(uuid: Uuid, text: &str) -> Vec<u8> {
+pub(in super::super) fn prompt(uuid: Uuid, text: &str, images: &[PromptImage]) -> Vec<u8> {
+    let content = if images.is_empty() {
+        text.into()
+    } else {
+        let shown = images.iter().map(|image| {
+            json!({
+                "type": "image",
+                "source": { "type": "base64", "media_type": image.mime, "data": image.base64 },
+            })
+        });
+        // Images first, as the model's makers advise.
+        Value::Array(
+            shown
+                .chain([json!({ "type": "text", "text": text })])
+                .collect(),
+        )
+    };
     line(&json!({
         "type": "user",
         "uuid": uuid,
         "client_composed": true,
         "parent_tool_use_id": null,
         "session_id": "",
-        "message": { "role": "user", "content": text },
+        "message": { "role": "user", "content": content },
     }))
 }
 

@@ -40,7 +40,7 @@ proptest! {
     #[test]
     fn a_prompt_arrives_as_it_was_written(words in any::<String>(), id in any::<u128>()) {
         let uuid = Uuid::from_u128(id);
-        let line = text(prompt(uuid, &words));
+        let line = text(prompt(uuid, &words, &[]));
         prop_assert!(line.ends_with('\n'));
         prop_assert_eq!(
             line.chars().filter(|c| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')).count(),

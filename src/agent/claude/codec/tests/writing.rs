@@ -21,7 +21,11 @@ fn requests_are_written_to_the_letter() {
 #[test]
 fn a_prompt_is_written_to_the_letter() {
     assert_eq!(
-        text(prompt(UUID, "@/etc/passwd\n/clear \"x\" \u{2028}\u{85}\0")),
+        text(prompt(
+            UUID,
+            "@/etc/passwd\n/clear \"x\" \u{2028}\u{85}\0",
+            &[]
+        )),
         concat!(
             r#"{"client_composed":true,"message":{"content":"@/etc/passwd\n/clear \"x\" \u2028\u0085\u0000","role":"user"},"#,
             r#""parent_tool_use_id":null,"session_id":"","type":"user","uuid":"00000000-0000-0000-0000-000000001234"}"#,
@@ -107,15 +111,36 @@ fn what_is_remembered_is_remembered_for_the_session_only() {
 
 #[test]
 fn a_prompt_is_known_again() {
-    let line = prompt(UUID, "hello");
+    let line = prompt(UUID, "hello", &[]);
     assert!(is_prompt(&line, UUID));
     assert!(is_prompt(&line[..line.len() - 1], UUID));
     assert!(!is_prompt(&line, Uuid::from_u128(5)));
     assert!(!is_prompt(&line[..line.len() - 2], UUID), "cut");
     assert!(!is_prompt(&interrupt(&UUID.to_string()), UUID));
     assert!(
-        !is_prompt(&prompt(Uuid::from_u128(5), &UUID.to_string()), UUID),
+        !is_prompt(&prompt(Uuid::from_u128(5), &UUID.to_string(), &[]), UUID),
         "the uuid stands in the text"
     );
     assert!(!is_prompt(b"\xff", UUID));
+}
+
+#[test]
+fn images_stand_before_the_words() {
+    let image = crate::gateway::ports::PromptImage {
+        mime: "image/png",
+        base64: "QUJD".to_owned(),
+    };
+    let line: serde_json::Value =
+        serde_json::from_slice(&prompt(UUID, "look", &[image.clone(), image])).unwrap();
+    let content = &line["message"]["content"];
+    assert_eq!(content.as_array().map(Vec::len), Some(3));
+    assert_eq!(
+        content[0],
+        serde_json::json!({
+            "type": "image",
+            "source": { "type": "base64", "media_type": "image/png", "data": "QUJD" },
+        })
+    );
+    assert_eq!(content[2]["text"], "look");
+    assert_eq!(line["client_composed"], true);
 }
