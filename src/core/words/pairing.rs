@@ -130,7 +130,9 @@ pub fn removed(name: Option<&str>, person: i64, listed: bool, runs: usize) -> St
         1 => " Their agent ends.",
         _ => " Their agents end.",
     };
-    format!("{who} is not let in any more: what they have in line is not run.{runs}")
+    format!(
+        "{who} is not let in any more: what they have in line is not run.{runs} They are given no code for a day."
+    )
 }
 
 /// To the administrator who removed somebody who is not let in.

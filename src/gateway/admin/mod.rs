@@ -41,7 +41,10 @@ pub use self::{
     pause::{Paused, Resumed},
     refusals::Refusal,
 };
-pub(super) use self::{pairing::tidy, restart::is_back};
+pub(super) use self::{
+    pairing::{free_code, tidy},
+    restart::is_back,
+};
 use super::{
     Deps,
     lane::{self, Ack, Said},

@@ -5,14 +5,16 @@
 
 use std::collections::BTreeSet;
 
+use uuid::Uuid;
+
 use super::{Act, Admin, AdminError, Deed, Outcome};
 use crate::{
     core::{
         Millis,
         ids::{ConversationId, RunId},
-        pairing::{Answer, Code, KEPT},
+        pairing::{Answer, Code, KEPT, Request},
         policy::{Access, Role},
-        text::{Formatted, Shown},
+        text::{Formatted, Shown, one_line},
         words::pairing as said,
     },
     gateway::{
@@ -219,6 +221,19 @@ impl Admin {
     }
 }
 
+/// A code that nobody has.
+pub(in crate::gateway) fn free_code(tx: &Tx<'_>, chance: Uuid) -> Result<Code, StoreError> {
+    let mut n = chance.as_u128();
+    loop {
+        let code = Code::of(n);
+        // Few codes are remembered, so this comes to an end.
+        if tx.pairing(&code)?.is_none() {
+            return Ok(code);
+        }
+        n = n.wrapping_add(1);
+    }
+}
+
 type Decided = (Outcome, Option<Publish>);
 
 /// It was decided so before.
@@ -301,6 +316,7 @@ fn remove(
     }
     removed.publish = Some(publish(tx, deps)?);
     if !listed {
+        keep_away(tx, deps, person, name.as_deref().unwrap_or(""), now)?;
         for run in tx.runs_live()? {
             if run.who == person {
                 lane::order_kill(tx, &run.id, by, now)?;
@@ -316,6 +332,34 @@ fn remove(
     }
     let text = said::removed(name.as_deref(), person, listed, removed.ending.len());
     Ok(Ok(Deed::new(removed, Outcome::Done, text)))
+}
+
+/// Whoever was removed is not back with a new code at once.
+fn keep_away(
+    tx: &Tx<'_>,
+    deps: &Deps,
+    person: i64,
+    name: &str,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let code = match tx.pairing_of(person)? {
+        Some(row) => row.request.code,
+        None => free_code(tx, deps.dice.uuid())?,
+    };
+    tx.pairing_put(&PairingRow {
+        person,
+        name: one_line(name, said::NAME),
+        asked_at: now,
+        request: Request {
+            code,
+            expires_at: now,
+            codes: 0,
+            ahead: now,
+            answer: Some(Answer::Rejected),
+        },
+        notices: Vec::new(),
+        kept_until: now.saturating_add(KEPT),
+    })
 }
 
 /// Whether the lists of the settings alone let somebody in.

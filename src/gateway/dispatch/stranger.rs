@@ -13,7 +13,7 @@ use crate::{
         ids::InboxId,
         inbound::{ChatKind, Message, Person},
         messages,
-        pairing::{Code, GOOD_FOR, KEPT, Request, Step, step},
+        pairing::{GOOD_FOR, KEPT, Request, Step, step},
         policy::{NOT_PEOPLE, Role},
         text::{Shown, one_line},
         words::{self, pairing as said},
@@ -144,7 +144,7 @@ impl Asking {
             ) => {
                 tx.limit_set(SCOPE, all_ahead, now)?;
                 let request = Request {
-                    code: self.code(tx)?,
+                    code: admin::free_code(tx, self.chance)?,
                     expires_at: now.saturating_add(GOOD_FOR),
                     codes,
                     ahead,
@@ -169,19 +169,6 @@ impl Asking {
         }
         tx.inbox_done(self.inbox, Verdict::Refused, now)?;
         Ok(CameOf::Asked(new))
-    }
-
-    /// A code that nobody else has.
-    fn code(&self, tx: &Tx<'_>) -> Result<Code, StoreError> {
-        let mut n = self.chance.as_u128();
-        loop {
-            let code = Code::of(n);
-            // Few codes are remembered, so this comes to an end.
-            if tx.pairing(&code)?.is_none() {
-                return Ok(code);
-            }
-            n = n.wrapping_add(1);
-        }
     }
 
     fn tell(&self, tx: &Tx<'_>, request: &Request) -> Result<(), StoreError> {

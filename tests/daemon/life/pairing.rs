@@ -419,6 +419,8 @@ async fn killed_after_a_removal_nothing_of_theirs_is_run() {
     let code = asks(&world, STRANGER, "Eve").await;
     answer(&world, &format!("/pair accept {code}")).await;
     daemon.stop().await;
+    // That was days ago.
+    world.change("DELETE FROM pairings");
     let mut daemon = world.start_with(&[("TELEXD_KILL_AT", "admin-committed:1")]);
     let eve = world.api.user(STRANGER, "Eve");
     eve.send_text(STRANGER, "hang");
@@ -440,5 +442,12 @@ async fn killed_after_a_removal_nothing_of_theirs_is_run() {
     )
     .await;
     assert_eq!(world.reached("say never"), 0);
+    // Nor are they back with another code.
+    eve.send_text(STRANGER, "please");
+    world.wait_log("refused: not a known person").await;
+    world.says(USER, "there").await;
+    assert_eq!(count(&world, "pairings WHERE answer = 'rejected'"), 1);
+    assert_eq!(answer(&world, "/pair").await, "Nobody asks to be let in.");
     daemon.stop().await;
+    world.end_all().await;
 }
