@@ -12,7 +12,10 @@ use clap::{Parser, Subcommand};
 use crate::{
     alert,
     app::{End, Misconfigured, Source},
-    config::{self, Contacts, DEFAULT_FILE, Loaded, Problem, Problems, Surroundings, choices::Bus},
+    config::{
+        self, Contacts, DEFAULT_FILE, Loaded, Problem, Problems, Surroundings, choices::Bus,
+        runtime::Stored,
+    },
     store::OpenError,
 };
 
@@ -76,7 +79,8 @@ enum Verb {
 
     /// Print the settings that hold, and where each comes from
     ///
-    /// The output is TOML with comments. The bot token is not in it.
+    /// The output is TOML with comments. The bot token is not in it. Changes at run time are read from the database; where that
+    /// cannot be read, a comment says so.
     Config,
 
     /// Tell every administrator in Telegram that a unit failed
@@ -111,6 +115,9 @@ pub struct Deeds {
     pub log: fn(&Word<'_>) -> bool,
     /// Tells the administrators that this unit failed.
     pub alert: fn(Contacts, &str) -> anyhow::Result<alert::Outcome>,
+    /// What was changed at run time, from the database in a state directory; `None`: there is none. Or why that cannot be
+    /// told.
+    pub changes: fn(&Path) -> Result<Option<Stored>, String>,
     /// Brings the database in a state directory to a schema version; gives a sentence about what was done.
     pub migrate: fn(&Path, u32) -> anyhow::Result<String>,
 }
@@ -199,7 +206,7 @@ fn act(
             }
             Err(problems) => refuse(&problems, err),
         },
-        Verb::Config => match config::describe(file, surroundings) {
+        Verb::Config => match config::describe(file, surroundings, &deeds.changes) {
             Ok(text) => tell(out, text.trim_end()),
             Err(problems) => refuse(&problems, err),
         },
@@ -298,6 +305,12 @@ mod tests {
                 ("up.service", _) => alert::Outcome::Nothing,
                 _ => alert::Outcome::Failed,
             })
+        },
+        changes: |_| {
+            Ok(Some(Stored::from([(
+                "log.level".to_owned(),
+                "\"warn\"".to_owned(),
+            )])))
         },
         migrate: |state, to| {
             if to == 9 {
@@ -423,6 +436,7 @@ mod tests {
             out.contains(&format!("model = \"opus\"  # {file}:5\n")),
             "{out}"
         );
+        assert!(out.contains("level = \"warn\"  # run time\n"), "{out}");
         assert!(!out.contains("AAHd"), "{out}");
     }
 

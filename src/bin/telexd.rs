@@ -6,7 +6,7 @@ use telexd::{
     app,
     cli::{self, Deeds},
     config::Surroundings,
-    store, systemd,
+    gateway, store, systemd,
 };
 use tracing::Level;
 
@@ -30,6 +30,10 @@ fn main() -> ExitCode {
         alert: |contacts, unit| {
             start_log(Level::INFO);
             app::alert(contacts, unit)
+        },
+        changes: |directory| {
+            let settings = store::peek::settings(directory)?;
+            Ok(settings.map(gateway::admin::changes_in))
         },
         migrate: |directory, version| Ok(store::migrate_to(directory, version)?.to_string()),
     };

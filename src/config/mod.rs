@@ -149,17 +149,41 @@ pub fn check(file: &Path, surroundings: &Surroundings) -> Result<Vec<Problem>, P
 ///
 /// # Errors
 /// Everything that is wrong with the files, at once.
-pub fn describe(file: &Path, surroundings: &Surroundings) -> Result<String, Problems> {
+pub fn describe(
+    file: &Path,
+    surroundings: &Surroundings,
+    changes: &dyn Fn(&Path) -> Result<Option<runtime::Stored>, String>,
+) -> Result<String, Problems> {
     let mut inputs = inputs::read(file);
     settings::Draft::new(file, &mut inputs);
-    if inputs.problems.is_empty() {
-        Ok(show::show(
-            &inputs,
-            token_source(&inputs, surroundings).as_ref(),
-        ))
-    } else {
-        Err(Problems(inputs.problems))
-    }
+    let token = token_source(&inputs, surroundings);
+    let state = match &inputs.merged.state.directory {
+        Some(found) if inputs.problems.is_empty() => found.value.clone(),
+        _ => return Err(Problems(inputs.problems)),
+    };
+    let notes = match changes(&state) {
+        Ok(Some(stored)) => {
+            let (merged, left) = runtime::overlaid(file, &inputs.merged, &stored);
+            inputs.merged = merged;
+            let mut notes = vec![format!(
+                "Changes at run time are those in {}",
+                state.display()
+            )];
+            notes.extend(left.iter().map(|key| {
+                format!("{key} was changed at run time to what does not go with the files, and that does not hold")
+            }));
+            notes
+        }
+        Ok(None) => vec![format!(
+            "There are no changes at run time: there is no database in {} yet",
+            state.display()
+        )],
+        Err(why) => vec![
+            format!("Changes at run time are NOT in here, for they cannot be read: {why}"),
+            "Call this as root, or ask the daemon: telexctl config".to_owned(),
+        ],
+    };
+    Ok(show::show(&inputs, &notes, token.as_ref()))
 }
 
 /// The configured state directory alone, for what needs nothing else of the settings.

@@ -233,19 +233,8 @@ impl Base {
         found.ok_or_else(|| unknown(key))
     }
 
-    /// What is stored and cannot be read any more is left out.
     fn merged(&self, stored: &Stored) -> Fragment {
-        let mut changes = Fragment::default();
-        for (key, value) in stored {
-            if let Ok((section, name)) = find(key)
-                && !FILES_ONLY.contains(&key.as_str())
-                && let Ok(value) = DeValue::parse(value)
-            {
-                // A value that is out of bounds by now changes nothing.
-                let _ = changes.set(section, name, value.get_ref(), &Origin::RunTime);
-            }
-        }
-        self.files.clone().then(changes)
+        merged(&self.files, stored)
     }
 
     /// The main file.
@@ -253,6 +242,46 @@ impl Base {
     pub fn file(&self) -> &Path {
         &self.file
     }
+}
+
+/// Files with changes over them. What is stored and cannot be read any more is left out.
+fn merged(files: &Fragment, stored: &Stored) -> Fragment {
+    let mut changes = Fragment::default();
+    for (key, value) in stored {
+        if let Ok((section, name)) = find(key)
+            && !FILES_ONLY.contains(&key.as_str())
+            && let Ok(value) = DeValue::parse(value)
+        {
+            // A value that is out of bounds by now changes nothing.
+            let _ = changes.set(section, name, value.get_ref(), &Origin::RunTime);
+        }
+    }
+    files.clone().then(changes)
+}
+
+/// As [`Base::settings_as_far`], for who has no token: what holds of files that are right, with changes over them, and
+/// the keys of the changes that do not go with them.
+pub(super) fn overlaid(file: &Path, files: &Fragment, stored: &Stored) -> (Fragment, Vec<String>) {
+    let good = |stored: &Stored| {
+        let mut inputs = Inputs {
+            merged: merged(files, stored),
+            ..Inputs::default()
+        };
+        Draft::new(file, &mut inputs);
+        inputs.problems.is_empty()
+    };
+    if good(stored) {
+        return (merged(files, stored), Vec::new());
+    }
+    let (mut hold, mut left) = (Stored::new(), Vec::new());
+    for (key, value) in stored {
+        hold.insert(key.clone(), value.clone());
+        if !good(&hold) {
+            hold.remove(key);
+            left.push(key.clone());
+        }
+    }
+    (merged(files, &hold), left)
 }
 
 fn find(key: &str) -> Result<(&'static str, &'static str), Refused> {

@@ -3,16 +3,23 @@
 use std::fmt::Write as _;
 
 use super::{inputs::Inputs, token::Source};
+use crate::core::text::one_line;
 
-/// Every key with its value and where it comes from. Is itself valid TOML, and never holds the token.
+/// Longest note, in characters.
+const NOTE: usize = 1000;
+
+/// Every key with its value and where it comes from, after `notes` of a line each. Is itself valid TOML, and never holds the token.
 #[must_use]
-pub fn show(inputs: &Inputs, token: Option<&Source>) -> String {
+pub fn show(inputs: &Inputs, notes: &[String], token: Option<&Source>) -> String {
     let mut text = String::from("# Effective settings of telexd, read from");
     for file in &inputs.files {
         // Writing to a String does not fail; neither below.
         let _ = write!(text, " {}", file.display());
     }
     text.push('\n');
+    for note in notes {
+        let _ = writeln!(text, "# {}", one_line(note, NOTE));
+    }
     let mut section = "";
     for entry in inputs.merged.entries() {
         if entry.section != section {

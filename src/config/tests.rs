@@ -526,7 +526,11 @@ fn what_a_start_would_stumble_over_is_warned_of_by_a_check() {
 #[test]
 fn the_effective_settings_are_toml_with_sources_and_without_the_token() {
     let place = Place::whole("[agent]\nmodel = \"opus\"\n");
-    let text = describe(&place.file(), &Surroundings::default()).unwrap();
+    let text = describe(&place.file(), &Surroundings::default(), &|_| Ok(None)).unwrap();
+    assert!(
+        text.contains("\n# There are no changes at run time: "),
+        "{text}"
+    );
     let dir = place.dir.path().display();
     for line in [
         &*format!("# token: file {dir}/token"),
@@ -553,6 +557,46 @@ fn the_effective_settings_are_toml_with_sources_and_without_the_token() {
         values(&again.fragment),
         values(&inputs::read(&place.file()).merged)
     );
+}
+
+#[test]
+fn the_effective_settings_have_what_was_changed_at_run_time_as_far_as_it_holds() {
+    let place = Place::whole("[batching]\nfirst_ms = 100\nidle_ms = 100\nmax_ms = 2000\n");
+    let stored = |pairs: &[(&str, &str)]| -> runtime::Stored {
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    };
+    let changes = stored(&[
+        ("agent.model", "\"opus\""),
+        ("batching.first_ms", "5000"),
+        ("access.admins", "[7]"),
+        ("gone.key", "1"),
+    ]);
+    let shown = |changes: Result<Option<runtime::Stored>, String>| {
+        describe(&place.file(), &Surroundings::default(), &|_| {
+            changes.clone()
+        })
+        .unwrap()
+    };
+    let text = shown(Ok(Some(changes)));
+    assert!(text.contains("\nmodel = \"opus\"  # run time\n"), "{text}");
+    assert!(text.contains("\nfirst_ms = 100  # "), "{text}");
+    assert!(
+        text.contains("\n# batching.first_ms was changed at run time to what does not go with"),
+        "{text}"
+    );
+    assert!(text.contains("\nadmins = [1001]"), "{text}");
+    assert!(reading::read(Path::new("/x"), &text).problems.is_empty());
+    let text = shown(Err("no\nway".to_owned()));
+    assert!(
+        text.contains(
+            "\n# Changes at run time are NOT in here, for they cannot be read: no\\nway\n"
+        ),
+        "{text}"
+    );
+    assert!(reading::read(Path::new("/x"), &text).problems.is_empty());
 }
 
 mod properties;

@@ -18,6 +18,7 @@ mod outbox_due;
 mod outbox_rows;
 mod overviews;
 mod pairings;
+pub mod peek;
 mod questions;
 pub mod rows;
 mod runs;

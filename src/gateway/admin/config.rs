@@ -48,11 +48,19 @@ enum Wanted {
 /// # Errors
 /// The database's.
 pub fn stored(tx: &Tx<'_>) -> Result<BTreeMap<String, String>, StoreError> {
-    Ok(tx
-        .settings()?
+    let settings = tx.settings()?.into_iter();
+    Ok(changes_in(settings.map(|(key, value, _)| (key, value))))
+}
+
+/// Those among all that the settings table holds.
+#[must_use]
+pub fn changes_in(
+    settings: impl IntoIterator<Item = (String, String)>,
+) -> BTreeMap<String, String> {
+    settings
         .into_iter()
-        .filter_map(|(key, value, _)| Some((key.strip_prefix(KEY)?.to_owned(), value)))
-        .collect())
+        .filter_map(|(key, value)| Some((key.strip_prefix(KEY)?.to_owned(), value)))
+        .collect()
 }
 
 impl Admin {

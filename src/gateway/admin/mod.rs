@@ -34,7 +34,7 @@ use std::sync::Arc;
 use tracing::info;
 
 pub use self::{
-    config::{Configured, Reloaded, stored},
+    config::{Configured, Reloaded, changes_in, stored},
     error::AdminError,
     lists::{ConversationInfo, PersonInfo, RunInfo},
     pairing::{PairingInfo, let_in},

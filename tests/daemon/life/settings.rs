@@ -258,3 +258,71 @@ async fn debugging_is_switched_on_and_off_and_lasts() {
     daemon.stop().await;
     world.end_all().await;
 }
+
+/// What `telexd config` prints, as root or as somebody who may not read the database.
+fn printed(world: &World, stranger: bool) -> String {
+    let program = env!("CARGO_BIN_EXE_telexd");
+    let mut command = if stranger {
+        // Where they get to, wherever it was built.
+        let copy = world.path("telexd-of-all");
+        std::fs::copy(program, &copy).unwrap();
+        let mut command = std::process::Command::new("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(copy);
+        command
+    } else {
+        std::process::Command::new(program)
+    };
+    let output = command
+        .args(["config", "--config"])
+        .arg(world.path("telexd.toml"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn what_was_changed_is_printed_with_and_without_the_daemon() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::new().await;
+    assert!(printed(&world, false).contains("# There are no changes at run time"));
+    let daemon = world.start_ready().await;
+    told(&world, "/config agent.max_processes 3").await;
+    let line = "\nmax_processes = 3  # run time\n";
+    let text = printed(&world, false);
+    assert!(text.contains(line) && !text.contains("AAH"), "{text}");
+    daemon.kill();
+    assert!(
+        printed(&world, false).contains(line),
+        "{}",
+        printed(&world, false)
+    );
+    let daemon = world.start_ready().await;
+    daemon.stop().await;
+    assert!(printed(&world, false).contains(line));
+    if nix::unistd::getuid().is_root() {
+        // Others may read the files and not what is in the state directory.
+        let mode = |path: &str, mode| {
+            std::fs::set_permissions(world.path(path), std::fs::Permissions::from_mode(mode))
+                .unwrap();
+        };
+        mode("", 0o755);
+        mode("state", 0o700);
+        let text = printed(&world, true);
+        for part in [
+            "are NOT in here",
+            "telexd.db: Permission denied",
+            "telexctl config",
+            "\nmax_processes = 4  # default\n",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    // What was left by the looking is no obstacle.
+    let daemon = world.start_ready().await;
+    world.says(USER, "well").await;
+    daemon.stop().await;
+    world.end_all().await;
+}
