@@ -33,6 +33,7 @@ mod alert;
 mod boots;
 mod bus;
 mod ctl;
+mod files;
 mod journal;
 mod lifecycle;
 mod package;
