@@ -262,6 +262,11 @@ async fn a_code_expires_and_access_that_is_off_lets_nobody_in() {
     let text = answer(&world, &format!("/pair accept {next}")).await;
     assert!(text.starts_with("Let in: Eve (2001)."), "{text}");
     world.says(STRANGER, "in").await;
+    // Who is in stays in, also when nobody may ask any more.
+    answer(&world, "/config access.pairing off").await;
+    daemon.stop().await;
+    let daemon = world.start_ready().await;
+    world.says(STRANGER, "still").await;
     daemon.stop().await;
     world.end_all().await;
 }
