@@ -212,6 +212,17 @@ pub fn unknown_command(name: &str, nearest: Option<&str>) -> String {
     }
 }
 
+/// Button under messages that are being collected.
+pub const SEND_NOW: &str = "Send now";
+/// Press of that button.
+pub const SENT: &str = "Sent.";
+
+/// While messages are collected into one prompt: how many so far.
+#[must_use]
+pub fn collecting(parts: usize) -> String {
+    format!("Collecting… ({parts})")
+}
+
 /// Placeholder of a turn that has so many others before it.
 #[must_use]
 pub fn waiting(before: usize) -> String {

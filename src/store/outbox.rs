@@ -14,7 +14,7 @@ use super::{
     error::StoreError,
     outbox_rows::{Stored, body, one_line, out_columns, stored},
     rows::{OutRow, OutState, OutboxId, Slot, Target, Urgency, Wanted},
-    tx::Tx,
+    tx::{Tx, one},
 };
 use crate::core::{Millis, ids::TurnId, text::Shown};
 
@@ -113,6 +113,20 @@ impl Tx<'_> {
         )?;
         self.touch_outbox();
         Ok(OutboxId(id))
+    }
+
+    /// The message of this row is from now on the one with this number of its turn.
+    ///
+    /// # Errors
+    /// No such row, or one with that number is there already; the database's.
+    pub fn out_renumber(&self, id: OutboxId, number: i64) -> Result<(), StoreError> {
+        let changed = self.change(
+            "UPDATE outbox SET number = ?2 WHERE id = ?1",
+            params![id, number],
+        )?;
+        one(changed, || {
+            format!("there is no row {} of the outbox", id.0)
+        })
     }
 
     /// The message of this row is to show something else, as by [`Tx::out_show`] with a slot.

@@ -334,6 +334,16 @@ pub struct Slot {
 impl Slot {
     /// First number of messages that are not the answer itself (notices, questions).
     pub const NOTICE: i64 = 1000;
+
+    /// The message that tells how many messages of a prompt are collected so far. (Questions are numbered by their rows,
+    /// from the next number on.)
+    #[must_use]
+    pub fn collecting(turn: TurnId) -> Self {
+        Self {
+            turn,
+            number: Self::NOTICE,
+        }
+    }
 }
 
 /// State of an outbox row.

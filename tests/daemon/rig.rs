@@ -3,9 +3,9 @@
 use std::{fs, os::unix::process::ExitStatusExt as _, path::PathBuf, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
-use telexd_botapi::{Call, Fault, FaultKind, ShownMessage};
+use telexd_botapi::{Call, Fault, FaultKind, ShownMessage, View};
 
-use crate::support::{Daemon, World, shows, wait_until, wait_within};
+use crate::support::{DEADLINE, Daemon, World, shows, wait_until, wait_within};
 
 /// For what waits by design for longer than [`crate::support::DEADLINE`]: a refused token, a second poller.
 pub const LONG: Duration = Duration::from_secs(60);
@@ -75,6 +75,12 @@ impl World {
     pub async fn wait_told(&self, chat: i64, part: &str) -> Vec<ShownMessage> {
         self.wait_chat(chat, part, |m| m.iter().any(|m| m.text.contains(part)))
             .await
+    }
+
+    /// What Telegram shows to whoever pressed a button.
+    pub async fn press_answer(&self, callback: &str) -> Option<String> {
+        let read = |v: &View| v.callback_answers().into_iter().find(|a| a.id == callback);
+        self.api.wait_for_some(DEADLINE, read).await.unwrap().text
     }
 
     /// Waits until no process of this world is left but the daemon.

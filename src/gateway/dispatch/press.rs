@@ -20,7 +20,7 @@ use crate::{
     gateway::{
         admin::{self, Admin},
         gate::Gate,
-        lane::{self, Ack, Decision, LaneMsg, Reply},
+        lane::{self, Ack, Decision, LaneMsg, Reply, window},
         show,
     },
     store::{
@@ -38,6 +38,7 @@ enum Wish {
     Stop(TurnId),
     Run(TurnId),
     Discard(TurnId),
+    SendNow(TurnId),
     Continue(TurnId),
     Leave(TurnId),
     Decide(i64, Decision),
@@ -82,6 +83,7 @@ fn wish(data: &str) -> Option<Wish> {
         "s" => Wish::Stop(turn),
         "r" => Wish::Run(turn),
         "d" => Wish::Discard(turn),
+        "n" => Wish::SendNow(turn),
         "c" => Wish::Continue(turn),
         "l" => Wish::Leave(turn),
         _ => return None,
@@ -149,6 +151,7 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
                 Wish::Stop(t)
                 | Wish::Run(t)
                 | Wish::Discard(t)
+                | Wish::SendNow(t)
                 | Wish::Continue(t)
                 | Wish::Leave(t) => Some(t),
             };
@@ -204,6 +207,7 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
         }
         Wish::Run(_) => change(desk, ack, subject, "run", words::RUN, run_held).await?,
         Wish::Discard(_) => change(desk, ack, subject, "discard", words::DISCARD, discard).await?,
+        Wish::SendNow(_) => change(desk, ack, subject, "send-now", words::SENT, send_now).await?,
         Wish::Continue(_) => change(desk, ack, subject, "continue", words::CONTINUE, go_on).await?,
         Wish::Leave(_) => change(desk, ack, subject, "leave", words::LEAVE_IT, leave).await?,
     }
@@ -286,12 +290,18 @@ fn run_held(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreErro
 }
 
 fn discard(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
+    let turn = subject.turn.id;
+    let shown = show::note(words::DISCARDED, Vec::new(), reply_to(subject));
+    if still(tx, subject, TurnState::Collecting)? {
+        end(tx, turn, TurnState::Discarded, new.now)?;
+        let slot = Some(Slot::collecting(turn));
+        tx.out_show(target(subject), slot, Urgency::Message, &shown, new.now)?;
+        return Ok(true);
+    }
     if !still(tx, subject, TurnState::Held)? {
         return Ok(false);
     }
-    let turn = subject.turn.id;
     end(tx, turn, TurnState::Discarded, new.now)?;
-    let shown = show::note(words::DISCARDED, Vec::new(), reply_to(subject));
     lane::put(
         tx,
         target(subject),
@@ -300,6 +310,19 @@ fn discard(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError
         Urgency::Message,
         new.now,
     )?;
+    Ok(true)
+}
+
+fn send_now(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
+    // As it is now: parts may have come since the look.
+    let Some(turn) = tx
+        .turn(subject.turn.id)?
+        .filter(|t| t.state == TurnState::Collecting)
+    else {
+        return Ok(false);
+    };
+    let reply_to = reply_to(subject);
+    window::close(tx, &new.gate, target(subject), &turn, reply_to, new.now)?;
     Ok(true)
 }
 

@@ -11,7 +11,7 @@ use crate::{
     gateway::{
         files::Brought,
         gate::Gate,
-        lane::{self, Giving, Handed, Lent},
+        lane::{self, Giving, Handed, Lent, window},
         lanes::Lanes,
         show,
     },
@@ -184,6 +184,9 @@ impl Arriving {
         } else if let Some(collecting) = open.iter().find(|t| t.state == TurnState::Collecting) {
             tx.turn_part_add(collecting.id, &part)?;
             self.bring(tx, collecting.id, conversation, inbox)?;
+            let reply_to = self.reply_to.and(collecting.message());
+            let parts = collecting.parts.len() + 1;
+            window::show_collected(tx, self.target, collecting.id, parts, reply_to, now)?;
         } else {
             self.add(tx, conversation, part, TurnState::Collecting)?;
         }

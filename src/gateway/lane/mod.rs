@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `mod.rs` | the loop: messages, news of the run, deadlines |
 //! | `msg.rs` | what a lane is told |
-//! | `work.rs` | windows, queue, places, launching |
+//! | `window.rs` | the batching window |
+//! | `work.rs` | queue, places, launching |
 //! | `submit.rs` | giving a prompt to the agent |
 //! | `standing.rs` | agents that wait: lent to the transaction that enters a prompt |
 //! | `output.rs` | lines of the agent -> state machine -> one transaction |
@@ -26,6 +27,7 @@ mod output;
 mod standing;
 mod submit;
 mod take_up;
+pub(in crate::gateway) mod window;
 mod work;
 
 pub(super) use control::{Said, acknowledge, acknowledge_as};

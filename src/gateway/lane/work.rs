@@ -1,11 +1,11 @@
-//! From the queue to the agent: windows, places, launching, submitting.
+//! From the queue to the agent: places, launching.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{END_GRACE, Lane, LaneMsg, Live, RETRY};
+use super::{END_GRACE, Lane, LaneMsg, Live, RETRY, window};
 use crate::{
     core::{
         Millis, batching,
@@ -88,9 +88,12 @@ impl Lane {
         if let Some(turn) = collecting
             && (self.force_window || self.window.is_none_or(|at| at <= Instant::now()))
         {
-            return self.close_window(turn.id, &open).await;
+            return self.close_window(turn.id).await;
         }
         self.force_window = false;
+        if collecting.is_none() {
+            self.cold = false;
+        }
         let next = open
             .into_iter()
             .find(|turn| turn.state == TurnState::Queued);
@@ -135,19 +138,6 @@ impl Lane {
         turn.state == TurnState::Submitted && active.is_none_or(|active| active.turn != turn.id)
     }
 
-    /// Counted from now, so that a clock that was set back cannot hold the window open.
-    fn window_of(&self, turn: &TurnRow) -> Option<Instant> {
-        let received: Vec<Millis> = turn.parts.iter().map(|part| part.received_at).collect();
-        let now = self.deps.clock.now();
-        let left = self
-            .deps
-            .config
-            .get()
-            .window(self.conversation.key.user_id)?
-            .remaining_ms(&received, now);
-        Some(Instant::now() + Duration::from_millis(left))
-    }
-
     /// A turn of somebody who may not any more: it is never run, and they are told nothing.
     async fn discard(&mut self, turn: TurnId) -> bool {
         warn!(
@@ -167,33 +157,11 @@ impl Lane {
                     duration_ms: None,
                 };
                 tx.turn_ended(turn, &end, now)?;
+                window::retract_collected(tx, turn, now)?;
                 tx.out_retract(turn, 0, Slot::NOTICE, now)
             })
             .await;
         self.note_failure(done, "cannot discard a turn").is_some()
-    }
-
-    async fn close_window(&mut self, turn: TurnId, open: &[TurnRow]) -> bool {
-        self.window = None;
-        self.force_window = false;
-        self.cold = false;
-        let message = open
-            .iter()
-            .find(|t| t.id == turn)
-            .and_then(TurnRow::message);
-        let reply_to = self.reply_to(message);
-        let (target, id, now) = (self.target(), self.conversation.id, self.deps.clock.now());
-        let gate = self.deps.gate.clone();
-        let done = self
-            .deps
-            .store
-            .tx(move |tx| {
-                tx.turn_state(turn, TurnState::Queued, now)?;
-                placeholder(tx, &gate, target, turn, &tx.turns_open(id)?, reply_to, now)
-            })
-            .await;
-        self.note_failure(done, "cannot close a batching window")
-            .is_some()
     }
 
     /// Nothing to do for the process: it is kept warm, unless another conversation wants its place.

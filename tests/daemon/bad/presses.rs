@@ -2,7 +2,7 @@
 
 use telexd_botapi::{Outgoing, ShownMessage};
 
-use crate::support::{ADMIN, DEADLINE, USER, World, shows};
+use crate::support::{ADMIN, USER, World, shows};
 
 const OLD: &str = "That button is no longer of use.";
 const NOT_YOURS: &str = "🔒 That is not yours to decide.";
@@ -17,13 +17,6 @@ async fn with_buttons(world: &World, chat: i64, part: &str) -> ShownMessage {
         })
         .await;
     shown.iter().find(is_it).unwrap().clone()
-}
-
-/// What the press was answered with.
-async fn answer(world: &World, callback: &str) -> Option<String> {
-    let read =
-        |v: &telexd_botapi::View| v.callback_answers().into_iter().find(|a| a.id == callback);
-    world.api.wait_for_some(DEADLINE, read).await.unwrap().text
 }
 
 #[tokio::test]
@@ -59,16 +52,16 @@ async fn presses_that_are_foreign_stale_or_another_persons_change_nothing() {
     ] {
         let id = uma.press_stale(USER, running.message_id, foreign);
         assert_eq!(
-            answer(&world, &id).await.as_deref(),
+            world.press_answer(&id).await.as_deref(),
             Some(OLD),
             "{foreign:?}"
         );
     }
     // A turn of another chat, by somebody who may press only here, and by an admin.
     let id = uma.press_stale(USER, running.message_id, &admins_stop);
-    assert_eq!(answer(&world, &id).await.as_deref(), Some(OLD));
+    assert_eq!(world.press_answer(&id).await.as_deref(), Some(OLD));
     let id = ada.press_stale(ADMIN, admins.message_id, &stop);
-    assert_eq!(answer(&world, &id).await.as_deref(), Some(OLD));
+    assert_eq!(world.press_answer(&id).await.as_deref(), Some(OLD));
     assert!(
         world
             .api
@@ -83,16 +76,16 @@ async fn presses_that_are_foreign_stale_or_another_persons_change_nothing() {
 
     // The right one works once, and is old from then on.
     let id = uma.press(USER, running.message_id, &stop).unwrap();
-    assert_eq!(answer(&world, &id).await.as_deref(), Some("Stopping…"));
+    assert_eq!(world.press_answer(&id).await.as_deref(), Some("Stopping…"));
     world.wait_told(USER, "— Interrupted").await;
     let id = uma.press_stale(USER, running.message_id, &stop);
-    assert_eq!(answer(&world, &id).await.as_deref(), Some(OLD));
+    assert_eq!(world.press_answer(&id).await.as_deref(), Some(OLD));
 
     // A press that Telegram has forgotten about cannot be answered any more: no trouble.
     let id = ada.press_stale(ADMIN, admins.message_id, "zzz");
     world.api.forget_callback(&id);
     let id = ada.press(ADMIN, admins.message_id, &admins_stop).unwrap();
-    assert_eq!(answer(&world, &id).await.as_deref(), Some("Stopping…"));
+    assert_eq!(world.press_answer(&id).await.as_deref(), Some("Stopping…"));
     world.wait_told(ADMIN, "— Interrupted").await;
     world.says(USER, "fine").await;
     daemon.stop().await;
@@ -114,10 +107,10 @@ async fn in_a_group_nobody_presses_for_another() {
     let running = with_buttons(&world, group, "words of an answer").await;
     let stop = running.buttons[0][0].data.clone().unwrap();
     let id = ben.press(group, running.message_id, &stop).unwrap();
-    assert_eq!(answer(&world, &id).await.as_deref(), Some(NOT_YOURS));
+    assert_eq!(world.press_answer(&id).await.as_deref(), Some(NOT_YOURS));
     let id = ada.press(group, running.message_id, &stop).unwrap();
     assert_eq!(
-        answer(&world, &id).await.as_deref(),
+        world.press_answer(&id).await.as_deref(),
         Some("Stopping…"),
         "an admin may"
     );
@@ -172,16 +165,16 @@ async fn late_messages_are_asked_about_and_both_answers_work_also_after_a_restar
     let id = user
         .press_labelled(USER, drop.message_id, "Discard")
         .unwrap();
-    assert_eq!(answer(&world, &id).await.as_deref(), Some("Discard"));
+    assert_eq!(world.press_answer(&id).await.as_deref(), Some("Discard"));
     world.wait_shows(USER, "Discarded: it was not run.").await;
     let id = user.press_labelled(USER, keep.message_id, "Run").unwrap();
-    assert_eq!(answer(&world, &id).await.as_deref(), Some("Run"));
+    assert_eq!(world.press_answer(&id).await.as_deref(), Some("Run"));
     world.wait_shows(USER, "keep me").await;
     // Pressed again, or the other way round, by an app that shows an old state.
     let data = |m: &ShownMessage, at: usize| m.buttons[0][at].data.clone().unwrap();
     for (message, at) in [(&drop, 0), (&run, 0), (&run, 1), (&keep, 1)] {
         let id = user.press_stale(USER, message.message_id, &data(message, at));
-        assert_eq!(answer(&world, &id).await.as_deref(), Some(OLD));
+        assert_eq!(world.press_answer(&id).await.as_deref(), Some(OLD));
     }
     assert_eq!(world.reached("say run me"), 1);
     assert_eq!(world.reached("say drop me"), 0);

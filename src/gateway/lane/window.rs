@@ -1,0 +1,118 @@
+//! The batching window: messages in quick succession are collected, shown as such, and become one prompt.
+//!
+//! All of it is in the store, so that a crash in the window loses nothing. The rule for its length is
+//! [`WindowRule`](crate::core::batching::WindowRule).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Lane, placeholder};
+use crate::{
+    core::{Millis, ids::TurnId, words},
+    gateway::{gate::Gate, show},
+    store::{
+        StoreError, Tx,
+        rows::{Slot, Target, TurnRow, TurnState, Urgency},
+    },
+};
+
+/// Shows how many messages are collected, from the second on, with what a person can do about them.
+///
+/// # Errors
+/// The database's.
+pub(in crate::gateway) fn show_collected(
+    tx: &Tx<'_>,
+    target: Target,
+    turn: TurnId,
+    parts: usize,
+    reply_to: Option<i64>,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let buttons = vec![vec![
+        words::button(words::SEND_NOW, format!("n:{turn}")),
+        words::button(words::DISCARD, format!("d:{turn}")),
+    ]];
+    let shown = show::note(words::collecting(parts), buttons, reply_to);
+    tx.out_show(
+        target,
+        Some(Slot::collecting(turn)),
+        Urgency::Message,
+        &shown,
+        now,
+    )?;
+    Ok(())
+}
+
+/// The window of a turn closes: it is in the queue from now on. What said that it was collected becomes its first message,
+/// unless that stands above some of the person's own: then the answer is to come below.
+///
+/// # Errors
+/// The turn is over; the database's.
+pub(in crate::gateway) fn close(
+    tx: &Tx<'_>,
+    gate: &Gate,
+    target: Target,
+    turn: &TurnRow,
+    reply_to: Option<i64>,
+    now: Millis,
+) -> Result<(), StoreError> {
+    tx.turn_state(turn.id, TurnState::Queued, now)?;
+    if let Some(row) = tx.out_slot(Slot::collecting(turn.id))? {
+        let newest = turn.parts.iter().map(|part| part.message_id).max();
+        if row.message_id.is_none_or(|shown| newest < Some(shown)) {
+            tx.out_renumber(row.id, 0)?;
+        } else {
+            retract_collected(tx, turn.id, now)?;
+        }
+    }
+    let open = tx.turns_open(turn.conversation)?;
+    placeholder(tx, gate, target, turn.id, &open, reply_to, now)
+}
+
+/// Nothing says any more that messages are collected.
+///
+/// # Errors
+/// The database's.
+pub(super) fn retract_collected(tx: &Tx<'_>, turn: TurnId, now: Millis) -> Result<(), StoreError> {
+    let number = Slot::collecting(turn).number;
+    tx.out_retract(turn, number, number + 1, now)
+}
+
+impl Lane {
+    /// Counted from now, so that a clock that was set back cannot hold the window open.
+    pub(super) fn window_of(&self, turn: &TurnRow) -> Option<Instant> {
+        let received: Vec<Millis> = turn.parts.iter().map(|part| part.received_at).collect();
+        let now = self.deps.clock.now();
+        let left = self
+            .deps
+            .config
+            .get()
+            .window(self.conversation.key.user_id)?
+            .remaining_ms(&received, now);
+        Some(Instant::now() + Duration::from_millis(left))
+    }
+
+    pub(super) async fn close_window(&mut self, turn: TurnId) -> bool {
+        self.window = None;
+        self.force_window = false;
+        self.cold = false;
+        let private = self.conversation.key.chat_id == self.conversation.key.user_id;
+        let (target, now) = (self.target(), self.deps.clock.now());
+        let gate = self.deps.gate.clone();
+        let done = self
+            .deps
+            .store
+            .tx(move |tx| {
+                // Closed meanwhile by the person, or discarded.
+                let Some(turn) = tx.turn(turn)?.filter(|t| t.state == TurnState::Collecting) else {
+                    return Ok(());
+                };
+                let reply_to = turn.message().filter(|_| !private);
+                close(tx, &gate, target, &turn, reply_to, now)
+            })
+            .await;
+        self.note_failure(done, "cannot close a batching window")
+            .is_some()
+    }
+}
