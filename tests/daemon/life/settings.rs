@@ -148,6 +148,15 @@ async fn what_is_wrong_is_told_and_changes_nothing() {
         ),
         ("/config agent.command /bin/sh", "is set in files only."),
         ("/config agent.model a\nb", "a line break"),
+        ("/config agent.model \u{1b}[2Jx", "control character"),
+        (
+            "/config agent.max_processes 99999999999999999999",
+            "from 1 to 1000",
+        ),
+        (
+            &format!("/config {} 1", "x".repeat(4080)),
+            "There is no setting",
+        ),
         ("/config =x", "Which key?"),
         ("/config reset", "Which key?"),
         ("/config reset nothing", "There is no setting `nothing`."),
@@ -160,8 +169,8 @@ async fn what_is_wrong_is_told_and_changes_nothing() {
         world.query("SELECT count(*) FROM settings WHERE key LIKE 'config.%'"),
         Some(0)
     );
-    assert_eq!(audited(&world, "result = 'refused: InvalidValue'"), 6);
-    assert_eq!(audited(&world, "result = 'refused: NoSuchKey'"), 2);
+    assert_eq!(audited(&world, "result = 'refused: InvalidValue'"), 8);
+    assert_eq!(audited(&world, "result = 'refused: NoSuchKey'"), 3);
     daemon.stop().await;
 }
 
