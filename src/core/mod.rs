@@ -27,6 +27,7 @@ pub mod prompt;
 pub mod text;
 pub mod trouble;
 pub mod turn;
+pub mod units;
 pub mod words;
 
 /// Milliseconds since the Unix epoch. Signed, as SQLite stores it.

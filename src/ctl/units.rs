@@ -7,6 +7,7 @@ use super::{
     failure::Failure,
     values::{Dict, Fields as _},
 };
+use crate::core::units::UnitRow;
 
 const MANAGER: Target<'static> = Target {
     name: "org.freedesktop.systemd1",
@@ -51,22 +52,10 @@ pub async fn memory(bus: &Bus, name: &str) -> Option<u64> {
 
 /// Names of the units of agents that systemd has in memory, of whatever profile; empty where it cannot be asked.
 pub async fn agents(bus: &Bus) -> Vec<String> {
-    // As systemd lists a unit: its name comes first, and of the rest nothing is needed.
-    type Row = (
-        String,
-        String,
-        String,
-        String,
-        String,
-        String,
-        OwnedObjectPath,
-        u32,
-        String,
-        OwnedObjectPath,
-    );
     let (none, patterns): ([&str; 0], _) = ([], ["telexd-agent*@*.service"]);
     let body = (&none[..], &patterns[..]);
-    let rows: Result<Vec<Row>, Failure> = bus.call(MANAGER, "ListUnitsByPatterns", &body).await;
+    let rows: Result<Vec<UnitRow<OwnedObjectPath>>, Failure> =
+        bus.call(MANAGER, "ListUnitsByPatterns", &body).await;
     rows.unwrap_or_default()
         .into_iter()
         .map(|row| row.0)

@@ -13,4 +13,6 @@ mod completions;
 mod hosts;
 mod rig;
 mod screen;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod verbs;

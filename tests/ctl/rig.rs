@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -19,6 +19,8 @@ use zbus::{
     message::{Flags, Type},
     wire::{ObjectPath, Variant},
 };
+
+use crate::shared;
 
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -240,12 +242,8 @@ pub async fn finish(mut command: Command) -> (i32, String, String) {
 }
 
 /// Waits for a condition that nothing announces.
-pub async fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let until = Instant::now() + DEADLINE;
-    while !condition() {
-        assert!(Instant::now() < until, "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+pub async fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    shared::wait_within(DEADLINE, what, condition, String::new).await;
 }
 
 async fn serve(

@@ -21,6 +21,8 @@ use zbus::{
     wire::{DynamicType, Fd, ObjectPath, OwnedObjectPath, OwnedVariant},
 };
 
+use crate::core::units::UnitRow;
+
 const SERVICE: &str = "org.freedesktop.systemd1";
 const PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -245,23 +247,11 @@ impl Bus {
 
     /// Units in memory whose names match, in states that say that something runs or went wrong.
     pub(super) async fn list(&self, patterns: &[&str]) -> Result<Vec<Listed>, CallError> {
-        type Row = (
-            String,
-            String,
-            String,
-            String,
-            String,
-            String,
-            OwnedObjectPath,
-            u32,
-            String,
-            OwnedObjectPath,
-        );
         let none: [&str; 0] = [];
         let reply = self
             .manager("ListUnitsByPatterns", &(&none[..], patterns))
             .await?;
-        let rows: Vec<Row> = read(&reply)?;
+        let rows: Vec<UnitRow<OwnedObjectPath>> = read(&reply)?;
         Ok(rows
             .into_iter()
             .map(|row| Listed {

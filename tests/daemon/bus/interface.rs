@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use super::{PATH, call, client, ready, world};
+use super::{PATH, call, up};
 use crate::support::USER;
 
 /// Members by interface, each with its arguments and annotations, in an order that does not matter.
@@ -39,9 +39,7 @@ fn members(xml: &str) -> BTreeMap<String, Vec<String>> {
 
 #[tokio::test]
 async fn everything_that_is_promised_is_there_and_nothing_else() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (world, _bus, daemon, client) = up().await;
     // An agent that lives, whose objects are among what is told.
     world.says(USER, "hello").await;
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("dbus/org.telexd1.xml");

@@ -3,12 +3,16 @@
 mod config;
 mod interface;
 mod objects;
-mod orders;
+pub mod orders;
 mod pairing;
 mod polkit;
 
 use std::{
     collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -52,6 +56,14 @@ pub async fn ready(world: &World, bus: &Systemd) -> Daemon {
     )
     .await;
     daemon
+}
+
+/// A daemon that is ready, and somebody on its bus.
+pub async fn up() -> (World, Systemd, Daemon, Connection) {
+    let (world, bus) = world().await;
+    let daemon = ready(&world, &bus).await;
+    let client = client(&bus).await;
+    (world, bus, daemon, client)
 }
 
 pub async fn client(bus: &Systemd) -> Connection {
@@ -144,9 +156,7 @@ pub async fn changed(changes: &mut MessageStream) -> HashMap<String, OwnedVarian
 
 #[tokio::test]
 async fn health_and_properties_say_how_it_stands_and_changes_are_told() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (world, _bus, daemon, client) = up().await;
     let mut changes = signals(&client, PROPERTIES).await;
     assert_eq!(
         property::<String>(&client, "Version").await,
@@ -166,9 +176,7 @@ async fn health_and_properties_say_how_it_stands_and_changes_are_told() {
 
 #[tokio::test]
 async fn the_log_level_changes_while_it_runs() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (world, bus, daemon, client) = up().await;
     let on_log = async |member: &'static str, body: &(dyn erased::Body + Sync)| {
         body.call(&client, member).await
     };
@@ -285,9 +293,7 @@ mod erased {
 
 #[tokio::test]
 async fn a_second_daemon_does_not_get_the_name_and_disturbs_nobody() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (world, bus, daemon, client) = up().await;
     let owner = async || {
         let reply = client
             .call_method(
@@ -458,9 +464,7 @@ async fn polkit_decides_about_whoever_is_not_root() {
 
 #[tokio::test]
 async fn what_is_malformed_is_refused_and_not_logged_as_ours() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (world, _bus, daemon, client) = up().await;
     world.wait_log("Telegram knows this bot").await;
     let log = world.log().len();
     let big = "x".repeat(1_000_000);
@@ -494,54 +498,109 @@ async fn what_is_malformed_is_refused_and_not_logged_as_ours() {
     daemon.stop().await;
 }
 
-/// A turn takes no longer while hundreds call, among them some that never read an answer.
+/// How often turns are measured alone and then among callers, and how many at a time.
+const ROUNDS: usize = 5;
+const TURNS: usize = 5;
+/// How much longer a turn may take among callers: they share two cores with what is measured, and with what measures.
+const LONGER: u32 = 3;
+/// And by how much on top, where a turn takes next to nothing.
+const SLACK: Duration = Duration::from_millis(20);
+/// Between two calls of one caller.
+const CALLS: Duration = Duration::from_millis(200);
+
+/// A turn takes hardly longer while hundreds call, among them one that never reads an answer: compared, over several
+/// rounds, with the turns right before. What else the machine does meets both, and most rounds decide.
 #[tokio::test]
 async fn hundreds_of_callers_do_not_slow_a_turn() {
     let (world, bus) = world().await;
     let daemon = ready(&world, &bus).await;
     world.says(USER, "warm").await;
-    let alone = turn(&world, "alone").await;
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (calling, stop) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicBool::new(false)),
+    );
     let mut callers = Vec::new();
     for _ in 0..20 {
         let client = client(&bus).await;
-        for _ in 0..15 {
-            let (client, stop) = (client.clone(), std::sync::Arc::clone(&stop));
-            callers.push(tokio::spawn(async move {
-                let mut answered = 0_u32;
-                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    match call(&client, MANAGER, "Health", &()).await {
-                        Ok(_) => answered += 1,
-                        Err(zbus::Error::MethodError(name, ..)) => {
-                            assert_eq!(name.as_str(), "org.telexd1.Error.TooManyCalls");
-                        }
-                        Err(error) => panic!("{error}"),
-                    }
-                    // The test shares its cores with what it measures.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                answered
-            }));
+        for number in 0..15 {
+            let (calling, stop) = (Arc::clone(&calling), Arc::clone(&stop));
+            callers.push(tokio::spawn(calls(client.clone(), number, calling, stop)));
         }
     }
-    let _deaf = polkit::Deaf::start(&bus, 200);
-    let among = turn(&world, "among").await;
-    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let mut rounds = Vec::new();
+    let mut deaf = Vec::new();
+    for round in 0..ROUNDS {
+        let alone = median_turn(&world, &format!("alone {round}")).await;
+        calling.store(true, Ordering::Relaxed);
+        deaf.push(polkit::Deaf::start(&bus, 1000));
+        let among = median_turn(&world, &format!("among {round}")).await;
+        calling.store(false, Ordering::Relaxed);
+        rounds.push((alone, among));
+    }
+    stop.store(true, Ordering::Relaxed);
     let mut answered = 0;
     for caller in callers {
         answered += caller.await.unwrap();
     }
-    println!("a turn alone: {alone:?}, among {answered} answered calls: {among:?}");
+    let slow = rounds
+        .iter()
+        .filter(|(alone, among)| *among > *alone * LONGER + SLACK);
+    let slow = slow.count();
+    println!("turns alone and among callers, {answered} answered: {rounds:?}");
     assert!(answered > 300, "{answered}");
-    assert!(
-        among < alone + Duration::from_secs(1),
-        "{alone:?} {among:?}"
-    );
+    assert!(slow <= ROUNDS / 2, "{rounds:?}");
     daemon.stop().await;
+    world.end_all().await;
 }
 
-async fn turn(world: &World, word: &str) -> Duration {
-    let begun = Instant::now();
-    world.says(USER, word).await;
-    begun.elapsed()
+/// Calls whatever an administrator's programs call most, over and over; how often it was answered.
+async fn calls(
+    client: Connection,
+    number: u32,
+    calling: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+) -> u32 {
+    let options: HashMap<String, OwnedVariant> = HashMap::new();
+    let mut answered = 0;
+    // Not all at once.
+    tokio::time::sleep(CALLS * number / 15).await;
+    while !stop.load(Ordering::Relaxed) {
+        if !calling.load(Ordering::Relaxed) {
+            breathe().await;
+            continue;
+        }
+        let answer = match number % 4 {
+            0 => call(&client, MANAGER, "Health", &()).await,
+            1 => call(&client, MANAGER, "ListRuns", &(&options,)).await,
+            2 => call(&client, MANAGER, "ListConversations", &(&options,)).await,
+            _ => call(&client, PROPERTIES, "GetAll", &(MANAGER,)).await,
+        };
+        match answer {
+            Ok(_) => answered += 1,
+            Err(zbus::Error::MethodError(name, ..)) => {
+                // What is too much is said so; of all properties together in the library's words.
+                let busy = [
+                    "org.telexd1.Error.TooManyCalls",
+                    "org.freedesktop.DBus.Error.AccessDenied",
+                ];
+                assert!(busy.contains(&name.as_str()), "{name}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+        // The test shares its cores with what it measures.
+        tokio::time::sleep(CALLS).await;
+    }
+    answered
+}
+
+/// How long a turn takes; one in which the machine did something else does not count.
+async fn median_turn(world: &World, word: &str) -> Duration {
+    let mut took = Vec::new();
+    for number in 0..TURNS {
+        let begun = Instant::now();
+        world.says(USER, &format!("{word} {number}")).await;
+        took.push(begun.elapsed());
+    }
+    took.sort_unstable();
+    took[TURNS / 2]
 }

@@ -11,7 +11,7 @@ use super::{
     MANAGER, NAME, PATH, PROPERTIES, call, changed, client, error, health, next,
     orders::{list, of},
     polkit::{Polkit, Stranger},
-    property, ready, signals, world,
+    property, ready, signals, up, world,
 };
 use crate::support::{USER, talk, wait_until};
 
@@ -57,9 +57,7 @@ async fn none(client: &Connection) {
 
 #[tokio::test]
 async fn agents_and_their_conversations_are_objects_as_long_as_they_live() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (world, bus, daemon, client) = up().await;
     assert!(managed(&client).await.is_empty());
     let mut told = signals(&client, MANAGED).await;
     world.says(USER, "hello").await;
@@ -242,9 +240,7 @@ async fn every_member_of_the_objects_is_refused_to_a_stranger() {
 
 #[tokio::test]
 async fn what_waits_and_what_lives_is_counted() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (world, _bus, daemon, client) = up().await;
     let number = async |key: &str| of::<u32>(&health(&client).await, key);
     assert_eq!((number("queued").await, number("processes").await), (0, 0));
     let mut changes = signals(&client, PROPERTIES).await;
@@ -285,9 +281,7 @@ async fn send(client: &Connection, conversation: i64, text: &str) -> zbus::Resul
 
 #[tokio::test]
 async fn a_prompt_of_an_administrator_is_shown_and_answered_like_any_other() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (world, _bus, daemon, client) = up().await;
     world.says(USER, "hello").await;
     let turn = send(&client, 1, "say from the server").await.unwrap();
     world.wait_shows(USER, "from the server").await;

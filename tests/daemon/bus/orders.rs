@@ -7,7 +7,7 @@ use zbus::{Connection, wire::OwnedVariant};
 use super::{
     MANAGER, NAME, PATH, PROPERTIES, call, changed, client, error, next,
     polkit::{Knocking, Polkit, Stranger},
-    property, ready, signals, world,
+    property, ready, signals, up, world,
 };
 use crate::support::{ADMIN, USER, World, wait_until};
 
@@ -50,9 +50,7 @@ async fn outcome(client: &Connection, method: &str, reason: Option<&str>) -> Str
 
 #[tokio::test]
 async fn a_pause_holds_is_told_of_and_may_be_repeated() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (world, bus, daemon, client) = up().await;
     let mut changes = signals(&client, PROPERTIES).await;
     assert_eq!(outcome(&client, "Pause", Some("upgrade")).await, "done");
     assert_eq!(outcome(&client, "Pause", Some("again")).await, "no-change");
@@ -87,9 +85,7 @@ async fn a_pause_holds_is_told_of_and_may_be_repeated() {
 
 #[tokio::test]
 async fn a_reason_that_could_disturb_is_refused_and_changes_nothing() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (_world, _bus, daemon, client) = up().await;
     for reason in [
         "two\nlines",
         "\u{1b}[2J",
@@ -234,9 +230,7 @@ async fn hundreds_of_refusals_are_a_few_lines_that_count_them() {
 
 #[tokio::test]
 async fn what_happens_is_told_without_texts() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (world, _bus, daemon, client) = up().await;
     let mut signals = signals(&client, MANAGER).await;
     world.says(USER, "sesame").await;
     let signal = next(&mut signals).await;
@@ -282,9 +276,7 @@ where
 
 #[tokio::test]
 async fn lists_show_what_there_is_and_orders_change_it() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (world, _bus, daemon, client) = up().await;
     assert!(list(&client, "ListRuns").await.is_empty());
     world.says(USER, "hello").await;
     let runs = list(&client, "ListRuns").await;
@@ -349,9 +341,7 @@ async fn lists_show_what_there_is_and_orders_change_it() {
 
 #[tokio::test]
 async fn an_agent_is_given_its_answer_over_the_bus() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (world, _bus, daemon, client) = up().await;
     for (method, part) in [("Approve", "allowed"), ("Deny", "denied")] {
         world.api.user(USER, "Uma").send_text(USER, "ask");
         let question = loop {
@@ -381,9 +371,7 @@ async fn an_agent_is_given_its_answer_over_the_bus() {
 
 #[tokio::test]
 async fn ids_that_lead_nowhere_have_an_error_of_their_own() {
-    let (world, bus) = world().await;
-    let daemon = ready(&world, &bus).await;
-    let client = client(&bus).await;
+    let (_world, _bus, daemon, client) = up().await;
     for (given, wanted) in [
         ("aaaaaaaa", "NoSuchRun"),
         ("", "InvalidArgument"),

@@ -12,6 +12,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use telexd::core::units::UnitRow;
 use zbus::{
     Connection, fdo, interface,
     wire::{ObjectPath, OwnedFd, OwnedObjectPath},
@@ -188,23 +189,11 @@ impl Manager {
         Ok((path_of(&name), name, vec![0; 16]))
     }
 
-    #[allow(clippy::type_complexity, reason = "it is systemd's")]
     fn list_units_by_patterns(
         &self,
         _states: Vec<String>,
         patterns: Vec<String>,
-    ) -> Vec<(
-        String,
-        String,
-        String,
-        String,
-        String,
-        String,
-        OwnedObjectPath,
-        u32,
-        String,
-        OwnedObjectPath,
-    )> {
+    ) -> Vec<UnitRow<OwnedObjectPath>> {
         assert!(patterns.iter().all(|p| p.starts_with("telexd-agent")));
         let none = || OwnedObjectPath::from(ObjectPath::try_from("/").unwrap());
         let units = self.state.lock().unwrap().units.clone();

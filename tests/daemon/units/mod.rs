@@ -9,6 +9,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use self::fake::{Mood, Systemd, wait_units};
+use crate::bus::{
+    client,
+    orders::{list, of},
+};
 use crate::support::{Daemon, USER, World, shows, talk, wait_until};
 
 /// A world whose agents are started by the stand-in.
@@ -53,6 +57,9 @@ async fn a_message_goes_through_a_unit_and_nothing_of_it_stays() {
             name.starts_with("telexd-agent@") && name.ends_with(".service"),
             "{name}"
         );
+        // The interface names it, too.
+        let runs = list(&client(&systemd).await, "ListRuns").await;
+        assert_eq!(of::<String>(&runs[0], "unit"), name);
         // Everybody may connect; who gets a run is another matter.
         let mode = std::os::unix::fs::PermissionsExt::mode(
             &fs::metadata(world.path("state/handoff.sock"))
