@@ -140,6 +140,7 @@ mod tests {
             ("batching.max_ms", "29999"),
             ("features.batching", "false"),
             ("features.stop_button", "[1]"),
+            ("features.permission_buttons", "false"),
             ("features.files", "false"),
             ("features.voice", "[1]"),
             ("files.keep_days", "7"),

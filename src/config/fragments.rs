@@ -206,6 +206,8 @@ keys! {
             "Whether messages in quick succession become one prompt.";
         stop_button: Flag, (), Some(Flag::On),
             "Whether a button that stops it is below an answer that is being written.";
+        permission_buttons: Flag, (), Some(Flag::On),
+            "Whether questions of agents have buttons to answer them by.";
         files: Flag, (), Some(Flag::On),
             "Whether files are taken and given to the agent.";
         voice: Flag, (), Some(Flag::On),

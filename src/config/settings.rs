@@ -202,6 +202,7 @@ impl Draft {
             features: Features {
                 batching: features.batching?.value,
                 stop_button: features.stop_button?.value,
+                permission_buttons: features.permission_buttons?.value,
                 files: features.files?.value,
                 voice: features.voice?.value,
             },

@@ -242,6 +242,7 @@ fn batching_can_be_off() {
         .settings;
     assert_eq!(settings.features.batching, Flag::Off);
     assert_eq!(settings.features.stop_button, Flag::On);
+    assert_eq!(settings.features.permission_buttons, Flag::On);
     let settings = Place::whole("features.batching = [7, 5]")
         .load()
         .unwrap()

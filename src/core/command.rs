@@ -19,6 +19,10 @@ pub enum Command {
     Clear,
     /// The running turn is to end.
     Interrupt,
+    /// A question of an agent is answered with yes.
+    Allow,
+    /// A question of an agent is answered with no.
+    Deny,
     /// Messages are kept, and no agent is given one.
     Pause,
     /// The end of that.
@@ -79,6 +83,16 @@ const INTERRUPT: CommandInfo = CommandInfo {
     description: "Stop the answer that is being written",
     least_role: Role::User,
 };
+const ALLOW: CommandInfo = CommandInfo {
+    name: "allow",
+    description: "Let the agent do what it asks: /allow [number]",
+    least_role: Role::User,
+};
+const DENY: CommandInfo = CommandInfo {
+    name: "deny",
+    description: "Do not let it: /deny [number]",
+    least_role: Role::User,
+};
 const PAUSE: CommandInfo = CommandInfo {
     name: "pause",
     description: "Keep messages and run none: /pause [reason]",
@@ -132,12 +146,14 @@ const DEBUG: CommandInfo = CommandInfo {
 
 impl Command {
     /// All that are ours, in the order in which people see them.
-    pub const KNOWN: [Self; 15] = [
+    pub const KNOWN: [Self; 17] = [
         Self::Start,
         Self::Help,
         Self::Status,
         Self::Clear,
         Self::Interrupt,
+        Self::Allow,
+        Self::Deny,
         Self::Pause,
         Self::Resume,
         Self::Ps,
@@ -159,6 +175,8 @@ impl Command {
             Self::Status => Some(&STATUS),
             Self::Clear => Some(&CLEAR),
             Self::Interrupt => Some(&INTERRUPT),
+            Self::Allow => Some(&ALLOW),
+            Self::Deny => Some(&DENY),
             Self::Pause => Some(&PAUSE),
             Self::Resume => Some(&RESUME),
             Self::Ps => Some(&PS),
@@ -400,6 +418,8 @@ mod tests {
                 "status",
                 "clear",
                 "interrupt",
+                "allow",
+                "deny",
                 "pause",
                 "resume",
                 "ps",
@@ -413,7 +433,18 @@ mod tests {
             ]
         );
         let names: Vec<_> = commands_for(Role::User).map(|info| info.name).collect();
-        assert_eq!(names, ["start", "help", "status", "clear", "interrupt"]);
+        assert_eq!(
+            names,
+            [
+                "start",
+                "help",
+                "status",
+                "clear",
+                "interrupt",
+                "allow",
+                "deny"
+            ]
+        );
         for info in commands_for(Role::Admin) {
             assert!((1..=32).contains(&info.name.len()));
             assert!(

@@ -32,6 +32,8 @@ pub struct Features {
     pub batching: Flag,
     /// A button that stops it is below an answer that is being written.
     pub stop_button: Flag,
+    /// Questions of agents have buttons to answer them by.
+    pub permission_buttons: Flag,
     /// Files are taken.
     pub files: Flag,
     /// Voice is turned into text, where there is something that can.
@@ -44,6 +46,7 @@ impl Default for Features {
         Self {
             batching: Flag::On,
             stop_button: Flag::On,
+            permission_buttons: Flag::On,
             files: Flag::On,
             voice: Flag::On,
         }

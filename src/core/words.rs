@@ -6,7 +6,11 @@ pub mod admin;
 pub mod files;
 pub mod pairing;
 
-use super::{Millis, command, text::Button, trouble::Trouble};
+use super::{
+    Millis, command,
+    text::{Button, one_line},
+    trouble::Trouble,
+};
 
 /// Placeholder of a turn that is about to run.
 pub const WORKING: &str = "…";
@@ -61,6 +65,13 @@ pub const ALLOW_ONCE: &str = "Allow once";
 pub const ALLOW_SESSION: &str = "Allow for this session";
 /// Button under a question of the agent.
 pub const DENY: &str = "Deny";
+/// Answer to `/allow` or `/deny` where no question waits.
+pub const NOTHING_ASKED: &str = "Nothing is asked here at the moment.";
+/// Answer to `/allow` or `/deny` with something that is no number.
+pub const WHICH_QUESTION: &str =
+    "Give the number that stands below the question, like /allow 12, or none if only one waits.";
+/// Answer to `/allow` or `/deny` for a question that somebody was quicker to answer.
+pub const ANSWERED_ALREADY: &str = "That question is answered already.";
 /// What the agent is told when a person says no.
 pub const DENIED_TO_AGENT: &str = "The user did not allow this.";
 /// What the agent is told when nobody answered.
@@ -365,6 +376,35 @@ fn dollars(amount: f64) -> String {
 pub fn may_i(tool: &str) -> String {
     let tool: String = tool.chars().take(64).collect();
     format!("May the agent use {tool}?")
+}
+
+/// Below a question without buttons.
+#[must_use]
+pub fn answer_by_command(question: i64) -> String {
+    format!("Answer with /allow {question} or /deny {question}.")
+}
+
+/// Answer to `/allow` or `/deny` with a number that no open question of this chat has.
+#[must_use]
+pub fn no_question(number: i64) -> String {
+    format!("No question {number} waits here.")
+}
+
+/// Answer to `/allow` or `/deny` without a number where several wait: each by its number and its tool.
+#[must_use]
+pub fn several_questions<'a>(questions: impl Iterator<Item = (i64, &'a str)>) -> String {
+    /// So many are listed.
+    const MOST: usize = 20;
+    let mut text = "Several questions wait here:".to_owned();
+    for (number, (id, tool)) in questions.enumerate() {
+        if number == MOST {
+            text.push_str("\n…");
+            break;
+        }
+        text.push_str(&format!("\n{id}: {}", one_line(tool, 64)));
+    }
+    text.push_str("\nAnswer with its number, like /allow 12 or /deny 12.");
+    text
 }
 
 /// A button.

@@ -92,9 +92,20 @@ pub fn announced(whose: &str, text: &str) -> Vec<Shown> {
     }
 }
 
-/// A question of the agent, with what was decided once it is.
+/// How a question of the agent is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// By buttons.
+    Buttons,
+    /// By commands.
+    Commands,
+    /// It was: what was decided.
+    Given(&'a str),
+}
+
+/// A question of the agent.
 #[must_use]
-pub fn question(row: i64, question: &Question, decided: Option<&str>) -> Shown {
+pub fn question(row: i64, question: &Question, answer: Answer<'_>) -> Shown {
     let mut body = Formatted::plain(words::may_i(&question.tool));
     if let Some(description) = &question.description {
         let description: String = description.chars().take(300).collect();
@@ -107,19 +118,24 @@ pub fn question(row: i64, question: &Question, decided: Option<&str>) -> Shown {
         push(&mut body, "\n", None);
         push(&mut body, text.trim_end(), Some(Look::Pre(language)));
     }
-    let buttons = match decided {
-        Some(decided) => {
-            push(&mut body, "\n", None);
-            push(&mut body, decided, None);
-            Vec::new()
-        }
-        None => vec![
+    let buttons = match answer {
+        Answer::Buttons => vec![
             vec![
                 words::button(words::ALLOW_ONCE, format!("q:{row}:y")),
                 words::button(words::DENY, format!("q:{row}:n")),
             ],
             vec![words::button(words::ALLOW_SESSION, format!("q:{row}:a"))],
         ],
+        Answer::Commands => {
+            push(&mut body, "\n", None);
+            push(&mut body, &words::answer_by_command(row), None);
+            Vec::new()
+        }
+        Answer::Given(decided) => {
+            push(&mut body, "\n", None);
+            push(&mut body, decided, None);
+            Vec::new()
+        }
     };
     Shown {
         body,
@@ -334,7 +350,10 @@ mod tests {
             tool_use_id: None,
             suggestions: Vec::new(),
         };
-        let shown = question(i64::MAX, &long, None);
+        let by_command = question(i64::MAX, &long, Answer::Commands);
+        assert!(by_command.body.units() <= MESSAGE_UNITS && by_command.buttons.is_empty());
+        assert!(by_command.body.text.contains("/deny 9223372036854775807"));
+        let shown = question(i64::MAX, &long, Answer::Buttons);
         assert!(shown.body.units() <= MESSAGE_UNITS);
         for span in &shown.body.spans {
             assert!(span.offset + span.length <= shown.body.units());
@@ -342,7 +361,7 @@ mod tests {
         for button in shown.buttons.iter().flatten() {
             assert!(button.data.len() <= 64);
         }
-        let decided = question(1, &long, Some(words::ALLOWED));
+        let decided = question(1, &long, Answer::Given(words::ALLOWED));
         assert!(decided.buttons.is_empty() && decided.body.text.ends_with(words::ALLOWED));
     }
 }

@@ -6,6 +6,7 @@ mod groups;
 mod orders;
 mod pairing;
 mod pause;
+mod questions;
 mod reload;
 mod secrets;
 mod settings;

@@ -14,7 +14,7 @@ use crate::{
     },
     gateway::{
         admin::{self, Admin, AdminError},
-        lane::{self, Ack, LaneMsg, Reply, Said},
+        lane::{self, Ack, Decision, LaneMsg, Reply, Said},
         ports::SettingInfo,
     },
     store::{StoreError, Tx, rows::TurnState},
@@ -64,6 +64,14 @@ impl Desk<'_> {
             }
             Command::Interrupt => self.interrupt(conversation, ack).await,
             Command::Clear => self.clear(conversation, ack).await,
+            Command::Allow => {
+                self.decide(message, (person, role), ack, args, Decision::Once)
+                    .await
+            }
+            Command::Deny => {
+                self.decide(message, (person, role), ack, args, Decision::Deny)
+                    .await
+            }
             Command::Pause => admin::answered(admin.pause(ack, args).await),
             Command::Resume => admin::answered(admin.resume(ack).await),
             Command::Kill if args.is_empty() => {
@@ -179,7 +187,12 @@ impl Desk<'_> {
             .await
     }
 
-    async fn answer(&self, ack: Ack, action: &str, text: String) -> Result<(), StoreError> {
+    pub(super) async fn answer(
+        &self,
+        ack: Ack,
+        action: &str,
+        text: String,
+    ) -> Result<(), StoreError> {
         let (now, action) = (self.deps.clock.now(), action.to_owned());
         self.deps
             .store

@@ -7,11 +7,13 @@
 //! |---|---|
 //! | `mod.rs` | the order of updates, who may, what an update is |
 //! | `command.rs` | slash commands |
+//! | `decide.rs` | `/allow`, `/deny` |
 //! | `prompt.rs` | prompts become turns |
 //! | `press.rs` | presses of buttons |
 //! | `stranger.rs` | messages of people who are not known |
 
 mod command;
+mod decide;
 mod press;
 mod prompt;
 mod stranger;

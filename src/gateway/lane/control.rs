@@ -271,7 +271,11 @@ impl Lane {
                     output::show_question(tx, target, question, line, now)?;
                 }
                 if let Some(ack) = &ack {
-                    let text = if fresh { line } else { words::OLD_BUTTON };
+                    let text = match fresh {
+                        true => line,
+                        false if ack.is_press() => words::OLD_BUTTON,
+                        false => words::ANSWERED_ALREADY,
+                    };
                     acknowledge(
                         tx,
                         ack,

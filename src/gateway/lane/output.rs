@@ -28,6 +28,8 @@ struct Change {
     gate: Gate,
     target: Target,
     now: Millis,
+    // Whether questions have buttons.
+    buttons: bool,
     session: uuid::Uuid,
     model: Option<String>,
     turn: Option<TurnChange>,
@@ -156,6 +158,7 @@ impl Lane {
             run,
             offset: end,
             gate: self.deps.gate.clone(),
+            buttons: self.question_buttons(),
             target: self.target(),
             now,
             session,
@@ -321,7 +324,12 @@ impl Change {
         }
         for question in turn.asked {
             let row = tx.question_add(turn.id, &self.run, &question, self.now)?;
-            let shown = show::question(row, &question, None);
+            let answer = if self.buttons {
+                show::Answer::Buttons
+            } else {
+                show::Answer::Commands
+            };
+            let shown = show::question(row, &question, answer);
             tx.out_show(
                 self.target,
                 Some(Slot {
@@ -455,7 +463,7 @@ pub(super) fn show_question(
     line: &str,
     now: Millis,
 ) -> Result<(), StoreError> {
-    let shown = show::question(row.id, &row.question, Some(line));
+    let shown = show::question(row.id, &row.question, show::Answer::Given(line));
     tx.out_show(
         target,
         Some(Slot {

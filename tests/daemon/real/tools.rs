@@ -94,6 +94,29 @@ async fn a_denied_tool_does_not_run_and_one_may_be_allowed_for_the_session() {
 }
 
 #[tokio::test]
+async fn without_buttons_a_tool_is_allowed_and_denied_by_commands() {
+    let real = Real::new(SHORT).await;
+    real.world
+        .drop_in("buttons", "[features]\npermission_buttons = false\n");
+    let daemon = real.world.start();
+    let file = real.world.path("project/asked.txt");
+    for (number, command, outcome) in [(1, "/deny", "denied"), (2, "/allow 2", "allowed")] {
+        real.send("ask");
+        let end = format!("\nAnswer with /allow {number} or /deny {number}.");
+        let question = real
+            .message("the agent asks", |m| m.text.ends_with(&end))
+            .await;
+        assert!(question.buttons.is_empty() && !file.exists());
+        real.send(command);
+        let told = format!("I should like to make a file.\n\n{outcome}");
+        real.message("the answer is there", |m| m.text == told)
+            .await;
+    }
+    assert!(file.exists());
+    real.end(daemon).await;
+}
+
+#[tokio::test]
 async fn a_stop_ends_the_tool_too() {
     let real = Real::new(SHORT).await;
     let daemon = real.world.start();
