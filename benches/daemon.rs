@@ -122,8 +122,9 @@ async fn latency() {
         let (mut times, mut floors) = (Vec::new(), Vec::new());
         for n in 0..PROMPTS {
             tokio::time::sleep(pause).await;
-            let begun = Instant::now();
             user.send_text(USER, &format!("say number {n}"));
+            // From now on a poll has it; what it takes to make up a message is not the daemon's.
+            let begun = Instant::now();
             let answer = format!("number {n}");
             world
                 .wait_chat(USER, &answer, |m| {
@@ -202,9 +203,9 @@ impl Floor {
     }
 
     async fn once(&mut self, n: usize) -> Duration {
-        let begun = Instant::now();
         let user = self.api.user(USER, "Uma");
         user.send_text(USER, &format!("say number {n}"));
+        let begun = Instant::now();
         self.done.recv().await.unwrap() - begun
     }
 }

@@ -395,7 +395,13 @@ async fn a_prompt_that_was_taken_survives_the_daemon_and_is_run_once() {
     world.says(USER, "after").await;
     let told = world.api.view(|view| talk(&view.bot_messages(USER)));
     for text in ["An administrator asks:\nsay once", "once"] {
-        assert_eq!(told.iter().filter(|t| *t == text).count(), 1, "{told:#?}");
+        let count = |wanted: &str| told.iter().filter(|t| *t == wanted).count();
+        // What was on its way at the kill comes again, and says so.
+        let (plain, marked) = (count(text), count(&format!("(may be a repeat)\n{text}")));
+        assert!(
+            plain <= 1 && (1..=2).contains(&(plain + marked)),
+            "{told:#?}"
+        );
     }
     assert_eq!(world.reached("say once"), 1);
     daemon.stop().await;
