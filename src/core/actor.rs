@@ -25,8 +25,6 @@ pub enum Actor {
     },
     /// A signal to the daemon.
     Signal,
-    /// A change of the configuration files.
-    Files,
 }
 
 impl Actor {
@@ -40,7 +38,7 @@ impl Actor {
             },
             Self::Bus { uid: 0, .. } => "root".to_owned(),
             Self::Bus { uid, .. } => format!("user {uid} of the server"),
-            Self::Signal | Self::Files => "an administrator of the server".to_owned(),
+            Self::Signal => "an administrator of the server".to_owned(),
         }
     }
 }
@@ -58,7 +56,6 @@ impl fmt::Display for Actor {
                 }
             }
             Self::Signal => f.write_str("signal"),
-            Self::Files => f.write_str("files"),
         }
     }
 }

@@ -138,10 +138,10 @@ impl AdminError {
             }
             Self::BadPrompt(_) => "give the agent plain text".to_owned(),
             Self::NotARun => format!(
-                "give at least {LEAST_PREFIX} characters of the id that /ps shows, not a process id"
+                "give at least {LEAST_PREFIX} characters of the id that /ps and telexctl ps show, not a process id"
             ),
             Self::NoSuchRun { .. } | Self::NothingHere => {
-                "/ps shows those that there are".to_owned()
+                "/ps shows those that there are, and so does telexctl ps".to_owned()
             }
             Self::NothingRuns => "nothing was done".to_owned(),
             Self::NobodyRestarts => "restart it on the server, where it was started".to_owned(),

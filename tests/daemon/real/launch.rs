@@ -36,6 +36,12 @@ async fn the_agent_gets_what_it_needs_and_nothing_else() {
     };
     let session = real.asks()[0].session.clone().unwrap();
     let claude = real_claude();
+    // The conversation's files, and no others, may be read without a question.
+    let files = fs::read_dir(real.world.path("state/files")).unwrap();
+    let files: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
+    let [files] = &files[..] else {
+        panic!("{files:?}");
+    };
     assert_eq!(
         strings(format!("/proc/{pid}/cmdline")),
         [
@@ -55,6 +61,7 @@ async fn the_agent_gets_what_it_needs_and_nothing_else() {
             "--strict-mcp-config",
             "--disallowedTools",
             "ListAgents,SendMessage,CronCreate,CronDelete,CronList,ScheduleWakeup,EnterWorktree,ExitWorktree,Workflow,Monitor",
+            &format!("--allowedTools=Read(/{}/**)", files.display()),
             "--permission-mode=default",
         ]
     );
