@@ -21,7 +21,6 @@ use std::{
     io::Write,
     os::unix::{fs::FileExt, net::UnixDatagram},
     path::{Path, PathBuf},
-    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -29,6 +28,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use support::{Daemon, USER, World};
 use telexd_botapi::{BotApi, Config};
+use tokio::sync::mpsc;
 
 /// Prompts whose way is timed.
 const PROMPTS: usize = 1000;
@@ -117,7 +117,7 @@ async fn latency() {
                 m.iter().any(|m| m.text == "warm")
             })
             .await;
-        let written = watch(&only_run(&world).join("input.jsonl"));
+        let mut written = watch(&only_run(&world).join("input.jsonl"));
         let mut floor = Floor::new().await;
         let (mut times, mut floors) = (Vec::new(), Vec::new());
         for n in 0..PROMPTS {
@@ -125,6 +125,8 @@ async fn latency() {
             user.send_text(USER, &format!("say number {n}"));
             // From now on a poll has it; what it takes to make up a message is not the daemon's.
             let begun = Instant::now();
+            // Nothing else is done here meanwhile: looking at the chat would keep a core from the server.
+            let first = next_write(&mut written, begun).await;
             let answer = format!("number {n}");
             world
                 .wait_chat(USER, &answer, |m| {
@@ -133,7 +135,11 @@ async fn latency() {
                 })
                 .await;
             // The room for a line is reserved before it is written, which also counts as a write; the line comes last.
-            times.push(last_since(&written, begun));
+            let mut last = first;
+            while let Ok(at) = written.try_recv() {
+                last = at;
+            }
+            times.push(last - begun);
             // In turns: what the machine does to one it does to the other.
             tokio::time::sleep(pause).await;
             floors.push(floor.once(n).await);
@@ -167,7 +173,7 @@ const COMMIT: usize = 100 << 10;
 /// writes a line.
 struct Floor {
     api: BotApi,
-    done: tokio::sync::mpsc::Receiver<Instant>,
+    done: mpsc::Receiver<Instant>,
     _directory: tempfile::TempDir,
 }
 
@@ -181,7 +187,7 @@ impl Floor {
             fs::File::create(path).unwrap()
         };
         let (log, input) = (open("log"), open("input"));
-        let (told, done) = tokio::sync::mpsc::channel(1);
+        let (told, done) = mpsc::channel(1);
         // On a runtime of its own, as the daemon is a process of its own.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -234,17 +240,17 @@ async fn poll(url: &str, arrived: impl Fn() -> bool) {
     }
 }
 
-/// From `begun` to the last write that is known by now.
-fn last_since(written: &mpsc::Receiver<Instant>, begun: Instant) -> Duration {
-    let mut last = None;
-    while last.is_none() {
-        let at = written.recv_timeout(support::DEADLINE).unwrap();
-        last = (at > begun).then_some(at);
-    }
-    while let Ok(at) = written.try_recv() {
-        last = Some(at);
-    }
-    last.unwrap() - begun
+/// The next write after `begun`.
+async fn next_write(written: &mut mpsc::Receiver<Instant>, begun: Instant) -> Instant {
+    let next = async {
+        loop {
+            let at = written.recv().await.expect("the file is watched");
+            if at > begun {
+                return at;
+            }
+        }
+    };
+    tokio::time::timeout(support::DEADLINE, next).await.unwrap()
 }
 
 /// Tells when something was written to a file. Sleeps in the kernel meanwhile: a loop would take one of few cores from
@@ -252,7 +258,7 @@ fn last_since(written: &mpsc::Receiver<Instant>, begun: Instant) -> Duration {
 fn watch(file: &Path) -> mpsc::Receiver<Instant> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC).unwrap();
     inotify.add_watch(file, AddWatchFlags::IN_MODIFY).unwrap();
-    let (told, written) = mpsc::channel();
+    let (told, written) = mpsc::channel(64);
     std::thread::spawn(move || {
         while let Ok(events) = inotify.read_events() {
             let now = Instant::now();
@@ -262,7 +268,7 @@ fn watch(file: &Path) -> mpsc::Receiver<Instant> {
             {
                 return;
             }
-            if told.send(now).is_err() {
+            if told.blocking_send(now).is_err() {
                 return;
             }
         }
