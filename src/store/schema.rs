@@ -26,7 +26,7 @@ struct Step {
 }
 
 /// Step N (from 1) leads from schema N - 1 to schema N.
-const STEPS: [Step; 4] = [
+const STEPS: [Step; 5] = [
     Step {
         up: include_str!("schema/0001.up.sql"),
         down: include_str!("schema/0001.down.sql"),
@@ -42,6 +42,10 @@ const STEPS: [Step; 4] = [
     Step {
         up: include_str!("schema/0004.up.sql"),
         down: include_str!("schema/0004.down.sql"),
+    },
+    Step {
+        up: include_str!("schema/0005.up.sql"),
+        down: include_str!("schema/0005.down.sql"),
     },
 ];
 

@@ -251,10 +251,16 @@ fn there_and_back_again() {
             );
             // Tables that the lower of the two has were never dropped.
             let lower = copy(from.min(to));
-            let kept: Vec<_> = rows(&database(&lower)).into_keys().collect();
+            let kept = rows(&database(&lower));
             for (table, rows) in &after {
-                if kept.contains(table) {
-                    assert_eq!(rows, &before[table], "{from} to {to} and back: {table}");
+                if let Some(old) = kept.get(table) {
+                    // Columns are added behind the others; those that the lower does not have were dropped.
+                    let width = old[0].len();
+                    let cut = |rows: &[Vec<Value>]| -> Vec<Vec<Value>> {
+                        rows.iter().map(|row| row[..width].to_vec()).collect()
+                    };
+                    let wanted = cut(&before[table]);
+                    assert_eq!(cut(rows), wanted, "{from} to {to} and back: {table}");
                 } else {
                     assert_eq!(
                         rows,
