@@ -217,7 +217,7 @@ impl Model {
                     self.notice = Some((text, answer.at + NOTICE_MS));
                 }
             }
-            Change::Draft { .. } | Change::Commands => {}
+            Change::Draft(_) | Change::Commands => {}
         }
     }
 

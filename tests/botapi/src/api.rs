@@ -18,7 +18,7 @@ use crate::{
     faults::{Fault, FaultId},
     flood::FloodLimits,
     inject::{self, NotAnUpdate},
-    observe::{Call, CallbackAnswer, Change, ShownAction, ShownMessage},
+    observe::{Call, CallbackAnswer, Change, ShownAction, ShownDraft, ShownMessage},
     person::Person,
     server,
     shared::Shared,
@@ -310,6 +310,13 @@ impl BotApi {
     #[must_use]
     pub fn confirmed_offset(&self) -> Option<i64> {
         self.view(View::confirmed_offset)
+    }
+
+    /// The draft that a chat shows now, outside of all topics.
+    #[must_use]
+    pub fn draft(&self, chat: i64) -> Option<ShownDraft> {
+        let now = self.shared.now_ms();
+        self.view(|v| v.draft_at(chat, None, now))
     }
 
     /// A file's content by its `file_id`.

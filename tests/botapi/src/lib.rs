@@ -47,10 +47,11 @@ pub use faults::{Condition, Fault, FaultId, FaultKind};
 pub use flood::FloodLimits;
 pub use inject::NotAnUpdate;
 pub use observe::{
-    Button, Call, CallbackAnswer, Change, Outcome, ShownAction, ShownFile, ShownMessage, Version,
+    Button, Call, CallbackAnswer, Change, Outcome, ShownAction, ShownDraft, ShownFile,
+    ShownMessage, Version,
 };
 pub use outgoing::Outgoing;
-pub use person::{NoSuchButton, Person};
+pub use person::{NoDraft, NoSuchButton, Person};
 pub use state::State as View;
 pub use text::Entity;
 pub use wait::TimedOut;

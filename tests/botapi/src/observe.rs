@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{state::State, text::Entity};
+use crate::{
+    state::{DRAFT_TTL_MS, State},
+    text::Entity,
+};
 
 /// A button below a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +128,27 @@ pub struct ShownAction {
     pub at: i64,
 }
 
+/// A `sendMessageDraft`: what a private chat shows of a message that is being written.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ShownDraft {
+    /// Chat.
+    pub chat_id: i64,
+    /// Topic, if any.
+    pub thread_id: Option<i64>,
+    /// Its id.
+    pub draft_id: i64,
+    /// Text so far; empty: "Thinking…".
+    pub text: String,
+    /// Formatting.
+    pub entities: Vec<Entity>,
+    /// Whether it has a button that stops it.
+    pub can_stop: bool,
+    /// Whether it stays when it is stopped.
+    pub keep_on_stop: bool,
+    /// When, milliseconds since the Unix epoch by the server's clock. It shows for 30 s or until the bot's next message.
+    pub at: i64,
+}
+
 /// An `answerCallbackQuery`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CallbackAnswer {
@@ -158,17 +182,8 @@ pub enum Change {
     Action(ShownAction),
     /// A pressed button was answered.
     CallbackAnswered(CallbackAnswer),
-    /// A draft is streamed into a private chat; empty text: "Thinking…".
-    Draft {
-        /// Chat.
-        chat_id: i64,
-        /// Topic, if any.
-        thread_id: Option<i64>,
-        /// Its id.
-        draft_id: i64,
-        /// Text so far.
-        text: String,
-    },
+    /// A draft is streamed into a private chat.
+    Draft(ShownDraft),
     /// The list of commands changed.
     Commands,
 }
@@ -250,6 +265,25 @@ impl State {
             .filter(|a| a.chat_id == chat)
             .cloned()
             .collect()
+    }
+
+    /// Every state of every draft that a chat has shown, oldest first.
+    #[must_use]
+    pub fn drafts(&self, chat: i64) -> Vec<ShownDraft> {
+        self.drafts
+            .iter()
+            .filter(|d| d.chat_id == chat)
+            .cloned()
+            .collect()
+    }
+
+    /// The draft that a chat shows at this time, in the topic or outside of all.
+    #[must_use]
+    pub fn draft_at(&self, chat: i64, thread: Option<i64>, now_ms: i64) -> Option<ShownDraft> {
+        self.on_show
+            .get(&(chat, thread))
+            .filter(|draft| now_ms - draft.at < DRAFT_TTL_MS)
+            .cloned()
     }
 
     /// Answers to pressed buttons, oldest first.

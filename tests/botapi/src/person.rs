@@ -33,6 +33,18 @@ impl std::fmt::Display for NoSuchButton {
 
 impl std::error::Error for NoSuchButton {}
 
+/// The person's private chat shows no draft that could be stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoDraft;
+
+impl std::fmt::Display for NoDraft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no draft with a button that stops it")
+    }
+}
+
+impl std::error::Error for NoDraft {}
+
 /// A person. Clones are the same person.
 #[derive(Clone)]
 pub struct Person {
@@ -332,17 +344,45 @@ impl Person {
         });
     }
 
-    /// Presses Stop on a streamed draft.
-    pub fn stop_draft(&self, draft_id: i64, thread: Option<i64>) {
+    /// Presses Stop below the draft that the private chat shows; gives the draft's id. From then on nothing more of it
+    /// is shown; what is there stays if the bot wanted that.
+    ///
+    /// # Errors
+    /// There is no draft there now, or none with that button.
+    pub fn stop_draft(&self, thread: Option<i64>) -> Result<i64, NoDraft> {
         let now = self.shared.now_ms();
         self.shared.change(|state| {
-            let chat = state.chats.get(&self.id).map_or(Value::Null, Chat::json);
-            let mut body = json!({"chat": chat, "draft_id": draft_id});
-            if let Some(thread) = thread {
-                body["message_thread_id"] = json!(thread);
+            let draft = state
+                .draft_at(self.id, thread, now)
+                .filter(|draft| draft.can_stop)
+                .ok_or(NoDraft)?;
+            state.stopped_drafts.insert((self.id, draft.draft_id));
+            if draft.keep_on_stop {
+                if let Some(kept) = state.on_show.get_mut(&(self.id, thread)) {
+                    kept.can_stop = false;
+                }
+            } else {
+                state.on_show.remove(&(self.id, thread));
             }
-            state.push_update("stopped_message_generation", &body, now, MESSAGE_TTL_MS);
-        });
+            self.tell_stopped(state, draft.draft_id, thread, now);
+            Ok(draft.draft_id)
+        })
+    }
+
+    /// Presses Stop below a draft that is no longer there, or never was (an app that shows an old state).
+    pub fn stop_draft_stale(&self, draft_id: i64, thread: Option<i64>) {
+        let now = self.shared.now_ms();
+        self.shared
+            .change(|state| self.tell_stopped(state, draft_id, thread, now));
+    }
+
+    fn tell_stopped(&self, state: &mut State, draft_id: i64, thread: Option<i64>, now: i64) {
+        let chat = state.chats.get(&self.id).map_or(Value::Null, Chat::json);
+        let mut body = json!({"chat": chat, "draft_id": draft_id});
+        if let Some(thread) = thread {
+            body["message_thread_id"] = json!(thread);
+        }
+        state.push_update("stopped_message_generation", &body, now, MESSAGE_TTL_MS);
     }
 }
 

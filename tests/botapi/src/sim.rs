@@ -6,12 +6,14 @@
 //! | `POST document` | `from`, `name`, `chat`, `file_name`, `mime`, `content` (text), `caption` | `message_id` |
 //! | `POST edit` | `from`, `chat`, `message_id`, `text` | |
 //! | `POST press` | `from`, `chat`, `message_id`, `data` | `id` of the query |
+//! | `POST stop_draft` | `from`, `thread` | `draft_id` |
 //! | `POST inject` | an update without `update_id` | `update_id` |
 //! | `POST fault` | `method`, `times`, `kind` and its fields | `id` |
 //! | `POST clear_faults` | | |
 //! | `POST flood` | limits | |
 //! | `POST forget_callback` | `id` | |
 //! | `GET messages` | `chat` | messages |
+//! | `GET drafts` | `chat` | drafts |
 //! | `GET calls` | | calls |
 //! | `GET callback_answers` | | answers |
 //! | `GET updates` | | `pending`, `confirmed` |
@@ -194,6 +196,7 @@ fn look(shared: &Shared, route: &str, query: Option<&str>) -> Option<Value> {
         .unwrap_or(0);
     shared.look(|view| match route {
         "messages" => Some(json!(view.messages(chat))),
+        "drafts" => Some(json!(view.drafts(chat))),
         "calls" => Some(json!(view.calls())),
         "callback_answers" => Some(json!(view.callback_answers())),
         "updates" => {
@@ -230,7 +233,7 @@ fn act(shared: &Arc<Shared>, route: &str, body: &[u8]) -> Result<Option<Value>, 
             let text = std::str::from_utf8(body).map_err(|e| Misread(e.to_string()))?;
             json!({"update_id": inject::inject(shared, text).map_err(|e| Misread(e.to_string()))?})
         }
-        "message" | "document" | "edit" | "press" => {
+        "message" | "document" | "edit" | "press" | "stop_draft" => {
             let act: Act = serde_json::from_slice(body)?;
             person_acts(shared, route, act)?
         }
@@ -251,6 +254,10 @@ fn person_acts(shared: &Arc<Shared>, route: &str, act: Act) -> Result<Value, Mis
             .press(chat, act.message_id, &act.data)
             .map(|id| json!({ "id": id }))
             .map_err(|missing| Misread(missing.to_string())),
+        "stop_draft" => person
+            .stop_draft(act.thread)
+            .map(|id| json!({ "draft_id": id }))
+            .map_err(|none| Misread(none.to_string())),
         _ => {
             let mut message = if route == "document" {
                 Outgoing::document(&act.file_name, &act.mime, act.content).caption(act.caption)

@@ -10,7 +10,8 @@ use crate::{
     faults::Faults,
     flood::Flood,
     observe::{
-        Button, Call, CallbackAnswer, Change, ShownAction, ShownFile, ShownMessage, Version,
+        Button, Call, CallbackAnswer, Change, ShownAction, ShownDraft, ShownFile, ShownMessage,
+        Version,
     },
     queue::{Queue, Queued},
     text::Entity,
@@ -20,7 +21,9 @@ use crate::{
 pub(crate) const MESSAGE_TTL_MS: i64 = 24 * 3600 * 1000;
 /// Callback queries wait, and may be answered, this long.
 pub(crate) const CALLBACK_TTL_MS: i64 = 150 * 1000;
-/// Chat actions, callback answers and versions of one message that are kept.
+/// A draft shows this long.
+pub(crate) const DRAFT_TTL_MS: i64 = 30 * 1000;
+/// Chat actions, drafts, callback answers and versions of one message that are kept.
 const MAX_KEPT: usize = 10_000;
 
 /// Kind of a chat.
@@ -258,6 +261,12 @@ pub struct State {
     /// Why the calls file is not whole.
     pub(crate) calls_file_trouble: Option<String>,
     pub(crate) actions: VecDeque<ShownAction>,
+    /// Every state of every draft, oldest first.
+    pub(crate) drafts: VecDeque<ShownDraft>,
+    /// What is on show, by chat and topic, unless its time is over.
+    pub(crate) on_show: BTreeMap<(i64, Option<i64>), ShownDraft>,
+    /// Drafts of which the person wants no more, by chat and id.
+    pub(crate) stopped_drafts: BTreeSet<(i64, i64)>,
     pub(crate) callbacks: BTreeMap<String, Callback>,
     pub(crate) next_callback: u64,
     pub(crate) callback_answers: VecDeque<CallbackAnswer>,
@@ -288,6 +297,9 @@ impl State {
             calls_total: 0,
             calls_file_trouble: None,
             actions: VecDeque::new(),
+            drafts: VecDeque::new(),
+            on_show: BTreeMap::new(),
+            stopped_drafts: BTreeSet::new(),
             callbacks: BTreeMap::new(),
             next_callback: 1,
             callback_answers: VecDeque::new(),
@@ -326,6 +338,10 @@ impl State {
             return;
         };
         self.news.push(Change::Sent(message.shown(chat_id)));
+        if message.from_bot {
+            // What was streamed has come, as far as the chat can tell.
+            self.on_show.remove(&(chat_id, message.thread));
+        }
         if chat.messages.len() >= self.keep_messages {
             chat.messages.pop_first();
         }
@@ -453,6 +469,23 @@ impl State {
         }
         self.news.push(Change::Action(action.clone()));
         self.actions.push_back(action);
+    }
+
+    /// A draft, shown unless the person wants no more of it.
+    pub(crate) fn note_draft(&mut self, draft: ShownDraft) {
+        if self
+            .stopped_drafts
+            .contains(&(draft.chat_id, draft.draft_id))
+        {
+            return;
+        }
+        if self.drafts.len() >= MAX_KEPT {
+            self.drafts.pop_front();
+        }
+        self.news.push(Change::Draft(draft.clone()));
+        self.on_show
+            .insert((draft.chat_id, draft.thread_id), draft.clone());
+        self.drafts.push_back(draft);
     }
 
     pub(crate) fn note_callback_answer(&mut self, answer: CallbackAnswer) {

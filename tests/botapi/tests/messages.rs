@@ -354,7 +354,7 @@ async fn buttons_carry_64_bytes_and_are_answered_once_known() {
 }
 
 #[tokio::test]
-async fn actions_commands_and_drafts() {
+async fn actions_and_commands() {
     let bench = Bench::with_ann().await;
     bench
         .ok(
@@ -398,25 +398,6 @@ async fn actions_commands_and_drafts() {
         bench.refused("setMyCommands", bad).await.1,
         "Bad Request: BOT_COMMAND_INVALID"
     );
-
-    let mut news = bench.api.subscribe();
-    bench
-        .ok(
-            "sendMessageDraft",
-            json!({"chat_id": ANN, "draft_id": 3, "text": "thin"}),
-        )
-        .await;
-    assert!(matches!(
-        news.recv().await.unwrap(),
-        Change::Draft { draft_id: 3, .. }
-    ));
-    bench.api.supergroup(-1_000_000_000_005, "team", false);
-    let group = json!({"chat_id": -1_000_000_000_005_i64, "draft_id": 3, "text": "thin"});
-    assert_eq!(
-        bench.refused("sendMessageDraft", group).await.1,
-        "Bad Request: TEXTDRAFT_PEER_INVALID"
-    );
-    assert_eq!(bench.api.messages(ANN).len(), 1, "a draft is no message");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{markup, thread, writable_chat};
 use crate::{
     answer::{ApiError, MethodResult},
-    observe::Change,
+    observe::{Change, ShownDraft},
     request::Params,
     state::{ChatKind, Message, State},
     text::{self, Entity, MAX_CAPTION, MAX_TEXT},
@@ -272,12 +272,14 @@ fn delete_one(state: &mut State, chat_id: i64, id: i64, now_ms: i64) -> Result<(
     Ok(())
 }
 
-pub(super) fn draft(state: &mut State, params: &Params) -> MethodResult {
+pub(super) fn draft(state: &mut State, params: &Params, now_ms: i64) -> MethodResult {
     let raw = params.text("text").unwrap_or_default();
-    let (text, _) = text::settle(&raw, text::parse_entities(params.json("entities"))?)?;
-    if text::utf16_len(&text) > MAX_TEXT {
-        return Err(ApiError::bad_request("message is too long"));
-    }
+    // An empty text is one here: "Thinking…".
+    let (text, entities) = if raw.trim().is_empty() {
+        (String::new(), Vec::new())
+    } else {
+        read_text(params, Field::Text)?
+    };
     let chat_id = writable_chat(state, params)?;
     if state
         .chats
@@ -290,11 +292,16 @@ pub(super) fn draft(state: &mut State, params: &Params) -> MethodResult {
         return Err(ApiError::bad_request("draft identifier must be non-zero"));
     };
     let thread_id = thread(state, chat_id, params)?;
-    state.news.push(Change::Draft {
+    // Whether Telegram counts drafts against the limits of messages is not documented; not here.
+    state.note_draft(ShownDraft {
         chat_id,
         thread_id,
         draft_id,
         text,
+        entities,
+        can_stop: params.flag("can_stop"),
+        keep_on_stop: params.flag("keep_on_stop"),
+        at: now_ms,
     });
     Ok(json!(true))
 }

@@ -66,7 +66,7 @@ pub(crate) fn run(
         "editMessageReplyMarkup" => messages::edit_markup(state, params, now_ms),
         "deleteMessage" => messages::delete(state, params, now_ms),
         "deleteMessages" => messages::delete_many(state, params, now_ms),
-        "sendMessageDraft" => messages::draft(state, params),
+        "sendMessageDraft" => messages::draft(state, params, now_ms),
         "sendChatAction" => chats::action(state, params, now_ms),
         "answerCallbackQuery" => chats::answer_callback(state, params, now_ms),
         "getChat" => chats::get_chat(state, params),
