@@ -24,6 +24,7 @@ pub mod pause;
 pub mod policy;
 pub mod profile;
 pub mod prompt;
+pub mod queue;
 pub mod text;
 pub mod trouble;
 pub mod turn;

@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod inbox;
 mod limits;
+mod line;
 mod open;
 mod outbox;
 mod outbox_due;

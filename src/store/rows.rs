@@ -125,7 +125,7 @@ impl TurnState {
 /// A turn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TurnRow {
-    /// Row id; turns of a conversation run in this order.
+    /// Row id; turns of a conversation came in this order.
     pub id: TurnId,
     /// Conversation.
     pub conversation: ConversationId,
@@ -151,6 +151,8 @@ pub struct TurnRow {
     pub cost_usd: Option<f64>,
     /// Duration in milliseconds, where known.
     pub duration_ms: Option<u64>,
+    /// Place in the queue: turns of a conversation run by it, those of one place in the order in which they came.
+    pub place: i64,
 }
 
 impl TurnRow {
@@ -191,10 +193,23 @@ pub struct InLine {
     pub state: TurnState,
     /// How often it went back into the queue because its process was lost.
     pub attempts: i64,
+    /// Place in the queue of its conversation.
+    pub place: i64,
     /// Conversation.
     pub conversation: ConversationId,
-    /// Where that is.
-    pub target: Target,
+    /// Whose that is, and where.
+    pub key: ConversationKey,
+}
+
+impl InLine {
+    /// Where its messages go.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target {
+            chat_id: self.key.chat_id,
+            thread_id: self.key.thread_id,
+        }
+    }
 }
 
 /// A turn to be made.

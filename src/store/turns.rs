@@ -6,13 +6,13 @@ use uuid::Uuid;
 use super::{
     columns::{Natural, UuidText},
     error::StoreError,
-    rows::{InLine, NewTurn, Target, TurnEnd, TurnPart, TurnRow, TurnState},
+    rows::{NewTurn, TurnEnd, TurnPart, TurnRow, TurnState},
     tx::{Tx, one},
 };
 use crate::core::{
     Millis,
     happened::Happened,
-    ids::{ConversationId, ConversationKey, RunId, TurnId},
+    ids::{ConversationId, RunId, TurnId},
 };
 
 /// Without its parts.
@@ -31,11 +31,12 @@ fn turn(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
         cost_usd: row.get(9)?,
         duration_ms: row.get::<_, Option<Natural>>(10)?.map(|ms| ms.0),
         attempts: row.get(11)?,
+        place: row.get(12)?,
     })
 }
 
 /// A turn that is over stays as it is: what comes late is an error, so that it takes its other effects back with it.
-fn not_over(changed: usize, id: TurnId) -> Result<(), StoreError> {
+pub(super) fn not_over(changed: usize, id: TurnId) -> Result<(), StoreError> {
     one(changed, || {
         format!("turn {id} is not there or is over already")
     })
@@ -117,21 +118,21 @@ impl Tx<'_> {
     pub fn turn(&self, id: TurnId) -> Result<Option<TurnRow>, StoreError> {
         let found = self.first(
             "SELECT id, conversation, uuid, state, run, machine, created_at, submitted_at, ended_at, cost_usd,
-                    duration_ms, attempts FROM turns WHERE id = ?1",
+                    duration_ms, attempts, place FROM turns WHERE id = ?1",
             [id],
             turn,
         )?;
         found.map(|turn| self.with_parts(turn)).transpose()
     }
 
-    /// Turns of the conversation that are not over, by id.
+    /// Turns of the conversation that are not over, in the order in which they are to run.
     ///
     /// # Errors
     /// The database's.
     pub fn turns_open(&self, conversation: ConversationId) -> Result<Vec<TurnRow>, StoreError> {
         let open = self.all(
             "SELECT id, conversation, uuid, state, run, machine, created_at, submitted_at, ended_at, cost_usd,
-                    duration_ms, attempts FROM turns WHERE conversation = ?1 AND ended_at IS NULL ORDER BY id",
+                    duration_ms, attempts, place FROM turns WHERE conversation = ?1 AND ended_at IS NULL ORDER BY place, id",
             [conversation],
             turn,
         )?;
@@ -225,7 +226,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// The turn is to be run from its beginning, under a fresh uuid: queued, without run and machine.
+    /// The turn is to be run from its beginning, under a fresh uuid: queued, without run and machine, and before those that
+    /// wait in its conversation.
     ///
     /// # Errors
     /// No such turn, or it is over already; a uuid that another turn has; the database's.
@@ -235,7 +237,8 @@ impl Tx<'_> {
              WHERE id = ?1 AND ended_at IS NULL",
             params![id, UuidText(fresh)],
         )?;
-        not_over(changed, id)
+        not_over(changed, id)?;
+        self.turn_first(id)
     }
 
     /// Counts that the process which had the turn was lost.
@@ -260,94 +263,11 @@ impl Tx<'_> {
     ) -> Result<Option<TurnRow>, StoreError> {
         let found = self.first(
             "SELECT id, conversation, uuid, state, run, machine, created_at, submitted_at, ended_at, cost_usd,
-                    duration_ms, attempts FROM turns WHERE conversation = ?1 AND ended_at IS NOT NULL
+                    duration_ms, attempts, place FROM turns WHERE conversation = ?1 AND ended_at IS NOT NULL
              ORDER BY ended_at DESC, id DESC LIMIT 1",
             [conversation],
             turn,
         )?;
         found.map(|turn| self.with_parts(turn)).transpose()
-    }
-
-    /// How many turns wait for the agent: collecting or queued. (Held and asked ones wait for a person.)
-    ///
-    /// # Errors
-    /// The database's.
-    pub fn turns_waiting(&self) -> Result<u64, StoreError> {
-        self.only(
-            "SELECT count(*) FROM turns WHERE ended_at IS NULL AND state IN ('collecting', 'queued')",
-            [],
-            |row| Ok(row.get::<_, Natural>(0)?.0),
-        )
-    }
-
-    /// How many turns wait for the agent, up to this one.
-    ///
-    /// # Errors
-    /// The database's.
-    pub fn turns_waiting_up_to(&self, turn: TurnId) -> Result<u64, StoreError> {
-        self.only(
-            "SELECT count(*) FROM turns WHERE ended_at IS NULL AND state IN ('collecting', 'queued') AND id <= ?1",
-            [turn],
-            |row| Ok(row.get::<_, Natural>(0)?.0),
-        )
-    }
-
-    /// Turns that wait for the agent or are with it, in the order in which they came.
-    ///
-    /// # Errors
-    /// The database's.
-    pub fn turns_in_line(&self) -> Result<Vec<InLine>, StoreError> {
-        self.all(
-            "SELECT t.id, t.state, t.attempts, c.id, c.chat_id, c.thread_id FROM turns AS t
-             JOIN conversations AS c ON c.id = t.conversation
-             WHERE t.ended_at IS NULL AND t.state IN ('collecting', 'queued', 'submitted') ORDER BY t.id",
-            [],
-            |row| {
-                Ok(InLine {
-                    turn: row.get(0)?,
-                    state: row.get(1)?,
-                    attempts: row.get(2)?,
-                    conversation: row.get(3)?,
-                    target: Target {
-                        chat_id: row.get(4)?,
-                        thread_id: row.get(5)?,
-                    },
-                })
-            },
-        )
-    }
-
-    /// Conversations that wait for an answer: with a turn that is collecting, queued or with an agent; the one whose
-    /// turn is oldest first. (Held and asked turns wait for a person.)
-    ///
-    /// # Errors
-    /// The database's.
-    pub fn turns_in_flight(&self) -> Result<Vec<ConversationKey>, StoreError> {
-        self.all(
-            "SELECT c.bot_id, c.chat_id, c.thread_id, c.user_id FROM turns AS t
-             JOIN conversations AS c ON c.id = t.conversation
-             WHERE t.ended_at IS NULL AND t.state IN ('collecting', 'queued', 'submitted') ORDER BY t.id",
-            [],
-            |row| {
-                Ok(ConversationKey {
-                    bot_id: row.get(0)?,
-                    chat_id: row.get(1)?,
-                    thread_id: row.get(2)?,
-                    user_id: row.get(3)?,
-                })
-            },
-        )
-    }
-
-    /// How many turns are with an agent.
-    ///
-    /// # Errors
-    /// The database's.
-    pub fn turns_running(&self) -> Result<u64, StoreError> {
-        self.only(
-            "SELECT count(*) FROM turns WHERE ended_at IS NULL AND state = 'submitted'",
-            [],
-            |row| Ok(row.get::<_, Natural>(0)?.0),
-        )
     }
 }

@@ -215,7 +215,7 @@ fn show_places(
             && let Wanted::Show(shown) = row.wanted
         {
             let shown = show::note(text, Vec::new(), shown.reply_to);
-            tx.out_show(turn.target, Some(slot), Urgency::Progress, &shown, now)?;
+            tx.out_show(turn.target(), Some(slot), Urgency::Progress, &shown, now)?;
         }
     }
     Ok(())

@@ -110,6 +110,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.turn(turn)?;
     tx.turns_open(conversation)?;
     tx.turn_last_over(conversation)?;
+    tx.turn_first(turn)?;
     tx.turns_waiting()?;
     tx.turns_waiting_up_to(turn)?;
     tx.turns_in_line()?;
@@ -317,6 +318,7 @@ fn every_method_is_looked_at() {
         include_str!("../conversations.rs"),
         include_str!("../inbox.rs"),
         include_str!("../limits.rs"),
+        include_str!("../line.rs"),
         include_str!("../outbox.rs"),
         include_str!("../outbox_due.rs"),
         include_str!("../outbox_rows.rs"),

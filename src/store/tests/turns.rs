@@ -203,6 +203,88 @@ fn turns_of_a_conversation_come_in_order() {
 }
 
 #[test]
+fn who_moves_up_comes_first_and_overtakes_nobody_elses() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let queued = |user, n| {
+            let (conversation, id) = turn_of(tx, user)?;
+            tx.turn_state(id, TurnState::Queued, n)?;
+            Ok::<_, StoreError>((conversation, id))
+        };
+        let (conversation, first) = queued(1, 1)?;
+        let (_, second) = queued(1, 2)?;
+        let (_, other) = queued(2, 3)?;
+        let (_, third) = queued(1, 4)?;
+        let open = || {
+            let open = tx.turns_open(conversation)?;
+            Ok::<_, StoreError>(open.iter().map(|t| t.id).collect::<Vec<_>>())
+        };
+        let line = || {
+            let line = tx.turns_in_line()?;
+            Ok::<_, StoreError>(line.iter().map(|t| t.turn).collect::<Vec<_>>())
+        };
+        tx.turn_first(third)?;
+        tx.turn_first(third)?;
+        assert_eq!(open()?, [third, first, second]);
+        assert_eq!(line()?, [third, first, other, second]);
+        assert_eq!(tx.turn(third)?.unwrap().place, -1);
+        tx.turn_first(second)?;
+        assert_eq!(open()?, [second, third, first]);
+        for (number, turn) in (1..).zip(line()?) {
+            assert_eq!(tx.turns_waiting_up_to(turn)?, number);
+        }
+        // What was given and comes back is before those that wait.
+        tx.run_add(&new_run(run_id(1), conversation, uuid(50)))?;
+        tx.turn_submitted(first, &run_id(1), uuid(2), "{}", 12)?;
+        tx.turn_requeued(first, uuid(3), 13)?;
+        assert_eq!(open()?, [first, second, third]);
+        tx.turn_state(first, TurnState::Discarded, 14)?;
+        assert_eq!(line()?, [second, other, third]);
+        assert_eq!(tx.turns_in_flight()?.len(), 3);
+        Ok(())
+    });
+    assert!(db.try_tx(|tx| tx.turn_first(TurnId(99))).is_err());
+}
+
+#[test]
+fn numbers_in_line_are_those_of_the_line() {
+    let db = Db::new();
+    // Whatever moves: xorshift, so that a failure comes again.
+    let mut dice = 7_u64;
+    let mut below = move |n: u64| {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        dice % n
+    };
+    db.tx(move |tx| {
+        for user in 1..=3 {
+            turn_of(tx, user)?;
+        }
+        let conversation = tx.conversation_open(&key(1), 1)?.id;
+        tx.run_add(&new_run(run_id(1), conversation, uuid(50)))?;
+        for step in 0..200 {
+            let line = tx.turns_in_line()?;
+            let any = line[usize::try_from(below(line.len() as u64)).unwrap()].turn;
+            match below(5) {
+                0 if line.len() > 5 => tx.turn_state(any, TurnState::Discarded, 9)?,
+                1 => tx.turn_submitted(any, &run_id(1), uuid(1000 + step), "{}", 9)?,
+                2 => {
+                    turn_of(tx, i64::try_from(below(3)).unwrap() + 1)?;
+                }
+                _ => tx.turn_first(any)?,
+            }
+            let line = tx.turns_in_line()?;
+            let waiting = line.iter().filter(|t| t.state != TurnState::Submitted);
+            for (number, turn) in (1..).zip(waiting) {
+                assert_eq!(tx.turns_waiting_up_to(turn.turn)?, number);
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn a_session_has_one_live_run() {
     let db = Db::new();
     db.tx(|tx| {
