@@ -13,6 +13,7 @@
 //! | `app/menus.rs` | the menus of commands |
 //! | `app/pulse.rs` | signs of life for the watchdog, the status |
 //! | `app/reload.rs` | the settings in use; reloads, changes at run time |
+//! | `app/sole.rs` | one daemon for one bot on a machine |
 
 mod agents;
 mod bus;
@@ -20,6 +21,7 @@ mod introduce;
 mod menus;
 mod pulse;
 mod reload;
+mod sole;
 
 use std::{
     collections::BTreeSet,
@@ -255,6 +257,12 @@ async fn serve_all(
     let mut options = ClientOptions::new(settings.telegram.api_url.clone());
     options.poll_timeout = settings.telegram.poll_timeout;
     let client = Client::new(token, &options, Arc::clone(&clock)).context("cannot set up HTTP")?;
+    // Before anything is taken up. Held to the end.
+    let _sole = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => None,
+        sole = sole::claim(client.bot_id(), &settings.telegram.api_url) => Some(sole?),
+    };
     let bot_name = BotName::default();
     let key = introduce::name_key(&client);
     if let Some(name) = store

@@ -45,7 +45,8 @@ Exit codes:
   75  to be started again, by order of an administrator
   78  somebody has to mend something first: the configuration (each problem has a line), the
       token, the state directory, a database that is damaged, foreign or of a newer telexd,
-      a name on the bus that another program has, or that this user may not have
+      a name on the bus that another program has, or that this user may not have, a bot that
+      another telexd on this machine has
 
 Signals of the daemon:
   SIGTERM, SIGINT  stop; agents go on

@@ -110,6 +110,29 @@ async fn a_second_poller_is_told_of_once_and_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_second_daemon_with_the_same_token_ends_and_disturbs_nobody() {
+    let world = World::new().await;
+    let daemon = world.start_ready().await;
+    world.says(USER, "before").await;
+    // Another state, no bus: nothing but the token is the same.
+    let other = World::new().await;
+    assert_eq!(other.api.token(), world.api.token());
+    let server = format!("[telegram]\napi_url = \"{}\"\n", world.api.url());
+    other.drop_in("90-same", &server);
+    let (code, said) = other.start_fails().await;
+    assert_eq!(code, 78, "{said}");
+    let words = format!("has bot 4242 already (process {} of user", daemon.pid());
+    assert!(said.contains(&words), "{said}");
+    world.says(USER, "undisturbed").await;
+    assert_eq!(world.logged("another program polls"), 0, "{}", world.log());
+    // And once the first has gone, the way is free.
+    daemon.stop().await;
+    let second = other.start_ready().await;
+    second.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
 async fn a_webhook_that_was_left_is_removed_and_what_waits_is_kept() {
     let world = World::new().await;
     world.api.user(USER, "Uma").send_text(USER, "say waited");
