@@ -10,6 +10,7 @@ use crate::{
 on_each_release!(
     the_name_is_had_once_the_service_is_active,
     who_may_is_decided_by_the_bus_and_polkit,
+    no_method_is_open_to_a_stranger,
     the_log_level_is_changed_by_systemctl,
     a_second_daemon_ends_and_takes_nothing,
     a_bus_that_dies_takes_the_daemon_along_and_systemd_brings_it_back,
@@ -103,6 +104,82 @@ async fn who_may_is_decided_by_the_bus_and_polkit(release: Release) {
     assert!(output.stderr.contains("polkit"), "{output}");
 }
 
+/// Every method of the interface, as busctl calls it, with arguments of the right types.
+fn every_method() -> Vec<(&'static str, String)> {
+    const XML: &str = include_str!("../../dbus/org.telexd1.xml");
+    let manager = XML.split("<interface name=").nth(1).unwrap();
+    let manager = manager.split("</interface>").next().unwrap();
+    let value = |text: &'static str, name: &str| {
+        let (_, rest) = text.split_once(&format!("{name}=\""))?;
+        rest.split('"').next()
+    };
+    let methods: Vec<_> = manager
+        .split("<method ")
+        .skip(1)
+        .map(|method| {
+            let name = value(method, "name").unwrap();
+            let body = if method.lines().next().unwrap().ends_with("/>") {
+                ""
+            } else {
+                method.split("</method>").next().unwrap()
+            };
+            let mut signature = String::new();
+            let mut values = String::new();
+            for argument in body.split("<arg ").skip(1) {
+                let line = argument.lines().next().unwrap();
+                if !line.contains("direction=\"in\"") {
+                    continue;
+                }
+                let kind = value(line, "type").unwrap();
+                signature.push_str(kind);
+                values.push_str(match kind {
+                    "s" => " x",
+                    "x" | "u" => " 1",
+                    "a{sv}" => " 0",
+                    "b" => " true",
+                    other => panic!("no value for {other}"),
+                });
+            }
+            let arguments = if signature.is_empty() {
+                String::new()
+            } else {
+                format!(" '{signature}'{values}")
+            };
+            (name, format!("{name}{arguments}"))
+        })
+        .collect();
+    assert!(methods.len() > 20, "{methods:?}");
+    methods
+}
+
+async fn no_method_is_open_to_a_stranger(release: Release) {
+    let server = started(release).await;
+    let machine = &server.machine;
+    machine.ok("useradd stranger").await;
+    let mut script = String::from("#!/bin/sh\n");
+    for (name, call) in every_method() {
+        let call = format!("busctl --timeout=20 call {MANAGER} {call}");
+        script.push_str(&format!(
+            "said=$({call} 2>&1) && echo '{name} OPEN' || echo \"{name} $said\"\n"
+        ));
+    }
+    machine
+        .put_file("/srv/every-method", script.as_bytes(), 0o755, "root:root")
+        .await;
+    let said = machine.ok(&by("stranger", "/srv/every-method")).await;
+    for (name, _) in every_method() {
+        let line = said
+            .lines()
+            .find(|line| line.split(' ').next() == Some(name));
+        let line = line.unwrap_or_else(|| panic!("{name} is not in\n{said}"));
+        assert!(line.contains("polkit does not allow"), "{line}");
+    }
+    // Nothing of it was done: neither paused nor ended nor changed.
+    server.says("say Hello", "Hello").await;
+    let audit = machine.ok("telexctl --json audit").await;
+    assert!(!audit.contains("\"done\""), "{audit}");
+}
+
 async fn the_log_level_is_changed_by_systemctl(release: Release) {
     let server = started(release).await;
     let machine = &server.machine;
@@ -158,8 +235,7 @@ async fn a_second_daemon_ends_and_takes_nothing(release: Release) {
     assert_eq!(output.code, 78, "{output}");
     let said = format!("{}{}", output.stdout, machine.messages("-u second").await);
     assert!(
-        said.contains("belongs to another program")
-            || output.stderr.contains("belongs to another program"),
+        said.contains("has bot") || output.stderr.contains("has bot"),
         "{output}{said}"
     );
     assert_eq!(server.pid().await, pid);
