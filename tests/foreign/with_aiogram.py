@@ -92,6 +92,21 @@ async def main(program):
         again = await bot.send_document(ANN, sent.document.file_id)
         equal(again.document.file_unique_id, sent.document.file_unique_id)
 
+    async def beside():
+        offset = [u.update_id + 1 for u in await bot.get_updates()][-1:] or [None]
+        first = (await server.act("message", **{"from": ANN, "text": "all of it"}))["message_id"]
+        await server.act("message", **{"from": ANN, "text": "why?", "reply_to": first, "quote": "of"})
+        await server.act("message", **{"from": ANN, "text": "hi", "forwarded_from": "Eve"})
+        await server.act("album", **{"from": ANN, "contents": ["a", "b"], "caption": "both"})
+        await server.act("edit", **{"from": ANN, "message_id": first, "text": "some of it"})
+        updates = await bot.get_updates(offset=offset[0])
+        _, reply, forward, one, two, edit = updates
+        equal((reply.message.reply_to_message.text, reply.message.quote.text), ("all of it", "of"))
+        equal((reply.message.quote.position, reply.message.quote.is_manual), (4, True))
+        equal(forward.message.forward_origin.sender_user_name, "Eve")
+        equal((one.message.media_group_id, one.message.caption), (two.message.media_group_id, "both"))
+        equal((edit.edited_message.message_id, edit.edited_message.text), (first, "some of it"))
+
     async def conflict():
         older = asyncio.create_task(bot.get_updates(timeout=15))
         await server.look("wait_polled")
@@ -112,6 +127,7 @@ async def main(program):
         await check("send", send())
         await check("edit with entities", edit())
         await check("file up and down", files())
+        await check("forwards, replies, albums, edits", beside())
         await check("409", conflict())
         await check("429", flood())
     finally:

@@ -27,6 +27,7 @@ mod flood;
 mod inject;
 mod methods;
 mod observe;
+mod origin;
 mod outgoing;
 mod person;
 mod poll;
@@ -50,6 +51,7 @@ pub use observe::{
     Button, Call, CallbackAnswer, Change, Outcome, ShownAction, ShownDraft, ShownFile,
     ShownMessage, Version,
 };
+pub use origin::Origin;
 pub use outgoing::Outgoing;
 pub use person::{NoDraft, NoSuchButton, Person};
 pub use state::State as View;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::text::Entity;
+use crate::{origin::Origin, text::Entity};
 
 /// A message of a person, put together step by step.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +12,8 @@ pub struct Outgoing {
     pub(crate) entities: Vec<Entity>,
     pub(crate) thread: Option<i64>,
     pub(crate) reply_to: Option<i64>,
+    pub(crate) quote: Option<String>,
+    pub(crate) origin: Option<Origin>,
     pub(crate) file: Option<OutgoingFile>,
     pub(crate) extra: Map<String, Value>,
     pub(crate) age_ms: i64,
@@ -132,7 +134,21 @@ impl Outgoing {
         self
     }
 
-    /// As part of an album.
+    /// With a passage that the person chose of what is answered.
+    #[must_use]
+    pub fn quoting(mut self, passage: &str) -> Self {
+        self.quote = Some(passage.to_owned());
+        self
+    }
+
+    /// Forwarded. Who forwards sees no command in it.
+    #[must_use]
+    pub fn forwarded(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// As part of the album with this id; [`crate::Person::send_album`] sends a whole one.
     #[must_use]
     pub fn album(self, id: &str) -> Self {
         self.with("media_group_id", json!(id))

@@ -16,6 +16,9 @@ use crate::{
     text::{Entity, MAX_TEXT},
 };
 
+/// Messages of an album, at most.
+const MAX_ALBUM: usize = 10;
+
 /// A button that a person wanted to press is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoSuchButton {
@@ -138,7 +141,7 @@ impl Person {
             let at = now - message.age_ms;
             let id = state.take_message_id(chat);
             let mut entities = message.entities;
-            if message.file.is_none() {
+            if message.file.is_none() && message.origin.is_none() {
                 entities.extend(command_entities(&message.text));
             }
             let addressed = !entities.iter().all(|e| e.kind != "bot_command")
@@ -159,6 +162,21 @@ impl Person {
             }
             sent.reply_to = message.reply_to;
             sent.extra = message.extra;
+            if let Some(origin) = &message.origin {
+                let origin = origin.json(at / 1000);
+                sent.extra.insert("forward_origin".to_owned(), origin);
+            }
+            let answered = message
+                .reply_to
+                .and_then(|to| state.chats.get(&chat)?.messages.get(&to));
+            if let Some(passage) = &message.quote
+                && let Some(at) = answered.and_then(|answered| answered.text.find(passage))
+                && let Some(before) = answered.and_then(|answered| answered.text.get(..at))
+            {
+                let position = before.encode_utf16().count();
+                let quote = json!({"text": passage, "position": position, "is_manual": true});
+                sent.extra.insert("quote".to_owned(), quote);
+            }
             if let Some(file) = message.file {
                 let file_id = methods::store(
                     state,
@@ -184,8 +202,52 @@ impl Person {
         })
     }
 
-    /// Changes the text of an own message.
+    /// Sends these as one album, of at most ten: each is a message and an update of its own, with one id for all. Gives
+    /// their ids.
+    pub fn send_album(&self, chat: i64, parts: Vec<Outgoing>) -> Vec<i64> {
+        let id = self.shared.change(|state| {
+            state.next_album += 1;
+            format!("{}", 13_900_000_000_000_000_i64 + state.next_album)
+        });
+        let parts = parts.into_iter().take(MAX_ALBUM);
+        parts.map(|part| self.send(chat, part.album(&id))).collect()
+    }
+
+    /// Changes the text (or caption) of an own message.
     pub fn edit(&self, chat: i64, message_id: i64, text: &str) {
+        self.change_own(chat, message_id, |message| {
+            text.clone_into(&mut message.text);
+            message.entities = if message.file.is_none() {
+                command_entities(text)
+            } else {
+                Vec::new()
+            };
+        });
+    }
+
+    /// Puts another file in the place of that of an own message, or one where there was none.
+    pub fn edit_file(&self, chat: i64, message_id: i64, with: Outgoing) {
+        let Some(file) = with.file else { return };
+        let file_id = self.shared.change(|state| {
+            methods::store(
+                state,
+                file.kind,
+                file.name.as_deref(),
+                file.mime.as_deref(),
+                file.bytes,
+                file.claimed,
+            )
+        });
+        self.change_own(chat, message_id, |message| message.file = Some(file_id));
+    }
+
+    /// Has the bot see an own message again, as edited, though nothing of its content is: as when Telegram finds a preview
+    /// of its link.
+    pub fn touch(&self, chat: i64, message_id: i64) {
+        self.change_own(chat, message_id, |_| {});
+    }
+
+    fn change_own(&self, chat: i64, message_id: i64, change: impl FnOnce(&mut Message)) {
         let now = self.shared.now_ms();
         self.shared.change(|state| {
             let Some(message) = state
@@ -195,8 +257,7 @@ impl Person {
             else {
                 return;
             };
-            text.clone_into(&mut message.text);
-            message.entities = command_entities(text);
+            change(message);
             message.edited_ms = Some(now);
             message.note(now);
             let shown = message.shown(chat);

@@ -2,8 +2,9 @@
 //!
 //! | route | body or query | answer |
 //! |---|---|---|
-//! | `POST message` | `from`, `name`, `chat`, `text`, `thread`, `reply_to` | `message_id` |
+//! | `POST message` | `from`, `name`, `chat`, `text`, `thread`, `reply_to`, `quote`, `forwarded_from` (a name) | `message_id` |
 //! | `POST document` | `from`, `name`, `chat`, `file_name`, `mime`, `content` (text), `caption` | `message_id` |
+//! | `POST album` | `from`, `name`, `chat`, `contents` (texts, one for each file), `caption` | `message_ids` |
 //! | `POST edit` | `from`, `chat`, `message_id`, `text` | |
 //! | `POST press` | `from`, `chat`, `message_id`, `data` | `id` of the query |
 //! | `POST stop_draft` | `from`, `thread` | `draft_id` |
@@ -29,6 +30,7 @@ use crate::{
     faults::{Fault, FaultKind},
     flood::FloodLimits,
     inject,
+    origin::Origin,
     outgoing::Outgoing,
     person::Person,
     shared::Shared,
@@ -69,6 +71,12 @@ struct Act {
     content: String,
     #[serde(default)]
     caption: String,
+    #[serde(default)]
+    quote: Option<String>,
+    #[serde(default)]
+    forwarded_from: Option<String>,
+    #[serde(default)]
+    contents: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -233,7 +241,7 @@ fn act(shared: &Arc<Shared>, route: &str, body: &[u8]) -> Result<Option<Value>, 
             let text = std::str::from_utf8(body).map_err(|e| Misread(e.to_string()))?;
             json!({"update_id": inject::inject(shared, text).map_err(|e| Misread(e.to_string()))?})
         }
-        "message" | "document" | "edit" | "press" | "stop_draft" => {
+        "message" | "document" | "album" | "edit" | "press" | "stop_draft" => {
             let act: Act = serde_json::from_slice(body)?;
             person_acts(shared, route, act)?
         }
@@ -258,6 +266,14 @@ fn person_acts(shared: &Arc<Shared>, route: &str, act: Act) -> Result<Value, Mis
             .stop_draft(act.thread)
             .map(|id| json!({ "draft_id": id }))
             .map_err(|none| Misread(none.to_string())),
+        "album" => {
+            let parts = act.contents.iter().zip(0..).map(|(content, n)| {
+                let part = Outgoing::document(&format!("{n}.txt"), "text/plain", content.clone());
+                let caption = if n == 0 { act.caption.as_str() } else { "" };
+                part.caption(caption)
+            });
+            Ok(json!({"message_ids": person.send_album(chat, parts.collect())}))
+        }
         _ => {
             let mut message = if route == "document" {
                 Outgoing::document(&act.file_name, &act.mime, act.content).caption(act.caption)
@@ -269,6 +285,12 @@ fn person_acts(shared: &Arc<Shared>, route: &str, act: Act) -> Result<Value, Mis
             }
             if let Some(answered) = act.reply_to {
                 message = message.reply_to(answered);
+            }
+            if let Some(passage) = act.quote {
+                message = message.quoting(&passage);
+            }
+            if let Some(name) = act.forwarded_from {
+                message = message.forwarded(Origin::hidden(&name));
             }
             Ok(json!({"message_id": person.send(chat, message)}))
         }

@@ -6,7 +6,7 @@ mod common;
 
 use common::{ANN, Bench};
 use serde_json::{Value, json};
-use telexd_botapi::{Change, Clock, Config, FloodLimits, ManualClock, Outgoing};
+use telexd_botapi::{Change, Clock, Config, FloodLimits, ManualClock, Origin, Outgoing};
 
 fn keyboard(data: &str) -> Value {
     json!({"inline_keyboard": [[{"text": "Go", "callback_data": data}]]})
@@ -517,6 +517,71 @@ async fn people_write_commands_paste_and_stay_unheard_in_private_groups() {
     assert_eq!(bench.api.pending_updates().len(), before);
     ann.send_group(-1_000_000_000_009, "/status");
     assert_eq!(bench.api.pending_updates().len(), before + 1);
+}
+
+#[tokio::test]
+async fn what_people_forward_answer_and_change_is_told_as_telegram_does() {
+    let bench = Bench::new().await;
+    let ann = bench.api.user(ANN, "Ann");
+    let first = ann.send_text(ANN, "😀 all of it");
+    ann.send(ANN, Outgoing::text("why?").reply_to(first).quoting("of it"));
+    ann.send(
+        ANN,
+        Outgoing::text("/help").forwarded(Origin::hidden("Eve")),
+    );
+    let bob = Origin::User {
+        id: 7,
+        name: "Bob".to_owned(),
+        username: Some("bob".to_owned()),
+    };
+    ann.send(ANN, Outgoing::text("hi").forwarded(bob));
+    let channel = Origin::Channel {
+        id: -1_000_000_000_003,
+        title: "News".to_owned(),
+        signature: Some("Dan".to_owned()),
+    };
+    ann.send(ANN, Outgoing::text("new").forwarded(channel));
+    let team = Origin::Chat {
+        id: -1_000_000_000_004,
+        title: "Team".to_owned(),
+    };
+    ann.send(ANN, Outgoing::text("we").forwarded(team));
+    let album = ann.send_album(
+        ANN,
+        vec![Outgoing::photo("a").caption("both"), Outgoing::photo("b")],
+    );
+    let other = ann.send_album(ANN, vec![Outgoing::photo("c"); 11]);
+    assert_eq!((album.len(), other.len()), (2, 10));
+    ann.edit(ANN, album[0], "/help both");
+    ann.edit_file(ANN, first, Outgoing::photo("d"));
+    ann.touch(ANN, album[1]);
+
+    let updates = bench.ok("getUpdates", json!({})).await;
+    let message = |n: usize| updates[n]["message"].clone();
+    assert_eq!(message(1)["reply_to_message"]["message_id"], json!(first));
+    let quote = json!({"text": "of it", "position": 7, "is_manual": true});
+    assert_eq!(message(1)["quote"], quote);
+    assert_eq!(message(2)["entities"], Value::Null);
+    assert_eq!(message(2)["forward_origin"]["sender_user_name"], "Eve");
+    assert_eq!(
+        message(3)["forward_origin"]["sender_user"]["username"],
+        "bob"
+    );
+    assert_eq!(message(4)["forward_origin"]["chat"]["type"], "channel");
+    assert_eq!(message(4)["forward_origin"]["author_signature"], "Dan");
+    assert_eq!(message(5)["forward_origin"]["sender_chat"]["title"], "Team");
+    let group = |n: usize| message(n)["media_group_id"].as_str().unwrap().to_owned();
+    assert_eq!((group(6), group(8)), (group(7), group(9)));
+    assert_ne!(group(6), group(8));
+    assert_eq!(message(6)["caption"], "both");
+    assert_eq!(message(7)["caption"], Value::Null);
+    let edited = |n: usize| updates[n]["edited_message"].clone();
+    assert_eq!(edited(18)["caption"], "/help both");
+    assert_eq!(edited(18)["caption_entities"], Value::Null);
+    assert_eq!(edited(18)["media_group_id"].as_str().unwrap(), group(6));
+    assert_eq!(edited(19)["message_id"], json!(first));
+    assert!(edited(19)["photo"].is_array() && edited(19)["caption"] == "😀 all of it");
+    assert_eq!(edited(20)["photo"], message(7)["photo"]);
 }
 
 #[tokio::test]
