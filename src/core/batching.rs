@@ -1,12 +1,10 @@
-//! Messages in quick succession are one prompt: when its window closes, and how its parts are joined.
+//! Messages in quick succession are one prompt: when its window closes. How its parts are joined stands in
+//! [`super::compose`].
 //!
 //! Everything is a function of the times at which the messages were received, so that a restarted daemon comes to the
 //! same window from the rows it finds.
 
-use super::{
-    Millis,
-    text::{MESSAGE_UNITS, units},
-};
+use super::Millis;
 
 /// Lengths of the window, all in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,26 +70,6 @@ impl WindowRule {
     }
 }
 
-/// Joins the texts of messages, given with their message ids, to one prompt, in the order of the ids.
-///
-/// A message that is full to the last unit was cut by the sender's app: what follows goes on without a gap. Others are
-/// parted by an empty line. Messages without text (files alone) leave no trace.
-#[must_use]
-pub fn join(parts: &[(i64, &str)]) -> String {
-    let mut parts: Vec<_> = parts.iter().filter(|(_, text)| !text.is_empty()).collect();
-    parts.sort_by_key(|(id, _)| *id);
-    let mut prompt = String::new();
-    let mut cut = true;
-    for (_, text) in parts {
-        if !cut {
-            prompt.push_str("\n\n");
-        }
-        prompt.push_str(text);
-        cut = units(text) >= MESSAGE_UNITS;
-    }
-    prompt
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -130,20 +108,6 @@ mod tests {
         assert_eq!(RULE.remaining_ms(&[1_000_000], 2_000_000), 0);
         assert_eq!(RULE.remaining_ms(&[], 5), 0);
         assert_eq!(RULE.remaining_ms(&[i64::MAX, i64::MIN], i64::MIN), 30_000);
-    }
-
-    #[test]
-    fn parts_are_joined_by_id() {
-        assert_eq!(join(&[(3, "c"), (1, "a"), (2, "")]), "a\n\nc");
-        assert_eq!(join(&[]), "");
-        let full = "x".repeat(MESSAGE_UNITS);
-        assert_eq!(
-            join(&[(7, "rest"), (6, &full), (8, "new")]),
-            format!("{full}rest\n\nnew")
-        );
-        // 2048 characters of two units each fill a message too.
-        let faces = "🙂".repeat(MESSAGE_UNITS / 2);
-        assert_eq!(join(&[(1, &faces), (2, "🙂")]), format!("{faces}🙂"));
     }
 
     fn any_rule() -> impl Strategy<Value = WindowRule> {
@@ -205,15 +169,6 @@ mod tests {
             held.reverse();
             prop_assert_eq!(rule.closes_at(&held), Some(end));
             prop_assert_eq!(i64::try_from(rule.remaining_ms(&held, 0)).unwrap(), end.min(rule.max_ms.into()));
-        }
-
-        #[test]
-        fn joining_loses_no_text(parts in prop::collection::vec((any::<i64>(), "[a-z]{0,5}"), 0..8)) {
-            let refs: Vec<(i64, &str)> = parts.iter().map(|(id, text)| (*id, text.as_str())).collect();
-            let mut sorted = refs.clone();
-            sorted.sort_by_key(|(id, _)| *id);
-            let letters: String = sorted.iter().map(|(_, text)| *text).collect();
-            prop_assert_eq!(join(&refs).replace("\n\n", ""), letters);
         }
     }
 }

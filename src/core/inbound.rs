@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::mark::Who;
+
 /// Who wrote or pressed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
@@ -53,6 +55,21 @@ pub struct Attachment {
     pub size: Option<u64>,
 }
 
+/// The message that another one replies to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replied {
+    /// Its id in the same chat; absent where it stands in another one.
+    pub message_id: Option<i64>,
+    /// Who wrote it.
+    pub who: Who,
+    /// Its text or caption, or the passage that was chosen; empty where there is none.
+    pub text: String,
+    /// Whether `text` is a passage that the person chose.
+    pub chosen: bool,
+    /// Kind of the first file that it brought, as Telegram names it.
+    pub kind: Option<String>,
+}
+
 /// A message of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
@@ -70,6 +87,10 @@ pub struct Message {
     pub attachments: Vec<Attachment>,
     /// Album that it belongs to.
     pub album: Option<String>,
+    /// Whose message it is, where it was forwarded.
+    pub forwarded: Option<Box<Who>>,
+    /// What it replies to.
+    pub reply: Option<Box<Replied>>,
     /// Whether it is an edit of an earlier message.
     pub edited: bool,
 }

@@ -340,6 +340,8 @@ mod tests {
             text: String::new(),
             attachments: Vec::new(),
             album: None,
+            forwarded: None,
+            reply: None,
             edited: false,
         };
         assert_eq!(access().role_of_message(&message), Role::User);

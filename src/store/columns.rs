@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::rows::{AttachmentState, OutState, OutboxId, RunStatus, TurnState, Urgency, Verdict};
 use crate::core::{
     ids::{ConversationId, InboxId, RunId, TurnId},
+    mark::{Mark, Who},
     pairing,
 };
 
@@ -113,6 +114,24 @@ impl FromSql for UuidText {
         Uuid::try_parse(value.as_str()?)
             .map(Self)
             .map_err(|_| FromSqlError::Other("not a UUID".into()))
+    }
+}
+
+impl ToSql for Mark {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        serde_json::to_string(self)
+            .map(ToSqlOutput::from)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    }
+}
+
+impl FromSql for Mark {
+    /// What cannot be read is somebody's message of whom nothing is known: its words never become the person's own.
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(serde_json::from_str(value.as_str()?).unwrap_or(Self {
+            forwarded: Some(Who::Unknown),
+            ..Self::default()
+        }))
     }
 }
 

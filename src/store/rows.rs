@@ -7,6 +7,7 @@ use crate::core::{
     Millis,
     event::Question,
     ids::{ConversationId, ConversationKey, InboxId, RunId, TurnId},
+    mark::Mark,
     pairing::Request,
     text::Shown,
 };
@@ -175,6 +176,8 @@ pub struct TurnPart {
     pub text: String,
     /// When it was received.
     pub received_at: Millis,
+    /// What stands beside it.
+    pub mark: Mark,
 }
 
 impl TurnPart {

@@ -13,6 +13,7 @@ use crate::core::{
     Millis,
     happened::Happened,
     ids::{ConversationId, RunId, TurnId},
+    mark::Mark,
 };
 
 /// Without its parts.
@@ -86,9 +87,16 @@ impl Tx<'_> {
 
     fn part_insert(&self, turn: TurnId, part: &TurnPart) -> Result<(), StoreError> {
         self.change(
-            "INSERT INTO turn_parts (turn, position, inbox, message_id, text, received_at)
-             VALUES (?1, (SELECT ifnull(max(position), 0) + 1 FROM turn_parts WHERE turn = ?1), ?2, ?3, ?4, ?5)",
-            params![turn, part.inbox, part.message_id, part.text, part.received_at],
+            "INSERT INTO turn_parts (turn, position, inbox, message_id, text, received_at, mark)
+             VALUES (?1, (SELECT ifnull(max(position), 0) + 1 FROM turn_parts WHERE turn = ?1), ?2, ?3, ?4, ?5, ?6)",
+            params![
+                turn,
+                part.inbox,
+                part.message_id,
+                part.text,
+                part.received_at,
+                (!part.mark.is_empty()).then_some(&part.mark)
+            ],
         )?;
         Ok(())
     }
@@ -141,7 +149,7 @@ impl Tx<'_> {
 
     fn with_parts(&self, mut turn: TurnRow) -> Result<TurnRow, StoreError> {
         turn.parts = self.all(
-            "SELECT inbox, message_id, text, received_at FROM turn_parts WHERE turn = ?1 ORDER BY position",
+            "SELECT inbox, message_id, text, received_at, mark FROM turn_parts WHERE turn = ?1 ORDER BY position",
             [turn.id],
             |row| {
                 Ok(TurnPart {
@@ -149,6 +157,7 @@ impl Tx<'_> {
                     message_id: row.get(1)?,
                     text: row.get(2)?,
                     received_at: row.get(3)?,
+                    mark: row.get::<_, Option<Mark>>(4)?.unwrap_or_default(),
                 })
             },
         )?;
@@ -269,5 +278,30 @@ impl Tx<'_> {
             turn,
         )?;
         found.map(|turn| self.with_parts(turn)).transpose()
+    }
+
+    /// The turn of the conversation that was given to an agent last.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turn_last_given(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<TurnId>, StoreError> {
+        let open = self.first(
+            "SELECT id FROM turns WHERE conversation = ?1 AND ended_at IS NULL AND submitted_at IS NOT NULL
+             ORDER BY id DESC LIMIT 1",
+            [conversation],
+            |row| row.get(0),
+        )?;
+        if open.is_some() {
+            return Ok(open);
+        }
+        self.first(
+            "SELECT id FROM turns WHERE conversation = ?1 AND ended_at IS NOT NULL AND submitted_at IS NOT NULL
+             ORDER BY ended_at DESC, id DESC LIMIT 1",
+            [conversation],
+            |row| row.get(0),
+        )
     }
 }

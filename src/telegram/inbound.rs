@@ -4,6 +4,8 @@
 //! type than documented. A typed parse of the whole update would lose texts: one entity or message type
 //! of a newer Bot API is enough for it to give up on the message.
 
+mod about;
+
 use serde_json::{Map, Value};
 
 use crate::core::{
@@ -216,6 +218,8 @@ fn message_or_service(value: &Value, edited: bool) -> Result<Inbound, &'static s
         text,
         attachments,
         album: string(fields, "media_group_id"),
+        forwarded: about::origin(fields).map(Box::new),
+        reply: about::reply(fields).map(Box::new),
         edited,
     }))
 }

@@ -3,6 +3,7 @@
 mod batching;
 mod commands;
 mod groups;
+mod marks;
 mod orders;
 mod pairing;
 mod pause;

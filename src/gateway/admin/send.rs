@@ -5,6 +5,7 @@ use crate::{
     core::{
         Millis,
         ids::{ConversationId, TurnId},
+        mark::Mark,
         policy::Role,
         prompt, words,
     },
@@ -104,6 +105,7 @@ fn enter(
             message_id: TurnPart::NO_MESSAGE,
             text,
             received_at: now,
+            mark: Mark::default(),
         }],
         run: None,
     };

@@ -6,12 +6,14 @@
 //! | file | what it does |
 //! |---|---|
 //! | `mod.rs` | the order of updates, who may, what an update is |
+//! | `beside.rs` | forwarded from whom, in reply to what |
 //! | `command.rs` | slash commands |
 //! | `decide.rs` | `/allow`, `/deny` |
 //! | `prompt.rs` | prompts become turns |
 //! | `press.rs` | presses of buttons |
 //! | `stranger.rs` | messages of people who are not known |
 
+mod beside;
 mod command;
 mod decide;
 mod press;
@@ -99,7 +101,7 @@ pub(super) fn admission(
         && !message.text.trim().is_empty()
         // The desk has more to do for files.
         && message.attachments.is_empty()
-        && read(&message.text, &config.bot_name.get()) == Reading::Prompt;
+        && reading(message, &config.bot_name.get()) == Reading::Prompt;
     let arriving = prompt.then(|| Arriving::new(deps, lanes, bot_id, message, person))?;
     let lanes = lanes.clone();
     Some(Box::new(move |tx, id| {
@@ -260,7 +262,7 @@ impl Desk<'_> {
         if message.edited {
             return self.edited(message, person).await;
         }
-        match read(&message.text, &config.bot_name.get()) {
+        match reading(message, &config.bot_name.get()) {
             Reading::NotOurs => self.done(Verdict::Ignored).await,
             Reading::Command {
                 command: Command::Unknown(_),
@@ -314,6 +316,14 @@ impl Desk<'_> {
             thread_id: message.place.thread_id,
         }
     }
+}
+
+/// Whether a message is a command. What somebody else wrote orders nothing, whoever forwards it.
+fn reading<'a>(message: &'a Message, bot_name: &str) -> Reading<'a> {
+    if message.forwarded.is_some() {
+        return Reading::Prompt;
+    }
+    read(&message.text, bot_name)
 }
 
 fn key(bot_id: i64, message: &Message, person: &Person) -> ConversationKey {

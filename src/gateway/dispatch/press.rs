@@ -11,6 +11,7 @@ use crate::{
         Millis,
         ids::{InboxId, TurnId},
         inbound::Press,
+        mark::Mark,
         messages,
         pairing::Code,
         policy::{self, Denied, Role},
@@ -338,6 +339,7 @@ fn go_on(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> 
         message_id: turn.message().unwrap_or(TurnPart::NO_MESSAGE),
         text: words::CONTINUE_PROMPT.to_owned(),
         received_at: new.now,
+        mark: Mark::default(),
     };
     let next = NewTurn {
         conversation: turn.conversation,

@@ -1,6 +1,10 @@
 //! Prompts: a message becomes a turn, or part of one.
 
-use super::{super::Deps, Desk};
+use super::{
+    super::Deps,
+    Desk,
+    beside::{Around, Beside},
+};
 use crate::{
     core::{
         Millis,
@@ -73,6 +77,7 @@ pub(super) struct Arriving {
     person: Person,
     message_id: i64,
     text: String,
+    beside: Beside,
     target: Target,
     reply_to: Option<i64>,
     brought: Brought,
@@ -120,6 +125,7 @@ impl Arriving {
             person: person.clone(),
             message_id: message.message_id,
             text: message.text.clone(),
+            beside: Beside::of(message),
             target: Desk::target(message),
             reply_to: Desk::reply_to(message),
             brought: Brought::default(),
@@ -138,14 +144,20 @@ impl Arriving {
     /// Makes it a turn, or a part of the one that is being collected, and marks its row in the inbox.
     pub(super) fn enter(mut self, tx: &Tx<'_>, inbox: InboxId) -> Result<Entered, StoreError> {
         let now = self.now;
+        tx.person_seen(self.person.id, &self.person.name, now)?;
+        let conversation = tx.conversation_open(&self.key, now)?.id;
+        let around = Around {
+            bot: self.key.bot_id,
+            person: self.person.id,
+            chat: self.key.chat_id,
+        };
         let part = TurnPart {
             inbox,
             message_id: self.message_id,
             text: self.text.clone(),
             received_at: now,
+            mark: std::mem::take(&mut self.beside).mark(tx, conversation, around)?,
         };
-        tx.person_seen(self.person.id, &self.person.name, now)?;
-        let conversation = tx.conversation_open(&self.key, now)?.id;
         if let Some(notice) = self.brought.notice {
             tx.out_show(
                 self.target,

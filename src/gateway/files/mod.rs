@@ -150,6 +150,8 @@ mod tests {
                 size,
             }],
             album: None,
+            forwarded: None,
+            reply: None,
             edited: false,
         }
     }

@@ -1,18 +1,18 @@
 //! What the agent is told of files, and which it is shown.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{borrow::Cow, fs::File, io::Read as _, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::Places;
 use crate::{
     core::{
-        batching,
+        compose::{self, Piece},
         files::{self, LARGEST_IMAGE, MOST_IMAGE_BYTES, MOST_IMAGES, Told},
         words,
     },
     gateway::ports::{InboxOf, PromptImage},
-    store::rows::{AttachmentRow, AttachmentState, Conversation, TurnRow},
+    store::rows::{AttachmentRow, AttachmentState, Conversation, TurnPart, TurnRow},
 };
 
 /// Kinds that are looked at as images.
@@ -27,64 +27,88 @@ pub(in crate::gateway) fn compose(
     rows: &[AttachmentRow],
 ) -> (String, Vec<PromptImage>) {
     let inbox = places.of(conversation);
+    let rows = &in_order(turn, rows);
     let mut images = Images::default();
     let shown: Vec<bool> = rows.iter().map(|row| images.add(&inbox, row)).collect();
     let text = text(turn, rows, &inbox, &shown);
     (text, images.taken)
 }
 
+/// The prompt of a turn without files.
+pub(in crate::gateway) fn plain(turn: &TurnRow) -> String {
+    compose::prompt(turn.parts.iter().map(|part| piece(part, &[])).collect())
+}
+
+fn piece<'a>(part: &'a TurnPart, said: &[&'a str]) -> Piece<'a> {
+    let mut text = Cow::Borrowed(part.text.as_str());
+    for words in said {
+        // What was said stands where its message stands.
+        text = if text.is_empty() {
+            Cow::Borrowed(words)
+        } else {
+            Cow::Owned(format!("{text}\n\n{words}"))
+        };
+    }
+    Piece {
+        message_id: part.message_id,
+        received_at: part.received_at,
+        text,
+        mark: &part.mark,
+        files: Vec::new(),
+    }
+}
+
 fn text(turn: &TurnRow, rows: &[AttachmentRow], inbox: &InboxOf, shown: &[bool]) -> String {
-    // What was said stands where its message stands.
-    let parts: Vec<(i64, String)> = turn
-        .parts
-        .iter()
-        .map(|part| {
-            let said = rows
-                .iter()
-                .filter(|row| row.inbox == part.inbox)
-                .filter_map(|row| row.transcript.as_deref());
-            let words: Vec<&str> = Some(part.text.as_str())
-                .filter(|text| !text.is_empty())
-                .into_iter()
-                .chain(said)
-                .collect();
-            (part.message_id, words.join("\n\n"))
-        })
-        .collect();
-    let parts: Vec<(i64, &str)> = parts
-        .iter()
-        .map(|(id, text)| (*id, text.as_str()))
-        .collect();
     let paths: Vec<String> = rows
         .iter()
         .map(|row| inbox.to.join(&row.name).to_string_lossy().into_owned())
         .collect();
-    let told: Vec<Told<'_>> = rows
-        .iter()
-        .zip(&paths)
-        .zip(shown)
-        .map(|((row, path), shown)| match row.state {
-            AttachmentState::Here => Told::Saved {
-                path,
-                kind: &row.kind,
-                mime: row.mime.as_deref(),
-                size: row.size.unwrap_or(0),
-                shown: *shown,
-            },
-            AttachmentState::Gone => Told::Missing {
-                name: &row.name,
-                why: words::files::DELETED,
-            },
-            AttachmentState::Wanted | AttachmentState::Refused => Told::Missing {
-                name: &row.name,
-                why: row
-                    .trouble
-                    .as_deref()
-                    .unwrap_or(words::files::NOT_FETCHED.agent),
-            },
-        })
-        .collect();
-    files::prompt(&batching::join(&parts), &told)
+    let pieces = turn.parts.iter().map(|part| {
+        let mine = || (0..rows.len()).filter(|n| rows[*n].inbox == part.inbox);
+        let said: Vec<&str> = mine()
+            .filter_map(|n| rows[n].transcript.as_deref())
+            .collect();
+        let mut piece = piece(part, &said);
+        piece.files = mine()
+            .map(|n| told(&rows[n], &paths[n], shown[n]))
+            .collect();
+        piece
+    });
+    compose::prompt(pieces.collect())
+}
+
+fn told<'a>(row: &'a AttachmentRow, path: &'a str, shown: bool) -> Told<'a> {
+    match row.state {
+        AttachmentState::Here => Told::Saved {
+            path,
+            kind: &row.kind,
+            mime: row.mime.as_deref(),
+            size: row.size.unwrap_or(0),
+            shown,
+        },
+        AttachmentState::Gone => Told::Missing {
+            name: &row.name,
+            why: words::files::DELETED,
+        },
+        AttachmentState::Wanted | AttachmentState::Refused => Told::Missing {
+            name: &row.name,
+            why: row
+                .trouble
+                .as_deref()
+                .unwrap_or(words::files::NOT_FETCHED.agent),
+        },
+    }
+}
+
+/// Files in the order of their messages, whatever the order in which they came.
+fn in_order(turn: &TurnRow, rows: &[AttachmentRow]) -> Vec<AttachmentRow> {
+    let place = |row: &AttachmentRow| {
+        let part = turn.parts.iter().find(|part| part.inbox == row.inbox);
+        (part.map(|part| part.message_id), row.id)
+    };
+    let mut rows = rows.to_vec();
+    rows.sort_by_key(place);
+    rows
 }
 
 /// Images that go along.

@@ -174,7 +174,7 @@ impl Lane {
     ) -> Vec<u8> {
         let backend = &self.deps.backend;
         if files.is_empty() {
-            return backend.prompt(uuid, &work::prompt_text(turn), &[]);
+            return backend.prompt(uuid, &files::prompt::plain(turn), &[]);
         }
         let (places, conversation, copy) = (
             self.deps.files.places.clone(),
@@ -190,7 +190,7 @@ impl Lane {
             Ok((text, images)) => backend.prompt(uuid, &text, &images),
             Err(cause) => {
                 error!(%cause, "cannot tell the agent of files");
-                backend.prompt(uuid, &work::prompt_text(turn), &[])
+                backend.prompt(uuid, &files::prompt::plain(turn), &[])
             }
         }
     }

@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 use super::{END_GRACE, Lane, LaneMsg, Live, RETRY, window};
 use crate::{
     core::{
-        Millis, batching,
+        Millis,
         ids::{RunId, TurnId},
         messages,
         profile::Profile,
@@ -418,16 +418,6 @@ pub(super) fn not_started(detail: String) -> String {
     };
     // It always can be written as JSON: strings only.
     serde_json::to_string(&exit).unwrap_or_default()
-}
-
-/// Parts of a prompt as one text.
-pub(super) fn prompt_text(turn: &TurnRow) -> String {
-    let parts: Vec<_> = turn
-        .parts
-        .iter()
-        .map(|part| (part.message_id, part.text.as_str()))
-        .collect();
-    batching::join(&parts)
 }
 
 /// First message of a turn that waits behind those of `open`, the open turns of its conversation.

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::core::{
     ids::{ConversationId, ConversationKey, InboxId, RunId, TurnId},
+    mark::Mark,
     pairing::{Code, Request},
     text::{Formatted, Shown},
 };
@@ -109,6 +110,7 @@ fn part(inbox: i64, text: &str) -> TurnPart {
         message_id: inbox * 10,
         text: text.to_owned(),
         received_at: 5,
+        mark: Mark::default(),
     }
 }
 

@@ -111,6 +111,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.turns_open(conversation)?;
     tx.turn_last_over(conversation)?;
     tx.turn_first(turn)?;
+    tx.turn_last_given(conversation)?;
     tx.turns_waiting()?;
     tx.turns_waiting_up_to(turn)?;
     tx.turns_in_line()?;

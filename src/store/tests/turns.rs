@@ -1,7 +1,70 @@
 //! Turns and runs.
 
 use super::*;
-use crate::store::rows::TurnEnd;
+use crate::{core::mark::Who, store::rows::TurnEnd};
+
+#[test]
+fn what_stands_beside_a_part_comes_back_and_is_never_taken_for_nothing() {
+    let db = Db::new();
+    let mark = Mark {
+        forwarded: Some(Who::Hidden { name: "Eve".into() }),
+        reply: None,
+        album: Some("7".into()),
+    };
+    let marked = TurnPart {
+        mark,
+        ..part(1, "one")
+    };
+    let wanted = [marked, part(2, "two"), part(3, "three")];
+    let parts = wanted.to_vec();
+    let id = db.tx(move |tx| {
+        let conversation = tx.conversation_open(&key(1), 1)?.id;
+        let new = NewTurn {
+            parts,
+            ..new_turn(conversation)
+        };
+        tx.turn_add(&new, 10)
+    });
+    let read = |id| db.tx(move |tx| tx.turn(id)).unwrap().parts;
+    assert_eq!(read(id), wanted);
+    // As a newer version might write it.
+    db.tx(|tx| {
+        let sql = "UPDATE turn_parts SET mark = '[7]' WHERE position = 3";
+        tx.connection().execute(sql, []).unwrap();
+        Ok(())
+    });
+    assert_eq!(read(id)[2].mark.forwarded, Some(Who::Unknown));
+}
+
+#[test]
+fn the_turn_that_was_given_last_is_the_running_one_or_else_the_one_that_was_over_last() {
+    let db = Db::new();
+    let (conversation, first, second) = db.tx(|tx| {
+        let (conversation, first) = turn_of(tx, 1)?;
+        let second = tx.turn_add(&new_turn(conversation), 2)?;
+        assert_eq!(tx.turn_last_given(conversation)?, None);
+        tx.run_add(&new_run(run_id(1), conversation, uuid(50)))?;
+        Ok((conversation, first, second))
+    });
+    let end = |state| TurnEnd {
+        state,
+        machine: None,
+        cost_usd: None,
+        duration_ms: None,
+    };
+    db.tx(move |tx| {
+        tx.turn_submitted(first, &run_id(1), uuid(1), "{}", 3)?;
+        assert_eq!(tx.turn_last_given(conversation)?, Some(first));
+        tx.turn_ended(first, &end(TurnState::Completed), 4)?;
+        // One that was never run answers nothing.
+        tx.turn_ended(second, &end(TurnState::Discarded), 5)?;
+        assert_eq!(tx.turn_last_given(conversation)?, Some(first));
+        let third = tx.turn_add(&new_turn(conversation), 6)?;
+        tx.turn_submitted(third, &run_id(1), uuid(2), "{}", 7)?;
+        assert_eq!(tx.turn_last_given(conversation)?, Some(third));
+        Ok(())
+    });
+}
 
 #[test]
 fn a_turn_goes_its_way() {

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::core::{inbound::Replied, mark::Who};
 
 fn message(extra: Value) -> Value {
     let mut message = json!({
@@ -45,6 +46,8 @@ fn a_text_message() {
             text: "hello".into(),
             attachments: vec![],
             album: None,
+            forwarded: None,
+            reply: None,
             edited: false,
         }
     );
@@ -105,6 +108,147 @@ fn the_largest_photo_is_taken_and_an_animation_counts_once() {
         read_message(json!({"animation": {"file_id": "a"}, "document": {"file_id": "d"}}));
     assert_eq!(animation.attachments.len(), 1);
     assert_eq!(animation.attachments[0].kind, "animation");
+}
+
+#[test]
+fn whose_message_was_forwarded() {
+    let chat = json!({"id": -100, "type": "supergroup", "title": "Team", "username": "team"});
+    let channel = json!({"id": -101, "type": "channel", "title": "News"});
+    let ann = json!({"id": 7, "is_bot": false, "first_name": "Ann", "username": "ann"});
+    let account = Who::Account {
+        id: 7,
+        name: "Ann".into(),
+        username: Some("ann".into()),
+    };
+    let team = Who::Chat {
+        title: "Team".into(),
+        username: Some("team".into()),
+    };
+    let hidden = Who::Hidden { name: "Eve".into() };
+    let news = |signed: Option<&str>| Who::Channel {
+        title: "News".into(),
+        username: None,
+        signed: signed.map(str::to_owned),
+    };
+    for (about, who) in [
+        (
+            json!({"forward_origin": {"type": "user", "date": 1, "sender_user": ann}}),
+            account.clone(),
+        ),
+        (
+            json!({"forward_origin": {"type": "hidden_user", "date": 1, "sender_user_name": "Eve"}}),
+            hidden.clone(),
+        ),
+        (
+            json!({"forward_origin": {"type": "chat", "date": 1, "sender_chat": chat}}),
+            team,
+        ),
+        (
+            json!({"forward_origin": {"type": "channel", "date": 1, "chat": channel, "message_id": 3, "author_signature": "Bob"}}),
+            news(Some("Bob")),
+        ),
+        (
+            json!({"forward_origin": {"type": "of_2030", "robot": {}}}),
+            Who::Unknown,
+        ),
+        (
+            json!({"forward_origin": {"type": "user", "sender_user": "Ann"}}),
+            Who::Unknown,
+        ),
+        (json!({"forward_origin": 5}), Who::Unknown),
+        // As it was told before Bot API 7.0.
+        (json!({"forward_from": ann, "forward_date": 1}), account),
+        (
+            json!({"forward_sender_name": "Eve", "forward_date": 1}),
+            hidden,
+        ),
+        (
+            json!({"forward_from_chat": channel, "forward_date": 1}),
+            news(None),
+        ),
+        (json!({"forward_date": 1}), Who::Unknown),
+    ] {
+        let mut extra = about.clone();
+        extra["text"] = json!("x");
+        assert_eq!(
+            read_message(extra).forwarded.as_deref(),
+            Some(&who),
+            "{about}"
+        );
+    }
+    assert_eq!(read_message(json!({"text": "x"})).forwarded, None);
+}
+
+#[test]
+fn what_a_message_replies_to() {
+    let ann = json!({"id": 7, "is_bot": false, "first_name": "Ann"});
+    let account = Who::Account {
+        id: 7,
+        name: "Ann".into(),
+        username: None,
+    };
+    let replied = |text: &str, chosen, kind: Option<&str>| Replied {
+        message_id: Some(5),
+        who: account.clone(),
+        text: text.into(),
+        chosen,
+        kind: kind.map(str::to_owned),
+    };
+    let original = json!({"message_id": 5, "from": ann, "text": "all of it"});
+    let photo =
+        json!({"message_id": 5, "from": ann, "caption": "look", "photo": [{"file_id": "p"}]});
+    for (about, reply) in [
+        (
+            json!({"reply_to_message": original}),
+            Some(replied("all of it", false, None)),
+        ),
+        (
+            json!({"reply_to_message": original, "quote": {"text": "of", "position": 4, "is_manual": true}}),
+            Some(replied("of", true, None)),
+        ),
+        // Telegram chose that, for the looks.
+        (
+            json!({"reply_to_message": original, "quote": {"text": "of", "position": 4}}),
+            Some(replied("all of it", false, None)),
+        ),
+        (
+            json!({"reply_to_message": photo}),
+            Some(replied("look", false, Some("photo"))),
+        ),
+        (
+            json!({
+                "external_reply": {"origin": {"type": "user", "sender_user": ann}, "voice": {"file_id": "v"}},
+                "quote": {"text": "of", "position": 4, "is_manual": true},
+            }),
+            Some(Replied {
+                message_id: None,
+                ..replied("of", true, Some("voice"))
+            }),
+        ),
+        (json!({"reply_to_message": "odd", "quote": 5}), None),
+        // Whatever stands in a topic replies to its beginning.
+        (
+            json!({"is_topic_message": true, "message_thread_id": 5, "reply_to_message": original}),
+            None,
+        ),
+        (
+            json!({"reply_to_message": {"message_id": 5, "from": ann, "forum_topic_created": {"name": "T"}}}),
+            None,
+        ),
+    ] {
+        let mut extra = about.clone();
+        extra["text"] = json!("x");
+        assert_eq!(
+            read_message(extra).reply.map(|reply| *reply),
+            reply,
+            "{about}"
+        );
+    }
+    let nobody = read_message(json!({"text": "x", "reply_to_message": {}})).reply;
+    assert_eq!(nobody.unwrap().who, Who::Unknown);
+    let channel = json!({"message_id": 5, "sender_chat": {"id": -1, "type": "channel", "title": "News"}, "text": "a"});
+    let news = read_message(json!({"text": "x", "reply_to_message": channel})).reply;
+    assert!(matches!(news.unwrap().who, Who::Channel { .. }));
 }
 
 #[test]
@@ -298,6 +442,13 @@ fn any_json() -> impl Strategy<Value = Value> {
             "media_group_id",
             "animation",
             "location",
+            "forward_origin",
+            "forward_from_chat",
+            "sender_user",
+            "reply_to_message",
+            "external_reply",
+            "quote",
+            "origin",
         ])
         .prop_map(str::to_owned),
         "[a-zA-Z_]{0,8}",
