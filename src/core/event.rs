@@ -36,7 +36,9 @@ pub enum Block {
 }
 
 /// A question of the agent whether it may use a tool.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// Those that an older version stored must load for ever: a field that is added has a default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Question {
     /// Id by which it is answered.
     pub request_id: String,
@@ -50,6 +52,24 @@ pub struct Question {
     pub tool_use_id: Option<String>,
     /// Rules that the agent proposes to remember (`updatedPermissions`), as it sent them.
     pub suggestions: Vec<Value>,
+    /// Why it asks, in the agent's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What it would reach that is not open to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_path: Option<String>,
+    /// Where it works, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// Where an agent works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its directory when the turn began.
+    pub directory: String,
+    /// Whether a command has run since that may have changed it.
+    pub moved: bool,
 }
 
 /// How a turn ended, as the agent tells it.
@@ -90,6 +110,8 @@ pub enum AgentEvent {
         model: Option<String>,
         /// Version of the agent.
         version: Option<String>,
+        /// Directory that it works in.
+        directory: Option<String>,
     },
     /// Life of a prompt.
     Prompt {

@@ -126,3 +126,121 @@ pub fn one_line(text: &str, most: usize) -> String {
     }
     line
 }
+
+/// Whether a character makes a text look like another one, to whoever is to decide about it by looking: what cannot be
+/// seen, what looks like a plain space without being one, and whatever [`disturbs`]. Line ends and tabs do not count.
+#[must_use]
+pub fn deceives(c: char) -> bool {
+    match c {
+        '\n' | '\t' => false,
+        // Spaces of other widths, and signs that are drawn as nothing.
+        '\u{a0}'
+        | '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{1680}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{2000}'..='\u{200f}'
+        | '\u{202f}'
+        | '\u{205f}'..='\u{206f}'
+        | '\u{2800}'
+        | '\u{3000}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' => true,
+        c => disturbs(c),
+    }
+}
+
+/// A text of somebody else's as it really is: what [`deceives`] is escaped, as `\u{202e}`.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if deceives(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// As [`visible`], on one line and of at most so many UTF-16 units.
+#[must_use]
+pub fn visible_line(text: &str, most: usize) -> String {
+    let mut line = String::new();
+    let mut left = most;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        // ASCII, so that its length is its units.
+        let escape = (deceives(c) || matches!(c, '\n' | '\t')).then(|| c.escape_default());
+        let length = escape
+            .as_ref()
+            .map_or(c.len_utf16(), ExactSizeIterator::len);
+        // Behind anything but the last there must be room for the sign that more follows.
+        if length + usize::from(chars.peek().is_some()) > left {
+            line.extend((left > 0).then_some('…'));
+            break;
+        }
+        left -= length;
+        match escape {
+            Some(escape) => line.extend(escape),
+            None => line.push(c),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_deceives_is_shown_as_what_it_is() {
+        for (text, shown) in [
+            ("ls -l\n\techo 'ä😀'", "ls -l\n\techo 'ä😀'"),
+            ("rm \u{202e}fr- x", "rm \\u{202e}fr- x"),
+            ("a\u{200b}b\u{a0}c", "a\\u{200b}b\\u{a0}c"),
+            ("x\ry\u{1b}[2K", "x\\ry\\u{1b}[2K"),
+            ("\u{e0041}\u{2066}", "\\u{e0041}\\u{2066}"),
+        ] {
+            assert_eq!(visible(text), shown);
+        }
+        assert_eq!(visible_line("a\nb\tc", 9), "a\\nb\\tc");
+        for (text, most, line) in [
+            ("abcd", 4, "abcd"),
+            ("abcd", 3, "ab…"),
+            ("a\n", 2, "a…"),
+            ("a\n", 3, "a\\n"),
+            ("😀😀", 3, "😀…"),
+            ("ab", 1, "…"),
+            ("ab", 0, ""),
+        ] {
+            assert_eq!(visible_line(text, most), line, "{text} {most}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_deceives_is_left(text in any::<String>(), most in 0_usize..50) {
+            prop_assert!(!visible(&text).contains(deceives));
+            let line = visible_line(&text, most);
+            prop_assert!(!line.contains(deceives) && !line.contains(['\n', '\t']));
+            prop_assert!(units(&line) <= most);
+            // Escapes are of ASCII alone, so whoever reads one can tell what stood there.
+            if !text.contains(deceives) {
+                prop_assert_eq!(visible(&text), text);
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! transaction, so that a restarted daemon goes on in the middle of an answer.
 
 mod answer;
+mod place;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use self::{
     answer::Answer,
+    place::Whereabouts,
     status::Status,
     verdict::{AgentError, ending, startup_failure},
 };
@@ -95,6 +97,9 @@ pub struct Turn {
     by_admin: bool,
     answer: Answer,
     status: Status,
+    /// Where the agent works.
+    #[serde(skip_serializing_if = "Whereabouts::is_unknown")]
+    whereabouts: Whereabouts,
     /// Error message in place of an answer.
     error: Option<AgentError>,
     session_id: Option<Uuid>,
@@ -210,9 +215,14 @@ impl Turn {
     /// Takes an event; whether the answer changed.
     fn take(&mut self, event: &AgentEvent, effects: &mut Vec<Effect>) -> bool {
         match event {
-            AgentEvent::Init { session_id, .. } => {
+            AgentEvent::Init {
+                session_id,
+                directory,
+                ..
+            } => {
                 self.output();
                 self.session_id = session_id.or(self.session_id);
+                self.whereabouts.begin(directory.as_deref());
             }
             AgentEvent::SessionReset { session_id } => {
                 self.session_id = session_id.or(self.session_id);
@@ -257,10 +267,12 @@ impl Turn {
             } => {
                 self.output();
                 self.status.tool(id, name, input);
+                self.whereabouts.tool(id, input);
             }
             AgentEvent::ToolResult { id, .. } => {
                 self.output();
                 self.status.tool_over(id);
+                self.whereabouts.tool_over(id);
             }
             AgentEvent::AssistantError {
                 class,
@@ -285,7 +297,10 @@ impl Turn {
             AgentEvent::Asked(question) => {
                 self.output();
                 if self.status.ask(question) {
-                    effects.push(Effect::Ask(question.clone()));
+                    effects.push(Effect::Ask(Question {
+                        place: self.whereabouts.place(),
+                        ..question.clone()
+                    }));
                 }
             }
             AgentEvent::Withdrawn { request_id } => {

@@ -3,14 +3,11 @@
 //! Short, friendly, without jargon. Sentences about troubles stand with [`super::trouble`].
 
 pub mod admin;
+pub mod approval;
 pub mod files;
 pub mod pairing;
 
-use super::{
-    Millis, command,
-    text::{Button, one_line},
-    trouble::Trouble,
-};
+use super::{Millis, command, text::Button, trouble::Trouble};
 
 /// Placeholder of a turn that is about to run.
 pub const WORKING: &str = "…";
@@ -59,33 +56,6 @@ pub const RESTARTED_TOO_OFTEN: &str = "The agent was ended from outside each tim
 pub const OLD_BUTTON: &str = "That button is no longer of use.";
 /// Press of a button by somebody who may not.
 pub const NOT_YOURS: &str = "🔒 That is not yours to decide.";
-/// Button under a question of the agent.
-pub const ALLOW_ONCE: &str = "Allow once";
-/// Button under a question of the agent.
-pub const ALLOW_SESSION: &str = "Allow for this session";
-/// Button under a question of the agent.
-pub const DENY: &str = "Deny";
-/// Answer to `/allow` or `/deny` where no question waits.
-pub const NOTHING_ASKED: &str = "Nothing is asked here at the moment.";
-/// Answer to `/allow` or `/deny` with something that is no number.
-pub const WHICH_QUESTION: &str =
-    "Give the number that stands below the question, like /allow 12, or none if only one waits.";
-/// Answer to `/allow` or `/deny` for a question that somebody was quicker to answer.
-pub const ANSWERED_ALREADY: &str = "That question is answered already.";
-/// What the agent is told when a person says no.
-pub const DENIED_TO_AGENT: &str = "The user did not allow this.";
-/// What the agent is told when nobody answered.
-pub const UNANSWERED_TO_AGENT: &str = "Nobody answered in time, so this was not allowed.";
-/// Under a question that a person answered with yes.
-pub const ALLOWED: &str = "✓ Allowed";
-/// Under a question that a person answered with yes, for the session.
-pub const ALLOWED_SESSION: &str = "✓ Allowed for this session";
-/// Under a question that a person answered with no.
-pub const DENIED: &str = "✗ Denied";
-/// Under a question that nobody answered.
-pub const UNANSWERED: &str = "✗ Not answered in time, so it was denied";
-/// Under a question that the agent withdrew.
-pub const WITHDRAWN: &str = "No longer asked";
 /// A prompt that cannot be given to the agent for want of disk space.
 pub const DISK_FULL: &str =
     "The server's disk is full. Your message is kept and runs as soon as there is room.";
@@ -369,42 +339,6 @@ fn dollars(amount: f64) -> String {
     } else {
         format!("${amount:.2}")
     }
-}
-
-/// What stands in a question of the agent, before the details.
-#[must_use]
-pub fn may_i(tool: &str) -> String {
-    let tool: String = tool.chars().take(64).collect();
-    format!("May the agent use {tool}?")
-}
-
-/// Below a question without buttons.
-#[must_use]
-pub fn answer_by_command(question: i64) -> String {
-    format!("Answer with /allow {question} or /deny {question}.")
-}
-
-/// Answer to `/allow` or `/deny` with a number that no open question of this chat has.
-#[must_use]
-pub fn no_question(number: i64) -> String {
-    format!("No question {number} waits here.")
-}
-
-/// Answer to `/allow` or `/deny` without a number where several wait: each by its number and its tool.
-#[must_use]
-pub fn several_questions<'a>(questions: impl Iterator<Item = (i64, &'a str)>) -> String {
-    /// So many are listed.
-    const MOST: usize = 20;
-    let mut text = "Several questions wait here:".to_owned();
-    for (number, (id, tool)) in questions.enumerate() {
-        if number == MOST {
-            text.push_str("\n…");
-            break;
-        }
-        text.push_str(&format!("\n{id}: {}", one_line(tool, 64)));
-    }
-    text.push_str("\nAnswer with its number, like /allow 12 or /deny 12.");
-    text
 }
 
 /// A button.

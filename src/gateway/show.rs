@@ -1,16 +1,16 @@
 //! What the messages of a turn show. Pure.
 
+mod question;
+
+pub use question::{Answer, question};
+
 use super::ports::Renderer;
 use crate::core::{
-    event::Question,
     ids::TurnId,
     text::{Button, Formatted, Look, MESSAGE_SPANS, MESSAGE_UNITS, Shown, Span, units},
     turn::{Ending, View},
     words,
 };
-
-/// Most UTF-16 units of a tool's input that a question shows.
-const QUESTION_UNITS: usize = 3000;
 
 /// Messages of a running turn: the answer so far, the status line, a button that stops it where a turn is given.
 #[must_use]
@@ -90,72 +90,6 @@ pub fn announced(whose: &str, text: &str) -> Vec<Shown> {
     } else {
         vec![note(whose, Vec::new(), None), note(text, Vec::new(), None)]
     }
-}
-
-/// How a question of the agent is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer<'a> {
-    /// By buttons.
-    Buttons,
-    /// By commands.
-    Commands,
-    /// It was: what was decided.
-    Given(&'a str),
-}
-
-/// A question of the agent.
-#[must_use]
-pub fn question(row: i64, question: &Question, answer: Answer<'_>) -> Shown {
-    let mut body = Formatted::plain(words::may_i(&question.tool));
-    if let Some(description) = &question.description {
-        let description: String = description.chars().take(300).collect();
-        push(&mut body, "\n", None);
-        push(&mut body, &description, Some(Look::Italic));
-    }
-    let (text, language) = telling(question);
-    let text = take_units(&text, QUESTION_UNITS);
-    if !text.trim().is_empty() {
-        push(&mut body, "\n", None);
-        push(&mut body, text.trim_end(), Some(Look::Pre(language)));
-    }
-    let buttons = match answer {
-        Answer::Buttons => vec![
-            vec![
-                words::button(words::ALLOW_ONCE, format!("q:{row}:y")),
-                words::button(words::DENY, format!("q:{row}:n")),
-            ],
-            vec![words::button(words::ALLOW_SESSION, format!("q:{row}:a"))],
-        ],
-        Answer::Commands => {
-            push(&mut body, "\n", None);
-            push(&mut body, &words::answer_by_command(row), None);
-            Vec::new()
-        }
-        Answer::Given(decided) => {
-            push(&mut body, "\n", None);
-            push(&mut body, decided, None);
-            Vec::new()
-        }
-    };
-    Shown {
-        body,
-        buttons,
-        reply_to: None,
-    }
-}
-
-/// What a tool would be given, as a person wants to read it: the command itself, or the input as JSON.
-fn telling(question: &Question) -> (String, Option<String>) {
-    if let Some(command) = question
-        .input
-        .get("command")
-        .and_then(serde_json::Value::as_str)
-    {
-        return (command.to_owned(), Some("bash".to_owned()));
-    }
-    // A value that came from JSON always goes back to it.
-    let json = serde_json::to_string_pretty(&question.input).unwrap_or_default();
-    (json, Some("json".to_owned()))
 }
 
 fn messages(parts: Vec<Formatted>, buttons: Vec<Vec<Button>>, reply_to: Option<i64>) -> Vec<Shown> {
@@ -252,8 +186,6 @@ fn take_units(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     struct Plain;
@@ -338,30 +270,5 @@ mod tests {
             assert_eq!(shown.len(), messages);
             assert!(shown.last().is_some_and(|m| m.body.text.ends_with(text)));
         }
-    }
-
-    #[test]
-    fn a_question_fits_whatever_the_input_is() {
-        let long = Question {
-            request_id: "r".into(),
-            tool: "Bash".into(),
-            input: json!({"command": "😀".repeat(9000)}),
-            description: Some("d".repeat(9000)),
-            tool_use_id: None,
-            suggestions: Vec::new(),
-        };
-        let by_command = question(i64::MAX, &long, Answer::Commands);
-        assert!(by_command.body.units() <= MESSAGE_UNITS && by_command.buttons.is_empty());
-        assert!(by_command.body.text.contains("/deny 9223372036854775807"));
-        let shown = question(i64::MAX, &long, Answer::Buttons);
-        assert!(shown.body.units() <= MESSAGE_UNITS);
-        for span in &shown.body.spans {
-            assert!(span.offset + span.length <= shown.body.units());
-        }
-        for button in shown.buttons.iter().flatten() {
-            assert!(button.data.len() <= 64);
-        }
-        let decided = question(1, &long, Answer::Given(words::ALLOWED));
-        assert!(decided.buttons.is_empty() && decided.body.text.ends_with(words::ALLOWED));
     }
 }

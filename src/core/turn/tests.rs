@@ -26,6 +26,7 @@ fn init() -> AgentEvent {
         session_id: Some(Uuid::from_u128(77)),
         model: None,
         version: None,
+        directory: Some("/srv/project".to_owned()),
     }
 }
 
@@ -94,9 +95,8 @@ fn asked(id: &str, tool: &str, call: &str) -> AgentEvent {
         request_id: id.to_owned(),
         tool: tool.to_owned(),
         input: Value::Null,
-        description: None,
         tool_use_id: Some(call.to_owned()),
-        suggestions: vec![],
+        ..Question::default()
     })
 }
 

@@ -75,7 +75,7 @@ impl Desk<'_> {
             number => number.parse().map(Some),
         };
         let Ok(number) = number else {
-            let text = words::WHICH_QUESTION.to_owned();
+            let text = words::approval::WHICH_QUESTION.to_owned();
             return self.answer(ack, "approve", text).await;
         };
         let (target, person, bot_id) = (Self::target(message), person.id, self.bot_id);
@@ -115,13 +115,17 @@ impl Desk<'_> {
                     Err(why) => why,
                 };
                 let (text, result) = match why {
-                    NoneOf::Nothing => (words::NOTHING_ASKED.to_owned(), "NoSuchQuestion"),
-                    NoneOf::Unknown(number) => (words::no_question(number), "NoSuchQuestion"),
+                    NoneOf::Nothing => {
+                        (words::approval::NOTHING_ASKED.to_owned(), "NoSuchQuestion")
+                    }
+                    NoneOf::Unknown(number) => {
+                        (words::approval::no_question(number), "NoSuchQuestion")
+                    }
                     NoneOf::NotYours => (words::NOT_YOURS.to_owned(), "NotAllowed"),
                     NoneOf::Several => {
                         let mine = waiting.iter().filter(|one| one.near && one.may);
                         let mine = mine.map(|one| (one.id, one.tool.as_str()));
-                        (words::several_questions(mine), "Ambiguous")
+                        (words::approval::several_questions(mine), "Ambiguous")
                     }
                 };
                 let said = Said {

@@ -199,20 +199,20 @@ impl Lane {
                     input: None,
                     remember: false,
                 },
-                words::ALLOWED,
+                words::approval::ALLOWED,
             ),
             Decision::Session => (
                 Answer::Allow {
                     input: None,
                     remember: true,
                 },
-                words::ALLOWED_SESSION,
+                words::approval::ALLOWED_SESSION,
             ),
             Decision::Deny => (
                 Answer::Deny {
-                    message: words::DENIED_TO_AGENT.to_owned(),
+                    message: words::approval::DENIED_TO_AGENT.to_owned(),
                 },
-                words::DENIED,
+                words::approval::DENIED,
             ),
         };
         if !self
@@ -238,10 +238,10 @@ impl Lane {
             .collect();
         for row in due {
             let answer = Answer::Deny {
-                message: words::UNANSWERED_TO_AGENT.to_owned(),
+                message: words::approval::UNANSWERED_TO_AGENT.to_owned(),
             };
             if !self
-                .settle_question(row, answer, words::UNANSWERED, None)
+                .settle_question(row, answer, words::approval::UNANSWERED, None)
                 .await
             {
                 return;
@@ -274,7 +274,7 @@ impl Lane {
                     let text = match fresh {
                         true => line,
                         false if ack.is_press() => words::OLD_BUTTON,
-                        false => words::ANSWERED_ALREADY,
+                        false => words::approval::ANSWERED_ALREADY,
                     };
                     acknowledge(
                         tx,

@@ -375,7 +375,13 @@ impl Stage {
         fate: &Fate,
         start: Start,
     ) -> Result<(), StoreError> {
-        output::close_questions(tx, self.target, turn.id, words::WITHDRAWN, self.now)?;
+        output::close_questions(
+            tx,
+            self.target,
+            turn.id,
+            words::approval::WITHDRAWN,
+            self.now,
+        )?;
         let shown = match fate {
             Fate::Over(ending) => self.over(tx, turn, machine, ending)?,
             // Nobody asked for it, so nobody misses it: there is no prompt to run again.

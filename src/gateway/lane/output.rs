@@ -268,7 +268,7 @@ impl Lane {
             .store
             .tx(move |tx| {
                 tx.turn_ended(turn, &end, now)?;
-                close_questions(tx, target, turn, words::WITHDRAWN, now)?;
+                close_questions(tx, target, turn, words::approval::WITHDRAWN, now)?;
                 work::put(tx, target, turn, &shown, Urgency::Message, now)
             })
             .await;
@@ -349,7 +349,7 @@ impl Change {
             {
                 opened.asked.retain(|asked| *asked != row.id);
                 opened.closed.push(row.id);
-                show_question(tx, self.target, &row, words::WITHDRAWN, self.now)?;
+                show_question(tx, self.target, &row, words::approval::WITHDRAWN, self.now)?;
             }
         }
         match turn.outcome {
@@ -382,7 +382,13 @@ impl Change {
                     duration_ms: outcome.duration_ms,
                 };
                 tx.turn_ended(turn.id, &end, self.now)?;
-                close_questions(tx, self.target, turn.id, words::WITHDRAWN, self.now)?;
+                close_questions(
+                    tx,
+                    self.target,
+                    turn.id,
+                    words::approval::WITHDRAWN,
+                    self.now,
+                )?;
                 work::put(
                     tx,
                     self.target,

@@ -289,6 +289,7 @@ fn question(request_id: &str) -> Question {
         description: Some("list".to_owned()),
         tool_use_id: None,
         suggestions: vec![serde_json::json!({"type": "addRules"})],
+        ..Question::default()
     }
 }
 

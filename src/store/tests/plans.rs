@@ -127,10 +127,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     let question = Question {
         request_id: "r".to_owned(),
         tool: "Bash".to_owned(),
-        input: serde_json::Value::Null,
-        description: None,
-        tool_use_id: None,
-        suggestions: Vec::new(),
+        ..Question::default()
     };
     let id = tx.question_add(turn, &run_id(1), &question, 1)?;
     tx.question(id)?;

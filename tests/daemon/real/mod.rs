@@ -6,6 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `answers.rs` | streaming, formatting, long answers, interrupts, status |
+//! | `approvals.rs` | what the agent asks, and what it makes of the answers |
 //! | `tools.rs` | tools, and questions that are answered by buttons |
 //! | `faults.rs` | faults of the model's service, an agent that is missing or too old |
 //! | `files.rs` | files that people send |
@@ -13,6 +14,7 @@
 //! | `launch.rs` | what the agent is started with, and what nobody may see |
 
 mod answers;
+mod approvals;
 mod faults;
 mod files;
 mod launch;

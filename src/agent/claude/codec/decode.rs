@@ -199,6 +199,7 @@ fn system(line: &Object<'_>) -> Option<AgentEvent> {
             session_id: line.uuid("session_id"),
             model: line.text("model"),
             version: line.text("claude_code_version"),
+            directory: line.text("cwd"),
         }),
         "status" if line.text("status")? == "compacting" => Some(AgentEvent::Compacting),
         "session_state_changed" if line.text("state")? == "idle" => Some(AgentEvent::Idle),
@@ -265,15 +266,17 @@ fn lifecycle(line: &Object<'_>) -> Option<AgentEvent> {
 fn asked(line: &Object<'_>) -> Option<AgentEvent> {
     let request = line.object("request")?;
     (request.text("subtype")? == "can_use_tool").then_some(())?;
+    let words = |name: &str| request.text(name).filter(|text| !text.trim().is_empty());
     Some(AgentEvent::Asked(Question {
         request_id: line.text("request_id")?,
         tool: request.text("tool_name").unwrap_or_default(),
         input: request.value("input").unwrap_or(Value::Null),
-        description: request
-            .text("description")
-            .filter(|text| !text.trim().is_empty()),
+        description: words("description"),
         tool_use_id: request.text("tool_use_id"),
         suggestions: request.values("permission_suggestions"),
+        reason: words("decision_reason"),
+        blocked_path: words("blocked_path"),
+        place: None,
     }))
 }
 

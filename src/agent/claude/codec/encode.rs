@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::json::Object;
 use crate::{
-    core::event::Question,
+    core::{approval::session, event::Question},
     gateway::ports::{Answer, PromptImage},
 };
 
@@ -75,9 +75,9 @@ pub(in super::super) fn answer(question: &Question, answer: &Answer) -> Vec<u8> 
                 response.insert("updatedInput".to_owned(), input.clone());
             }
             if *remember {
-                let rules = for_this_session(&question.suggestions);
-                if !rules.is_empty() {
-                    response.insert("updatedPermissions".to_owned(), rules.into());
+                let updates = session::offer(question).updates;
+                if !updates.is_empty() {
+                    response.insert("updatedPermissions".to_owned(), updates.into());
                 }
             }
             Value::Object(response)
@@ -92,30 +92,6 @@ pub(in super::super) fn answer(question: &Question, answer: &Answer) -> Vec<u8> 
             "response": response,
         },
     }))
-}
-
-/// The agent's proposals, made to hold for this session only: with another destination the CLI would write them
-/// into a settings file of the project. Where rules are proposed, a change of the whole permission mode that
-/// stands beside them is left out: who allows one command has not allowed every edit.
-fn for_this_session(suggestions: &[Value]) -> Vec<Value> {
-    let kind = |suggestion: &Value| {
-        suggestion
-            .get("type")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
-    let rules = suggestions
-        .iter()
-        .any(|s| kind(s).as_deref() == Some("addRules"));
-    suggestions
-        .iter()
-        .filter(|s| !(rules && kind(s).as_deref() == Some("setMode")))
-        .filter_map(|suggestion| {
-            let mut suggestion = suggestion.as_object()?.clone();
-            suggestion.insert("destination".to_owned(), "session".into());
-            Some(Value::Object(suggestion))
-        })
-        .collect()
 }
 
 fn control_request(request_id: &str, subtype: &str) -> Vec<u8> {

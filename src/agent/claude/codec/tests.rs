@@ -20,8 +20,7 @@ fn question(suggestions: Vec<Value>) -> Question {
         request_id: "q-1".to_owned(),
         tool: "Bash".to_owned(),
         input: json!({ "command": "touch x" }),
-        description: None,
-        tool_use_id: None,
         suggestions,
+        ..Question::default()
     }
 }

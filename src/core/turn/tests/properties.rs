@@ -90,7 +90,7 @@ fn any_event() -> impl Strategy<Value = AgentEvent> {
         Just(PromptState::Cancelled)
     ];
     prop_oneof![
-        1 => proptest::option::of(uuids()).prop_map(|session_id| AgentEvent::Init { session_id, model: None, version: None }),
+        1 => proptest::option::of(uuids()).prop_map(|session_id| AgentEvent::Init { session_id, model: None, version: None, directory: None }),
         1 => (uuids(), states).prop_map(|(uuid, state)| AgentEvent::Prompt { uuid, state }),
         1 => Just(AgentEvent::Idle),
         2 => ids().prop_map(|message_id| AgentEvent::MessageStart { message_id }),

@@ -293,11 +293,12 @@ fn the_rest_of_the_protocol_is_read() {
     let id = Uuid::from_u128(9);
     let table = [
         (
-            json!({"type":"system","subtype":"init","session_id":id,"model":"m","claude_code_version":"2.1.330"}),
+            json!({"type":"system","subtype":"init","session_id":id,"model":"m","claude_code_version":"2.1.330","cwd":"/w"}),
             AgentEvent::Init {
                 session_id: Some(id),
                 model: Some("m".to_owned()),
                 version: Some("2.1.330".to_owned()),
+                directory: Some("/w".to_owned()),
             },
         ),
         (
