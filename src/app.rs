@@ -49,8 +49,8 @@ use crate::{
     agent::claude::Claude,
     alert,
     cli::Word,
-    config::{Contacts, Loaded, Settings},
-    core::{Millis, ids::RunId, messages},
+    config::{self, Contacts, Loaded, Settings},
+    core::{Millis, ids::RunId, limits, messages},
     dbus::Seen,
     gateway::{
         self, BotName, Deps, admin,
@@ -81,7 +81,7 @@ pub use reload::Source;
 const STOP_WITHIN: Duration = Duration::from_millis(4500);
 /// What the service manager is asked for beyond that, for the end of the process.
 const STOP_SLACK: Duration = Duration::from_secs(5);
-/// Between the agent's own interrupt and SIGTERM.
+/// Between the agent's own interrupt and the order to end.
 const INTERRUPT_GRACE: Millis = 2000;
 /// How long an alert waits until it shows whether the unit is started again, and how long it tries to reach Telegram.
 /// Together less than the unit's `TimeoutStartSec=`.
@@ -511,6 +511,7 @@ fn gateway_config(
         idle_timeout: millis(settings.agent.idle_timeout),
         max_processes: settings.agent.max_processes,
         approval_timeout: millis(settings.agent.approval_timeout),
+        limits: turn_limits(&settings.agent),
         interrupt_grace: INTERRUPT_GRACE,
         files: FilesConfig {
             keep: settings.files.keep,
@@ -524,6 +525,16 @@ fn gateway_config(
                     limit: settings.files.transcriber_timeout,
                 }),
         },
+    }
+}
+
+fn turn_limits(agent: &config::Agent) -> limits::Limits {
+    let limit = |length: Duration| (!length.is_zero()).then(|| millis(length));
+    limits::Limits {
+        turn: limit(agent.turn_timeout),
+        first_output: limit(agent.first_output_timeout),
+        silence: limit(agent.silence_timeout),
+        after_result: limit(agent.after_result_timeout),
     }
 }
 

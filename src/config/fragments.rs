@@ -176,6 +176,14 @@ keys! {
             "Whether the settings and hooks that lie in the directory itself are used.";
         idle_timeout_s: u32, range(1, DAY_S, "seconds"), Some(600),
             "How long an agent without work is kept.";
+        turn_timeout_s: u32, range(0, 7 * DAY_S, "seconds"), Some(3600),
+            "How long an answer may take, without waits for a person, before it is stopped; 0: no limit.";
+        first_output_timeout_s: u32, range(0, DAY_S, "seconds"), Some(180),
+            "How long an agent may take to begin with a prompt before it is ended; 0: no limit.";
+        silence_timeout_s: u32, range(0, DAY_S, "seconds"), Some(600),
+            "How long an agent that works may say nothing before it is stopped; 0: no limit.";
+        after_result_timeout_s: u32, range(0, DAY_S, "seconds"), Some(30),
+            "How long an agent may take to come to rest after an answer before it is ended; 0: no limit.";
         max_processes: u32, range(1, 1000, "processes"), Some(4),
             "How many agents run at once; further prompts wait.";
         model: String, TextRule::Model, None,

@@ -79,6 +79,14 @@ pub struct Agent {
     pub trust_project: bool,
     /// How long an agent without work is kept.
     pub idle_timeout: Duration,
+    /// How long a turn may take; zero: no limit.
+    pub turn_timeout: Duration,
+    /// How long until the first sign that it has begun; zero: no limit.
+    pub first_output_timeout: Duration,
+    /// How long nothing may be said while it works; zero: no limit.
+    pub silence_timeout: Duration,
+    /// How long from the last word to the agent's rest; zero: no limit.
+    pub after_result_timeout: Duration,
     /// How many run at once, at least 1.
     pub max_processes: usize,
     /// Model, where not the agent's own choice.
@@ -190,6 +198,10 @@ impl Draft {
                 environment_file: agent.environment_file.map(|found| found.value),
                 trust_project: agent.trust_project?.value,
                 idle_timeout: seconds(&agent.idle_timeout_s?),
+                turn_timeout: seconds(&agent.turn_timeout_s?),
+                first_output_timeout: seconds(&agent.first_output_timeout_s?),
+                silence_timeout: seconds(&agent.silence_timeout_s?),
+                after_result_timeout: seconds(&agent.after_result_timeout_s?),
                 max_processes: usize::try_from(agent.max_processes?.value).ok()?,
                 model: agent.model.map(|found| found.value),
                 permission_mode: agent.permission_mode?.value,

@@ -111,6 +111,10 @@ fn a_whole_configuration() {
         launcher = "systemd"
         trust_project = true
         idle_timeout_s = 7
+        turn_timeout_s = 0
+        first_output_timeout_s = 10
+        silence_timeout_s = 11
+        after_result_timeout_s = 12
         max_processes = 2
         model = "opus"
         permission_mode = "plan"
@@ -158,6 +162,10 @@ fn a_whole_configuration() {
             environment_file: None,
             trust_project: true,
             idle_timeout: Duration::from_secs(7),
+            turn_timeout: Duration::ZERO,
+            first_output_timeout: Duration::from_secs(10),
+            silence_timeout: Duration::from_secs(11),
+            after_result_timeout: Duration::from_secs(12),
             max_processes: 2,
             model: Some("opus".to_owned()),
             permission_mode: PermissionMode::Plan,
@@ -197,6 +205,10 @@ fn defaults() {
     assert_eq!(settings.agent.command, "claude");
     assert_eq!(settings.agent.launcher, Launcher::Auto);
     assert_eq!(settings.agent.idle_timeout.as_secs(), 600);
+    assert_eq!(settings.agent.turn_timeout.as_secs(), 3600);
+    assert_eq!(settings.agent.first_output_timeout.as_secs(), 180);
+    assert_eq!(settings.agent.silence_timeout.as_secs(), 600);
+    assert_eq!(settings.agent.after_result_timeout.as_secs(), 30);
     assert_eq!(settings.agent.max_processes, 4);
     assert_eq!(settings.agent.permission_mode.as_str(), "default");
     assert_eq!(settings.agent.approval_timeout.as_secs(), 600);

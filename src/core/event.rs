@@ -120,6 +120,8 @@ pub enum AgentEvent {
         /// State.
         state: PromptState,
     },
+    /// It works, until it says that it is idle.
+    Busy,
     /// Nothing of a turn comes after this until the next prompt.
     Idle,
     /// A message of the model begins.

@@ -85,6 +85,8 @@ kinds! {
     AGENT_OUT_OF_MEMORY = "agent-out-of-memory", 0x2d54dab4_eac24d12_b8879c96_2556094b;
     /// An agent ran longer than it may.
     AGENT_OUT_OF_TIME = "agent-out-of-time", 0x192ec073_0d8f4632_a55f41e6_68fd896e;
+    /// A turn, or the silence of its agent, came to its limit.
+    LIMIT_REACHED = "limit-reached", 0x7c0e5b3f_94d14a6e_b8a2d10c_5f6e93a7;
     /// An agent wrote more than it may.
     AGENT_OUTPUT_LIMIT = "agent-output-limit", 0xab0c07bf_eacf485a_b0a92581_3219e4c1;
     /// An agent's supervisor is gone and left no record.

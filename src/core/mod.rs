@@ -17,6 +17,7 @@ pub mod ids;
 pub mod inbound;
 pub mod json;
 pub mod life;
+pub mod limits;
 pub mod live;
 pub mod mark;
 pub mod messages;

@@ -22,7 +22,9 @@ use self::{
 };
 use super::{
     event::{AgentEvent, Block, PromptState, Question, TurnResult},
+    limits::{Limit, Over, Stage, Watch},
     trouble::{Category, Trouble},
+    words,
 };
 
 /// How a turn ended.
@@ -106,6 +108,12 @@ pub struct Turn {
     /// A result that names no prompt, while nothing was heard of ours: ours, if the agent then comes to rest.
     unclaimed: Option<Outcome>,
     finished: bool,
+    /// How much of its limits it has used.
+    #[serde(skip_serializing_if = "Watch::is_fresh")]
+    watch: Watch,
+    /// The limit that it came to, so that its end was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over: Option<Over>,
 }
 
 impl Turn {
@@ -124,6 +132,10 @@ impl Turn {
     pub fn on(&mut self, event: &AgentEvent) -> Vec<Effect> {
         if self.finished {
             return Vec::new();
+        }
+        // An answer to a request of ours tells that the agent hears, not that it works.
+        if !matches!(event, AgentEvent::Reply { .. }) {
+            self.watch.heard();
         }
         let line = self.status.line();
         let mut effects = Vec::new();
@@ -150,6 +162,35 @@ impl Turn {
         self.interrupt();
     }
 
+    /// The same, because it came to a limit: then it is [`Ending::Failed`] with a trouble that says so.
+    pub fn interrupt_over(&mut self, over: Over) {
+        self.over = Some(over);
+        self.interrupt();
+    }
+
+    /// The watch over its limits.
+    #[must_use]
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// The same, to be told what passes.
+    pub fn watch_mut(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        if self.unclaimed.is_some() || self.prompt == Some(PromptState::Completed) {
+            Stage::Resting
+        } else if self.begun() {
+            Stage::Working
+        } else {
+            Stage::Starting
+        }
+    }
+
     /// Whether [`Turn::interrupt`] was called.
     #[must_use]
     pub fn interrupt_requested(&self) -> bool {
@@ -173,7 +214,7 @@ impl Turn {
         }
         self.finished = true;
         let ending = if self.was_interrupted() {
-            Ending::Interrupted
+            self.stopped()
         } else if let Some(error) = &self.error {
             Ending::Failed(error.trouble(None))
         } else if self.prompt == Some(PromptState::Completed) && !self.answer.is_blank() {
@@ -311,7 +352,10 @@ impl Turn {
                 }
             }
             AgentEvent::Result(result) => return self.result(result, effects),
-            AgentEvent::Reply { .. } | AgentEvent::Ignored | AgentEvent::Malformed(_) => {}
+            AgentEvent::Busy
+            | AgentEvent::Reply { .. }
+            | AgentEvent::Ignored
+            | AgentEvent::Malformed(_) => {}
         }
         false
     }
@@ -347,15 +391,38 @@ impl Turn {
             PromptState::Started => self.status.thinking(),
             // Dropped from the queue: no result will come. Where it had started, one comes, or the agent rests.
             PromptState::Cancelled if !started => {
-                let outcome = self.outcome(Ending::Interrupted);
+                let outcome = self.outcome(self.stopped());
                 self.finish(outcome, effects);
             }
             _ => {}
         }
     }
 
+    /// How a turn ends whose end was asked for.
+    fn stopped(&self) -> Ending {
+        match self.over {
+            // It had said all that it had to say.
+            Some(over)
+                if over.limit == Limit::AfterResult
+                    && self.prompt == Some(PromptState::Completed)
+                    && !self.answer.is_blank() =>
+            {
+                Ending::Completed
+            }
+            Some(over) => {
+                Ending::Failed(Trouble::with(Category::Timeout, words::limits::over(over)))
+            }
+            None => Ending::Interrupted,
+        }
+    }
+
     fn result(&mut self, result: &TurnResult, effects: &mut Vec<Effect>) -> bool {
-        let ending = ending(result, self.error.as_ref());
+        let ending = match ending(result, self.error.as_ref()) {
+            Ending::Completed => Ending::Completed,
+            // Whatever the agent says of that: it was the limit.
+            _ if self.over.is_some() => self.stopped(),
+            ending => ending,
+        };
         let failed_to_start = startup_failure(result);
         let others = match self.uuid {
             Some(uuid) => !result.prompts.is_empty() && !result.prompts.contains(&uuid),
@@ -422,7 +489,7 @@ impl Turn {
             return;
         }
         let ending = if self.was_interrupted() {
-            Ending::Interrupted
+            self.stopped()
         } else if let Some(error) = &self.error {
             Ending::Failed(error.trouble(None))
         } else if self.uuid.is_some() && self.answer.is_blank() {

@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod approval;
 pub mod files;
+pub mod limits;
 pub mod pairing;
 
 use super::{Millis, command, text::Button, trouble::Trouble};

@@ -28,6 +28,7 @@ use crate::{
         Millis,
         batching::WindowRule,
         flag::Features,
+        limits::Limits,
         live::Live,
         policy::{Access, Approvers},
         profile::Profiles,
@@ -68,7 +69,9 @@ pub struct Config {
     pub max_processes: usize,
     /// A question that nobody answers is denied after this, in milliseconds.
     pub approval_timeout: Millis,
-    /// Time between the agent's own interrupt and SIGTERM, in milliseconds.
+    /// How long turns may take.
+    pub limits: Limits,
+    /// Time between the agent's own interrupt and the order to end, in milliseconds.
     pub interrupt_grace: Millis,
     /// Files that people send.
     pub files: FilesConfig,

@@ -7,6 +7,7 @@ use crate::core::{
     Millis,
     event::Question,
     ids::{ConversationId, ConversationKey, InboxId, RunId, TurnId},
+    limits::Limit,
     mark::Mark,
     pairing::Request,
     text::Shown,
@@ -352,6 +353,18 @@ pub struct Slot {
 impl Slot {
     /// First number of messages that are not the answer itself (notices, questions).
     pub const NOTICE: i64 = 1000;
+    /// First number of notices about limits of the turn; they end below 0.
+    pub const FIRST_LIMIT: i64 = -2;
+
+    /// The message that tells that a limit of the turn is near: one about the turn, one about its agent's silence.
+    #[must_use]
+    pub fn limit(turn: TurnId, limit: Limit) -> Self {
+        let number = match limit {
+            Limit::Turn => -1,
+            Limit::FirstOutput | Limit::Silence | Limit::AfterResult => Self::FIRST_LIMIT,
+        };
+        Self { turn, number }
+    }
 
     /// The message that tells how many messages of a prompt are collected so far. (Questions are numbered by their rows,
     /// from the next number on.)

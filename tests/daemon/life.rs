@@ -3,6 +3,7 @@
 mod batching;
 mod commands;
 mod groups;
+mod limits;
 mod marks;
 mod orders;
 mod pairing;

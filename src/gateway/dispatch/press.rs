@@ -11,6 +11,7 @@ use crate::{
         Millis,
         ids::{InboxId, TurnId},
         inbound::Press,
+        limits::Limit,
         mark::Mark,
         messages,
         pairing::Code,
@@ -42,6 +43,7 @@ enum Wish {
     SendNow(TurnId),
     Continue(TurnId),
     Leave(TurnId),
+    Longer(TurnId, Limit),
     Decide(i64, Decision),
 }
 
@@ -78,6 +80,11 @@ fn wish(data: &str) -> Option<Wish> {
             _ => return None,
         };
         return Some(Wish::Decide(row.parse().ok()?, decision));
+    }
+    if kind == "g" {
+        let (turn, limit) = rest.split_once(':')?;
+        let turn = TurnId(turn.parse().ok()?);
+        return Some(Wish::Longer(turn, Limit::of_letter(limit)?));
     }
     let turn = TurnId(rest.parse().ok()?);
     Some(match kind {
@@ -154,7 +161,8 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
                 | Wish::Discard(t)
                 | Wish::SendNow(t)
                 | Wish::Continue(t)
-                | Wish::Leave(t) => Some(t),
+                | Wish::Leave(t)
+                | Wish::Longer(t, _) => Some(t),
             };
             let Some(turn) = turn.map(|t| tx.turn(t)).transpose()?.flatten() else {
                 return Ok(None);
@@ -190,6 +198,12 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
         Wish::Stop(turn) => {
             desk.lanes
                 .send(conversation, LaneMsg::Interrupt { ack, turn })
+                .await;
+            return Ok(());
+        }
+        Wish::Longer(turn, limit) => {
+            desk.lanes
+                .send(conversation, LaneMsg::Longer { turn, limit, ack })
                 .await;
             return Ok(());
         }
@@ -442,12 +456,20 @@ mod tests {
     fn what_a_button_carries_is_read_strictly() {
         assert_eq!(wish("s:12"), Some(Wish::Stop(TurnId(12))));
         assert_eq!(wish("q:3:a"), Some(Wish::Decide(3, Decision::Session)));
+        assert_eq!(
+            wish("g:12:s"),
+            Some(Wish::Longer(TurnId(12), Limit::Silence))
+        );
         for foreign in [
             "",
             "s",
             "s:",
             "s:x",
             "s:1:2",
+            "g:3",
+            "g:3:",
+            "g:3:ts",
+            "g:3:z",
             "q:3",
             "q:3:z",
             "q::y",

@@ -143,7 +143,7 @@ impl Lane {
     }
 
     /// The turn that runs ends, for the reason that `mark` writes into it.
-    pub(super) async fn interrupt_as(&mut self, mark: fn(&mut Turn)) {
+    pub(super) async fn interrupt_as(&mut self, mark: impl FnOnce(&mut Turn)) {
         let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) else {
             return;
         };
@@ -161,7 +161,7 @@ impl Lane {
         self.press_on();
     }
 
-    /// Tells the agent to end the turn; the process is ended if that does not help in time.
+    /// Tells the agent to end the turn; the process is told to end if that does not help in time.
     pub(super) fn press_on(&mut self) {
         let line = self
             .deps

@@ -12,6 +12,7 @@
 //! | `ending.rs` | the end of a run and what becomes of its turn |
 //! | `take_up.rs` | runs of an earlier daemon |
 //! | `full.rs` | no room on the disk |
+//! | `limits.rs` | turns, and agents, that take too long |
 //! | `control.rs` | interrupts, answers to questions |
 //! | `kill.rs` | the end of a run by an administrator's order |
 //!
@@ -22,6 +23,7 @@ mod control;
 mod ending;
 mod full;
 mod kill;
+mod limits;
 mod msg;
 mod output;
 mod standing;
@@ -43,6 +45,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tracing::{error, warn};
 use uuid::Uuid;
 
+use limits::{Meter, Rest};
 use standing::Offer;
 use submit::Given;
 
@@ -74,6 +77,8 @@ const RETRY: Duration = Duration::from_secs(2);
 const TYPING: Duration = Duration::from_secs(4);
 /// How long a process may take to end itself when asked to, before it is made to.
 const END_GRACE: Duration = Duration::from_secs(10);
+/// The same after an interrupt that did not help.
+const END_STEP: Duration = Duration::from_secs(1);
 
 /// The run that a lane has.
 struct Live {
@@ -89,6 +94,7 @@ struct Live {
     // Told to end, one way or another; if it has not by then, it is made to. It is given no more prompts.
     ending: Option<Instant>,
     idle_since: Instant,
+    rest: Rest,
     // An administrator ordered its end; dropped with this, these tell whoever waits for that.
     killed: bool,
     killers: Vec<mpsc::Sender<Outcome>>,
@@ -102,7 +108,7 @@ struct Active {
     machine: Turn,
     reply_to: Option<i64>,
     questions: Vec<Open>,
-    // After an interrupt: when the process is ended if the turn is not over.
+    // After an interrupt: when the process is told to end if the turn is not over.
     escalate: Option<Instant>,
 }
 
@@ -146,6 +152,8 @@ struct Lane {
     warned: Option<TurnId>,
     typing_at: Option<Instant>,
     home_at: Instant,
+    // Up to when passing time has been counted against limits.
+    counted: Meter,
 }
 
 /// What woke the lane.
@@ -203,10 +211,12 @@ pub(super) async fn run(
         warned: None,
         typing_at: None,
         home_at: Instant::now() + LINGER,
+        counted: Meter::new(Instant::now()),
     };
     loop {
         lane.lay_out();
         let mut woken = lane.wait(&mut mailbox).await;
+        lane.time_passes();
         // Whatever is to be done, the agent is in these hands first, and what was given to it has its prompt.
         lane.take_back(&mut woken).await;
         match woken {
@@ -274,6 +284,7 @@ impl Lane {
                 .await;
             }
             LaneMsg::Interrupt { ack, turn } => self.interrupt(ack, turn).await,
+            LaneMsg::Longer { turn, limit, ack } => self.give_longer(turn, limit, ack).await,
             LaneMsg::Kill { run, caller } => self.kill(&run, caller).await,
             LaneMsg::Decide {
                 question,
@@ -309,6 +320,7 @@ impl Lane {
         // While the store refuses, what needs it waits for the next try.
         let able = self.retry_at.is_none();
         due.extend(able.then_some(self.window));
+        due.push(self.limit_deadline());
         if let Some(live) = &self.run {
             due.push(live.ending);
             due.push(self.idle_deadline());
@@ -365,11 +377,16 @@ impl Lane {
             .as_ref()
             .and_then(|live| live.active.as_ref())
             .and_then(|a| a.escalate);
-        if past(escalate) || past(self.run.as_ref().and_then(|live| live.ending)) {
+        if past(self.run.as_ref().and_then(|live| live.ending)) {
             self.make_end();
+        } else if past(escalate) {
+            self.escalate();
         }
         if self.retry_at.is_none() {
             self.deny_unanswered().await;
+        }
+        if past(self.limit_deadline()) {
+            self.limits_due().await;
         }
         false
     }
@@ -391,6 +408,18 @@ impl Lane {
         }
         if self.retry_at.is_none() {
             self.advance().await;
+        }
+    }
+
+    /// An interrupt did not help: the process is told to end, and made to if that does not help either.
+    fn escalate(&mut self) {
+        if let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) {
+            active.escalate = None;
+        }
+        self.end_run();
+        let until = Instant::now() + END_STEP;
+        if let Some(live) = &mut self.run {
+            live.ending = Some(live.ending.map_or(until, |at| at.min(until)));
         }
     }
 

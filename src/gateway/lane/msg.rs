@@ -6,6 +6,7 @@ use crate::{
     core::{
         actor::Actor,
         ids::{InboxId, RunId, TurnId},
+        limits::Limit,
     },
     gateway::admin::Outcome,
     store::rows::{RunRow, Target},
@@ -125,6 +126,15 @@ pub enum LaneMsg {
         ack: Ack,
         /// Which.
         turn: TurnId,
+    },
+    /// A turn is given more time, if it still runs and this limit is near.
+    Longer {
+        /// Which.
+        turn: TurnId,
+        /// Against which limit.
+        limit: Limit,
+        /// Answer.
+        ack: Ack,
     },
     /// A run is to end; recorded already. `caller` is dropped when it is over.
     Kill {

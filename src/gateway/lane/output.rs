@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{Active, Lane, Line, RETRY, ending, work};
+use super::{Active, Lane, Line, RETRY, ending, limits, work};
 use crate::{
     core::{
         Millis,
@@ -41,6 +41,7 @@ struct TurnChange {
     shown: Vec<Shown>,
     asked: Vec<Question>,
     withdrawn: Vec<String>,
+    silence_over: bool,
     outcome: Option<Outcome>,
     // The session was not there any more: the turn goes to a new one, with this uuid.
     elsewhere: Option<uuid::Uuid>,
@@ -82,6 +83,13 @@ impl Lane {
         let mut withdrawn = Vec::new();
         let mut outcome = None;
         let mut changed = false;
+        let mut rest = live.rest;
+        let shows_silence = |active: &Option<Active>| {
+            active
+                .as_ref()
+                .is_some_and(|active| active.machine.watch().shows_silence())
+        };
+        let showed_silence = shows_silence(&active);
         let mut taken: usize = 0;
         for line in lines {
             taken += 1;
@@ -102,7 +110,10 @@ impl Lane {
                 if active.is_none() && unasked(&event) {
                     active = Some(self.unasked_turn(&run).await?);
                 }
-                let Some(current) = &mut active else { continue };
+                let Some(current) = &mut active else {
+                    rest.on(&event, None);
+                    continue;
+                };
                 for effect in current.machine.on(&event) {
                     match effect {
                         Effect::Show => changed = true,
@@ -111,6 +122,7 @@ impl Lane {
                         Effect::Finished(end) => outcome = Some(end),
                     }
                 }
+                rest.on(&event, Some(&current.machine));
             }
             if outcome.is_some() {
                 break;
@@ -148,6 +160,8 @@ impl Lane {
                     shown,
                     asked,
                     withdrawn,
+                    // It speaks again.
+                    silence_over: showed_silence && !shows_silence(&active),
                     outcome,
                     elsewhere,
                 })
@@ -169,6 +183,9 @@ impl Lane {
         let opened = self.deps.store.tx(move |tx| change.apply(tx)).await?;
         fail::fail_point!("codec-after-commit");
         let asked: Vec<_> = opened.asked.iter().map(|row| self.open(*row)).collect();
+        if let Some(live) = &mut self.run {
+            live.rest = rest;
+        }
         if let (Some(live), Some(mut current)) = (&mut self.run, active) {
             for gone in &opened.closed {
                 current.questions.retain(|q| q.row != *gone);
@@ -319,8 +336,12 @@ impl Change {
                     tx.out_show(self.target, None, Urgency::Message, &told, self.now)?;
                 }
             }
+            limits::over(tx, turn.id, self.now)?;
             tx.turn_requeued(turn.id, fresh, self.now)?;
             return Ok(opened);
+        }
+        if turn.silence_over {
+            limits::silence_over(tx, turn.id, self.now)?;
         }
         for question in turn.asked {
             let row = tx.question_add(turn.id, &self.run, &question, self.now)?;
@@ -445,7 +466,7 @@ pub(super) fn renumber(
     Ok(())
 }
 
-/// Questions of a turn that nobody answered any more.
+/// What was asked or told beside a turn that is over: nobody answers it any more.
 pub(super) fn close_questions(
     tx: &Tx<'_>,
     target: Target,
@@ -458,7 +479,7 @@ pub(super) fn close_questions(
             show_question(tx, target, &row, line, now)?;
         }
     }
-    Ok(())
+    limits::over(tx, turn, now)
 }
 
 /// Shows what became of a question.

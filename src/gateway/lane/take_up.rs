@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{Active, Comeback, Lane, Live, RETRY, ending::Start, kill::kill_ordered};
+use super::{Active, Comeback, Lane, Live, RETRY, ending::Start, kill::kill_ordered, limits::Rest};
 use crate::{
     core::turn::Turn,
     gateway::ports::{Answer, Remains},
@@ -93,6 +93,7 @@ impl Lane {
             unsent: Vec::new(),
             ending: None,
             idle_since: Instant::now(),
+            rest: Rest::default(),
             killed,
             killers: Vec::new(),
             _place: self.deps.slots.take_for_running(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{END_GRACE, Lane, LaneMsg, Live, RETRY, window};
+use super::{END_GRACE, Lane, LaneMsg, Live, RETRY, limits::Rest, window};
 use crate::{
     core::{
         Millis,
@@ -290,6 +290,7 @@ impl Lane {
                     unsent: Vec::new(),
                     ending: None,
                     idle_since: Instant::now(),
+                    rest: Rest::default(),
                     killed: false,
                     killers: Vec::new(),
                     _place: place,

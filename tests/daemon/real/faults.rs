@@ -63,6 +63,39 @@ async fn what_the_service_gets_over_is_answered() {
     real.end(daemon).await;
 }
 
+#[tokio::test]
+async fn a_service_that_hangs_is_not_waited_for_without_end() {
+    let real = Real::new("idle_timeout_s = 600\nsilence_timeout_s = 4\n").await;
+    let daemon = real.world.start();
+    real.expect("say one", "one").await;
+    // Before any header, and in the middle of an answer. (That one the agent itself notices, after 15 s.)
+    for hang in [
+        r#"@fake {"hang":"headers"}"#,
+        r#"@fake {"text":"half of it","hang":"mid"}"#,
+    ] {
+        let before = real.newest();
+        real.send(hang);
+        real.message("it is announced", |m| {
+            m.message_id > before && m.text.starts_with("The agent has said nothing for")
+        })
+        .await;
+        let answer = real
+            .message("it is stopped", |m| {
+                m.message_id > before && m.text.contains("⏱️ The agent said nothing for 4 s")
+            })
+            .await;
+        assert_eq!(answer.text.contains("half of it"), hang.contains("half"));
+    }
+    // It heard the interrupts, and the conversation goes on in the same process.
+    real.expect("say two", "two").await;
+    assert_eq!(real.agents().len(), 1);
+    let asks = real.asks();
+    assert!(asks.iter().all(|ask| ask.session == asks[0].session));
+    assert_eq!(real.world.logged("agent started"), 1);
+    daemon.stop().await;
+    real.world.end_all().await;
+}
+
 /// What the person reads when this program is the agent.
 async fn told_of(real: &Real, program: &Path) -> String {
     real.world.write_config(program, SHORT);

@@ -15,7 +15,7 @@ use crate::{
     args::{Args, VERSION},
     history::History,
     lines::{Out, complain, merge, prompts},
-    script::Background,
+    script::{Background, Script},
 };
 
 /// What comes in from outside.
@@ -74,6 +74,8 @@ pub struct Agent {
     quit: bool,
     interrupted: bool,
     pending: Vec<(Instant, Background)>,
+    pub(crate) deaf: bool,
+    pub(crate) limp: bool,
 }
 
 impl Agent {
@@ -140,6 +142,8 @@ impl Agent {
             quit: false,
             interrupted: false,
             pending: Vec::new(),
+            deaf: false,
+            limp: false,
             args,
         })
     }
@@ -258,7 +262,7 @@ impl Agent {
                 })
             }
             Event::Signal(number) => Err(Stop::Quit(u8::try_from(128 + number).unwrap_or(1))),
-            Event::Line(line) if line.trim().is_empty() => Ok(()),
+            Event::Line(line) if self.deaf || line.trim().is_empty() => Ok(()),
             Event::Line(line) => {
                 let Ok(line) = serde_json::from_str::<Value>(&line) else {
                     complain(&format!("Error parsing streaming input line: {line}"));
@@ -302,8 +306,10 @@ impl Agent {
             "prompt",
             json!({"uuid": uuid.map(|u| u.to_string()), "text": text, "client_composed": composed}),
         );
-        self.work(true);
-        self.lifecycle(uuid, "queued");
+        if !Script::parse(&text).mute {
+            self.work(true);
+            self.lifecycle(uuid, "queued");
+        }
         self.queue.push_back(Prompt { uuid, text });
         Ok(())
     }

@@ -12,7 +12,10 @@
 //! | `ask` | a tool call that needs permission; the answer is `allowed` or `denied` |
 //! | `error STATUS [xN]` | the model's service answers with that HTTP status, for ever or N times |
 //! | `reset [xN]` | the connection breaks in mid-answer, once or N times |
-//! | `hang` | silence in mid-answer |
+//! | `beat MS xN` | a tool call that takes N signs of life (`tool_progress`), MS milliseconds apart; then an answer (scripted agent only) |
+//! | `hang [deaf]` | silence in mid-answer; `deaf`: it hears nothing of its input any more (scripted agent only) |
+//! | `mute [deaf]` | silence from the beginning, not even a sign that the prompt was read (scripted agent only) |
+//! | `limp TEXT` | answers TEXT, and neither rests nor hears anything after that (scripted agent only) |
 //! | `die CODE\|SIGNAL [once]` | the agent ends in mid-answer; with `once`, only the first time that the session sees this prompt |
 //! | `spawn [SECONDS]` | leaves a process behind that has left the agent's session (scripted agent only) |
 //! | `load WHAT` | a tool call that needs no permission and takes `memory MIB`, `processors SECONDS [THREADS]` or, without end, `processes SECONDS`; then an answer (scripted agent only) |
@@ -183,6 +186,12 @@ pub struct Script {
     pub spawn: Option<u64>,
     /// A second report.
     pub background: Option<Background>,
+    /// Whether nothing at all is said.
+    pub mute: bool,
+    /// Whether nothing of the input is heard until the turn is over.
+    pub deaf: bool,
+    /// Whether it hangs after the result.
+    pub limp: bool,
 }
 
 impl Script {
@@ -193,6 +202,9 @@ impl Script {
             steps,
             spawn: None,
             background: None,
+            mute: false,
+            deaf: false,
+            limp: false,
         }
     }
 

@@ -82,13 +82,17 @@ impl Agent {
     /// Works on all prompts that are queued. `Err`: the process is to end.
     pub(crate) fn turn(&mut self) -> Result<(), Stop> {
         let prompts: Vec<Prompt> = self.queue.drain(..).collect();
+        let script = self.script(&prompts);
+        self.deaf = script.deaf;
+        if script.mute {
+            return self.say_nothing(&prompts);
+        }
         for prompt in &prompts {
             self.lifecycle(prompt.uuid, "started");
             let uuid = prompt.uuid.map(|u| u.to_string());
             self.note("begun", json!({"uuid": uuid, "text": prompt.text}));
         }
         self.save(false);
-        let script = self.script(&prompts);
         let mut turn = Turn::of(prompts);
         self.init(&turn.uuids.clone());
         if let Some(seconds) = script.spawn.filter(|_| !self.args.demo) {
@@ -98,11 +102,25 @@ impl Agent {
             }
         }
         let done = self.steps(&mut turn, &script);
+        self.limp = script.limp;
         self.close(turn, done)?;
         if let Some(report) = script.background {
             self.later(report);
         }
         Ok(())
+    }
+
+    /// Hangs before it has taken the prompts up.
+    fn say_nothing(&mut self, prompts: &[Prompt]) -> Result<(), Stop> {
+        for prompt in prompts {
+            let uuid = prompt.uuid.map(|u| u.to_string());
+            self.note("mute", json!({"uuid": uuid, "text": prompt.text}));
+        }
+        match self.silence() {
+            // It was not at work as far as it has told.
+            Stop::Interrupt => Ok(()),
+            stop => Err(stop),
+        }
     }
 
     fn script(&self, prompts: &[Prompt]) -> Script {
@@ -246,6 +264,11 @@ impl Agent {
             self.lifecycle(prompt.uuid, state);
         }
         self.result(&turn.uuids, failed, more);
+        if self.limp {
+            self.deaf = true;
+            return Err(self.silence());
+        }
+        self.deaf = false;
         for prompt in first {
             self.lifecycle(prompt.uuid, state);
         }

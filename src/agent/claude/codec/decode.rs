@@ -202,7 +202,11 @@ fn system(line: &Object<'_>) -> Option<AgentEvent> {
             directory: line.text("cwd"),
         }),
         "status" if line.text("status")? == "compacting" => Some(AgentEvent::Compacting),
-        "session_state_changed" if line.text("state")? == "idle" => Some(AgentEvent::Idle),
+        "session_state_changed" => match line.text("state")?.as_str() {
+            "running" => Some(AgentEvent::Busy),
+            "idle" => Some(AgentEvent::Idle),
+            _ => None,
+        },
         "api_retry" => Some(AgentEvent::Retry {
             attempt: line.number("attempt").unwrap_or(0),
             max: line.number("max_retries").unwrap_or(0),

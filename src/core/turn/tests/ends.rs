@@ -421,3 +421,107 @@ fn a_process_that_is_gone_ends_the_turn() {
         "of a prompt that nobody took up nothing is known"
     );
 }
+
+/// A turn that came to a limit after these events.
+fn over(events: &[AgentEvent], limit: Limit) -> Turn {
+    let mut turn = turn();
+    feed(&mut turn, events);
+    turn.interrupt_over(Over {
+        limit,
+        after_ms: 60_000,
+    });
+    assert!(turn.interrupt_requested());
+    turn
+}
+
+#[test]
+fn a_turn_that_came_to_a_limit_says_so_however_it_ends() {
+    let told = "⏱️ This took longer than 1 min, so I stopped it. The conversation goes on: write “continue” and the agent picks it up again.";
+    let begun = [prompt(PromptState::Started), text("m", "so far")];
+    let aborted = AgentEvent::Result(failed("error_during_execution", Some("aborted_streaming")));
+    let error = AgentEvent::Result(TurnResult {
+        api_error_status: Some(500),
+        ..failed("success", Some("api_error"))
+    });
+    for last in [
+        aborted,
+        error,
+        AgentEvent::Idle,
+        prompt(PromptState::Cancelled),
+    ] {
+        let mut turn = over(&begun, Limit::Turn);
+        // Also in the next life of the daemon.
+        turn = serde_json::from_str(&serde_json::to_string(&turn).unwrap()).unwrap();
+        let effects = feed(&mut turn, &[last.clone(), AgentEvent::Idle]);
+        let Some(Effect::Finished(outcome)) = effects.last() else {
+            panic!("{last:?}: {effects:?}");
+        };
+        assert_eq!(sentence(outcome.ending.clone()), told, "{last:?}");
+        assert_eq!(turn.view().answer, "so far");
+    }
+    let gone = over(&begun, Limit::Turn)
+        .process_gone(Trouble::new(Category::Generic))
+        .unwrap();
+    assert_eq!(sentence(gone.ending), told);
+    let mut unread = over(&[], Limit::FirstOutput);
+    let effects = feed(&mut unread, &[prompt(PromptState::Cancelled)]);
+    assert!(matches!(
+        effects.last(),
+        Some(Effect::Finished(Outcome {
+            ending: Ending::Failed(_),
+            ..
+        }))
+    ));
+    // One that was done in the same moment is done.
+    let mut done = over(&begun, Limit::Turn);
+    let effects = feed(&mut done, &[AgentEvent::Result(completed("so far"))]);
+    assert!(matches!(effects.last(), Some(Effect::Finished(o)) if o.ending == Ending::Completed));
+}
+
+#[test]
+fn an_agent_that_only_does_not_rest_has_given_its_answer() {
+    let said = [text("m", "all"), prompt(PromptState::Completed)];
+    let gone = over(&said, Limit::AfterResult).process_gone(Trouble::new(Category::Generic));
+    assert_eq!(gone.unwrap().ending, Ending::Completed);
+    let gone = over(&said[1..], Limit::AfterResult).process_gone(Trouble::new(Category::Generic));
+    assert!(matches!(gone.unwrap().ending, Ending::Failed(_)));
+}
+
+#[test]
+fn how_far_a_turn_is() {
+    let mut result = completed("x");
+    result.prompts.clear();
+    for (events, stage) in [
+        (&[][..], Stage::Starting),
+        (&[prompt(PromptState::Queued)], Stage::Starting),
+        (&[AgentEvent::Busy, AgentEvent::Ignored], Stage::Starting),
+        (&[prompt(PromptState::Started)], Stage::Working),
+        (&[init()], Stage::Working),
+        (&[prompt(PromptState::Completed)], Stage::Resting),
+        (&[AgentEvent::Result(result)], Stage::Resting),
+    ] {
+        let mut turn = turn();
+        feed(&mut turn, events);
+        assert_eq!(turn.stage(), stage, "{events:?}");
+    }
+}
+
+#[test]
+fn whatever_the_agent_says_by_itself_breaks_its_silence() {
+    let reply = AgentEvent::Reply {
+        request_id: "r".to_owned(),
+        error: None,
+    };
+    for (event, breaks) in [
+        (AgentEvent::Ignored, true),
+        (delta(0, "x"), true),
+        (retry(), true),
+        (reply, false),
+    ] {
+        let mut turn = turn();
+        turn.watch_mut().passes(90);
+        turn.watch_mut().told(Limit::Silence);
+        turn.on(&event);
+        assert_eq!(turn.watch().shows_silence(), !breaks, "{event:?}");
+    }
+}

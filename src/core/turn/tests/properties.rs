@@ -93,6 +93,7 @@ fn any_event() -> impl Strategy<Value = AgentEvent> {
         1 => proptest::option::of(uuids()).prop_map(|session_id| AgentEvent::Init { session_id, model: None, version: None, directory: None }),
         1 => (uuids(), states).prop_map(|(uuid, state)| AgentEvent::Prompt { uuid, state }),
         1 => Just(AgentEvent::Idle),
+        1 => Just(AgentEvent::Busy),
         2 => ids().prop_map(|message_id| AgentEvent::MessageStart { message_id }),
         2 => (0..4_u32, any_block()).prop_map(|(index, block)| AgentEvent::BlockStart { index, block }),
         4 => (0..4_u32, words()).prop_map(|(index, text)| AgentEvent::TextDelta { index, text }),
@@ -131,8 +132,10 @@ proptest! {
         let mut ends = 0;
         for step in steps {
             let Some(event) = step else {
-                turn.interrupt();
-                stored.interrupt();
+                for turn in [&mut turn, &mut stored] {
+                    turn.interrupt();
+                    turn.watch_mut().passes(7);
+                }
                 continue;
             };
             let before = turn.view();

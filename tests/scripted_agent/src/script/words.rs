@@ -85,13 +85,35 @@ pub fn words(prompt: &str) -> Option<Result<Script, String>> {
                 answer(Answer::text("ok after the reset")),
             ])
         }
-        ("hang", []) => Script::of(vec![Step::Fault(
-            Trouble::Mid(
-                Answer::text("words of an answer that never ends"),
-                Cut::Hang,
-            ),
-            None,
-        )]),
+        ("beat", [ms, n]) => {
+            let (ms, n) = (number(ms)?, times(n)?);
+            Script::of(vec![
+                answer(Answer::of(vec![Block::Tool {
+                    name: "Bash".to_owned(),
+                    input: serde_json::json!({"command": format!("echo {rest}"), "beats": n, "beat_ms": ms}),
+                }])),
+                answer(Answer::text("the tool is done")),
+            ])
+        }
+        ("hang", more) if more.is_empty() || more == ["deaf"] => Script {
+            deaf: !more.is_empty(),
+            ..Script::of(vec![Step::Fault(
+                Trouble::Mid(
+                    Answer::text("words of an answer that never ends"),
+                    Cut::Hang,
+                ),
+                None,
+            )])
+        },
+        ("mute", more) if more.is_empty() || more == ["deaf"] => Script {
+            mute: true,
+            deaf: !more.is_empty(),
+            ..Script::of(Vec::new())
+        },
+        ("limp", [_, ..]) => Script {
+            limp: true,
+            ..Script::of(vec![answer(Answer::text(rest))])
+        },
         ("die", [how, more @ ..]) if more.is_empty() || more == ["once"] => {
             let how = death(how)?;
             let once = !more.is_empty();

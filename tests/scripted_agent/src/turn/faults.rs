@@ -186,7 +186,7 @@ impl Agent {
     }
 
     /// Waits until something ends it.
-    fn silence(&mut self) -> Stop {
+    pub(super) fn silence(&mut self) -> Stop {
         loop {
             if let Err(stop) = self.next(None) {
                 return stop;

@@ -74,8 +74,16 @@ impl Agent {
         Ok(true)
     }
 
-    /// Carries the load of a call that has one, and waits until that is over.
+    /// Takes as long as the call says; carries the load of one that has one, and waits until that is over.
     fn load(&mut self, call: &Call) -> Result<(), Stop> {
+        for beat in 0..call.input["beats"].as_u64().unwrap_or(0) {
+            let ms = call.input["beat_ms"].as_u64().unwrap_or(0);
+            self.pause(Duration::from_millis(ms))?;
+            self.out.line(json!({
+                "type": "tool_progress", "tool_use_id": format!("{}-heartbeat-{beat}", call.id), "tool_name": call.name,
+                "parent_tool_use_id": call.id, "elapsed_time_seconds": ms * (beat + 1) / 1000, "heartbeat": true,
+            }));
+        }
         let Some(words) = call.input["load"].as_str().filter(|_| !self.args.demo) else {
             return Ok(());
         };

@@ -19,7 +19,7 @@ fn what_is_not_known_is_ignored() {
         r#"{"type":"system"}"#,
         r#"{"type":"system","subtype":"something_new","status":{}}"#,
         r#"{"type":"system","subtype":"status","status":null}"#,
-        r#"{"type":"system","subtype":"session_state_changed","state":"running"}"#,
+        r#"{"type":"system","subtype":"session_state_changed","state":"requires_action"}"#,
         r#"{"type":"assistant"}"#,
         r#"{"type":"assistant","message":{"content":[{"type":"hologram"},7,null]}}"#,
         r#"{"type":"assistant","message":{"content":[]}}"#,
@@ -308,6 +308,10 @@ fn the_rest_of_the_protocol_is_read() {
         (
             json!({"type":"system","subtype":"session_state_changed","state":"idle"}),
             AgentEvent::Idle,
+        ),
+        (
+            json!({"type":"system","subtype":"session_state_changed","state":"running"}),
+            AgentEvent::Busy,
         ),
         (
             json!({"type":"system","subtype":"api_retry","attempt":2,"max_retries":3,"retry_delay_ms":1102,"error_status":null,"error":"unknown"}),

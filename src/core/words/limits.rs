@@ -1,0 +1,107 @@
+//! Words about turns that take long.
+
+use super::span;
+use crate::core::{
+    Millis,
+    limits::{Limit, Notice, Over},
+};
+
+/// Button below a notice that the end is near.
+pub const GIVE_LONGER: &str = "Give it longer";
+
+/// To the nearest second: whoever looks is a moment late.
+fn about(ms: Millis) -> String {
+    span(ms.saturating_add(500))
+}
+
+/// That the end of a turn is near.
+#[must_use]
+pub fn near(notice: &Notice) -> String {
+    let spent = about(notice.spent);
+    let what = match notice.limit {
+        Limit::Turn => format!("This has been going on for {spent}."),
+        Limit::FirstOutput => format!("The agent has not begun yet, after {spent}."),
+        Limit::Silence => format!("The agent has said nothing for {spent}."),
+        Limit::AfterResult => format!("The agent does not come to rest, after {spent}."),
+    };
+    let left = about(notice.left);
+    match notice.longer_by {
+        Some(_) => format!("{what} I stop it in {left} unless you give it longer."),
+        None => format!("{what} I stop it in {left}."),
+    }
+}
+
+/// That it was given so much longer.
+#[must_use]
+pub fn given(by: Millis) -> String {
+    format!("All right, I give it {} longer.", span(by))
+}
+
+/// Under the answer of a turn that came to a limit.
+#[must_use]
+pub fn over(over: Over) -> String {
+    const GOES_ON: &str =
+        "The conversation goes on: write “continue” and the agent picks it up again.";
+    let after = span(over.after_ms);
+    match over.limit {
+        Limit::Turn => format!("This took longer than {after}, so I stopped it. {GOES_ON}"),
+        Limit::FirstOutput => format!(
+            "The agent did not begin within {after}, so I ended it. Please send your message again; the conversation is kept."
+        ),
+        Limit::Silence => format!("The agent said nothing for {after}, so I stopped it. {GOES_ON}"),
+        Limit::AfterResult => {
+            format!("The agent did not come to rest within {after}, so I ended it. {GOES_ON}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_before_and_after() {
+        let notice = |limit, longer_by| Notice {
+            limit,
+            spent: 55 * 60_000,
+            left: 5 * 60_000 - 7,
+            longer_by,
+        };
+        for (limit, longer_by, text) in [
+            (
+                Limit::Turn,
+                Some(1),
+                "This has been going on for 55 min. I stop it in 5 min unless you give it longer.",
+            ),
+            (
+                Limit::Silence,
+                None,
+                "The agent has said nothing for 55 min. I stop it in 5 min.",
+            ),
+            (
+                Limit::FirstOutput,
+                None,
+                "The agent has not begun yet, after 55 min. I stop it in 5 min.",
+            ),
+        ] {
+            assert_eq!(near(&notice(limit, longer_by)), text);
+        }
+        for (limit, begin) in [
+            (Limit::Turn, "This took longer than 2 h, so I stopped it. "),
+            (
+                Limit::Silence,
+                "The agent said nothing for 2 h, so I stopped it. ",
+            ),
+            (
+                Limit::FirstOutput,
+                "The agent did not begin within 2 h, so I ended it. ",
+            ),
+        ] {
+            let told = over(Over {
+                limit,
+                after_ms: 2 * 3_600_000,
+            });
+            assert!(told.starts_with(begin), "{told}");
+        }
+    }
+}
