@@ -254,7 +254,10 @@ async fn tell(
                 wait
             }
             CallClass::WaitUntil(at) => wait.max(span(clock.now(), at)),
-            CallClass::Rejected | CallClass::Conflict | CallClass::Unauthorized => {
+            CallClass::Rejected
+            | CallClass::Conflict
+            | CallClass::Unauthorized
+            | CallClass::Fatal => {
                 return Err(error.to_string());
             }
         };

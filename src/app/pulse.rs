@@ -283,7 +283,9 @@ fn polling(polls: &PollHealth) -> Polling {
                 Trouble::Unreachable(in_short(error))
             }
             PollTrouble::Call(CallClass::WaitUntil(_)) => Trouble::Throttled,
-            PollTrouble::Call(CallClass::Rejected) => Trouble::Refused(quoted(error)),
+            PollTrouble::Call(CallClass::Rejected | CallClass::Fatal) => {
+                Trouble::Refused(quoted(error))
+            }
             PollTrouble::Call(CallClass::Conflict) => Trouble::Conflict,
             PollTrouble::Call(CallClass::Unauthorized) => Trouble::TokenRefused,
             PollTrouble::Storage => Trouble::Storage(quoted(error)),

@@ -107,6 +107,12 @@ kinds! {
     MESSAGE_REFUSED = "message-refused", 0xe82c99d4_be1b4ce8_83e400c7_26d041a5;
     /// A message may have been sent twice.
     MESSAGE_UNCERTAIN = "message-uncertain", 0xe775b341_6dc14c52_9658dd1f_5d0df69c;
+    /// A call to Telegram failed in a way that telexd does not know.
+    CALL_UNKNOWN = "call-unknown", 0x003d6095_52f84279_89e0bec1_e08c2160;
+    /// No updates can come in as the configuration or the server stands.
+    POLL_IMPOSSIBLE = "poll-impossible", 0x8017b92f_e0c243d5_8989ae4a_682c7061;
+    /// Updates stopped coming in although Telegram can be reached; telexd ends to be started anew.
+    POLL_STALLED = "poll-stalled", 0x2db8ae26_c3a24538_becec725_ffc73f7c;
     /// The administrators were told of a failed unit.
     ALERT_SENT = "alert-sent", 0x919b82cf_8e124b33_92e3031f_89b575bb;
     /// The administrators could not be told of a failed unit.

@@ -55,6 +55,8 @@ pub enum CallClass {
     Conflict,
     /// The token is not valid (401, or 404 for the whole method path).
     Unauthorized,
+    /// It can never work like this: this program, its configuration or the server is wrong.
+    Fatal,
 }
 
 /// Most characters of a text by somebody else that is quoted in a sentence of ours.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::classify::Reason;
+use super::{breakage::Breakage, classify::Reason};
 use crate::core::trouble::CallClass;
 
 /// A call that failed. One line, without the token and without texts of people.
@@ -20,11 +20,25 @@ pub struct CallError {
     pub code: Option<i64>,
     /// Telegram's description, shortened to one line.
     pub description: Option<String>,
+    /// What kept an answer from coming, where none came.
+    pub breakage: Option<Breakage>,
     /// What broke on the way, with its causes.
     pub cause: Option<String>,
 }
 
 impl CallError {
+    /// Whether it is of a kind that nobody thought of: a description, a code or a breakage that telexd does not know.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.reason == Reason::Unknown || self.breakage == Some(Breakage::Unknown)
+    }
+
+    /// Whether Telegram, or a server in its place, answered, whatever it said.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.code.is_some()
+    }
+
     /// Whether the answer was too large or not of the Bot API though the status says success.
     #[must_use]
     pub fn is_garbled(&self) -> bool {

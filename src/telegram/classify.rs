@@ -4,13 +4,15 @@
 //! `parameters`), then by the beginning or a telling part of Telegram's description: the texts carry
 //! changing details, and new ones appear with every version of the server.
 
+use super::breakage::Breakage;
 use crate::core::{Millis, trouble::CallClass};
 
 /// Where a call broke before an answer was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// No connection came about (DNS, refused, unreachable, TLS), or the request could not even be
-    /// built: nothing was sent.
+    /// The request could not even be made.
+    Unmade,
+    /// No connection came about (DNS, refused, unreachable, TLS): nothing was sent.
     NotSent,
     /// Time ran out after the request may have been written.
     Timeout,
@@ -23,6 +25,8 @@ pub enum Transport {
 pub struct Evidence<'a> {
     /// Where it broke, if no whole answer came.
     pub transport: Option<Transport>,
+    /// What broke it then.
+    pub breakage: Option<Breakage>,
     /// HTTP status.
     pub http: Option<u16>,
     /// Whether the body was an answer of a Bot API server (a JSON object with `ok`).
@@ -74,8 +78,12 @@ pub enum Reason {
     WebhookActive,
     /// The file is gone, its id is wrong, or it is too large.
     FileGone,
-    /// Any other.
+    /// The request itself is not as it should be: a fault of ours.
+    Malformed,
+    /// Something that the class alone says all about.
     Other,
+    /// Nobody thought of this one.
+    Unknown,
 }
 
 /// Wait after a 429 that does not say how long, in seconds.
@@ -92,6 +100,7 @@ const EXTRA_WAIT_MS: Millis = 500;
 pub fn classify(evidence: &Evidence<'_>, now: Millis) -> (CallClass, Reason) {
     if let Some(transport) = evidence.transport {
         let class = match transport {
+            Transport::Unmade => CallClass::Fatal,
             Transport::NotSent => CallClass::Safe,
             Transport::Timeout | Transport::Broken => CallClass::Ambiguous,
         };
@@ -129,17 +138,25 @@ pub fn classify(evidence: &Evidence<'_>, now: Millis) -> (CallClass, Reason) {
         return (without_answer(http), Reason::Other);
     }
     match code {
-        401 => (CallClass::Unauthorized, Reason::Other),
+        // The second is what a server says that was told to serve other bots only.
+        401 | 421 => (CallClass::Unauthorized, Reason::Other),
+        // What somebody ordered by `logOut`, until the token is used again there.
+        400 if description == "logged out" => (CallClass::Unauthorized, Reason::Other),
         // The bare text is what the server says to an unknown path, so to a malformed token.
         404 if matches!(description, "" | "not found") => (CallClass::Unauthorized, Reason::Other),
+        // Such a server is none of the Bot API, or one of another time.
+        404 if description.contains("method not found") => (CallClass::Fatal, Reason::Other),
+        405 => (CallClass::Fatal, Reason::Other),
         409 if description.contains("webhook") && !description.contains("setwebhook") => {
             (CallClass::Conflict, Reason::WebhookActive)
         }
         409 => (CallClass::Conflict, Reason::Other),
         403 => (CallClass::Rejected, forbidden(description)),
+        413 | 414 | 431 => (CallClass::Rejected, Reason::Malformed),
         400..=499 => (CallClass::Rejected, bad_request(description)),
-        // 5xx, and an error that comes as success or with a code of which nothing is known.
-        _ => (CallClass::Ambiguous, Reason::Other),
+        500..=599 => (CallClass::Ambiguous, Reason::Other),
+        // An error that comes as success, or with a code of which nothing is known.
+        _ => (CallClass::Ambiguous, Reason::Unknown),
     }
 }
 
@@ -175,10 +192,14 @@ fn forbidden(description: &str) -> Reason {
 }
 
 fn bad_request(description: &str) -> Reason {
+    if description == "bad request" {
+        return Reason::Malformed;
+    }
     table(
         description,
         &[
             ("message is not modified", Reason::NotModified),
+            ("message_not_modified", Reason::NotModified),
             ("can't parse entities", Reason::EntitiesInvalid),
             ("can't parse message text", Reason::EntitiesInvalid),
             ("entity_bounds_invalid", Reason::EntitiesInvalid),
@@ -229,22 +250,30 @@ fn bad_request(description: &str) -> Reason {
             ("chat_id_invalid", Reason::ChatGone),
             ("channel_private", Reason::ChatGone),
             ("user not found", Reason::ChatGone),
+            ("user_id_invalid", Reason::ChatGone),
+            ("upgraded to a supergroup", Reason::ChatGone),
             ("group chat was deactivated", Reason::Kicked),
             ("group chat was deleted", Reason::Kicked),
             ("user_is_blocked", Reason::Blocked),
             ("input_user_deactivated", Reason::Blocked),
             ("user_is_bot", Reason::Blocked),
+            ("you_blocked_user", Reason::Blocked),
+            ("privacy", Reason::Blocked),
+            ("premium_account_required", Reason::Blocked),
+            ("allow_payment_required", Reason::Blocked),
             ("query is too old", Reason::QueryTooOld),
             ("query id is invalid", Reason::QueryTooOld),
             ("query_id_invalid", Reason::QueryTooOld),
             ("button_", Reason::ButtonsInvalid),
             ("reply_markup_", Reason::ButtonsInvalid),
-            ("can't parse reply keyboard", Reason::ButtonsInvalid),
-            ("can't parse inline keyboard", Reason::ButtonsInvalid),
+            ("reply markup", Reason::ButtonsInvalid),
+            ("keyboard", Reason::ButtonsInvalid),
             ("text buttons are unallowed", Reason::ButtonsInvalid),
             ("not enough rights", Reason::NoRights),
             ("have no rights", Reason::NoRights),
             ("need administrator rights", Reason::NoRights),
+            ("no write access", Reason::NoRights),
+            ("peer_flood", Reason::NoRights),
             ("chat_write_forbidden", Reason::NoRights),
             ("chat_admin_required", Reason::NoRights),
             ("chat_restricted", Reason::NoRights),
@@ -253,11 +282,38 @@ fn bad_request(description: &str) -> Reason {
             ("user_banned_in_channel", Reason::NoRights),
             ("file is too big", Reason::FileGone),
             ("wrong file", Reason::FileGone),
+            ("wrong remote file", Reason::FileGone),
+            ("file not found", Reason::FileGone),
+            ("file_reference_", Reason::FileGone),
+            ("temporarily unavailable", Reason::FileGone),
             ("file_id_invalid", Reason::FileGone),
             ("invalid file", Reason::FileGone),
+            // What only a fault of this program brings about.
+            ("parameter \"", Reason::Malformed),
+            ("can't parse", Reason::Malformed),
+            ("object expected", Reason::Malformed),
+            ("expected an", Reason::Malformed),
+            ("must be encoded in utf-8", Reason::Malformed),
+            ("unsupported content-type", Reason::Malformed),
+            ("unsupported parse_mode", Reason::Malformed),
+            ("wrong parameter", Reason::Malformed),
+            ("method is available only for", Reason::Malformed),
+            ("bot_method_invalid", Reason::Malformed),
+            ("bot_invalid", Reason::Malformed),
+            ("url_invalid", Reason::Malformed),
+            ("textdraft_", Reason::Malformed),
+            ("bot_command_", Reason::Malformed),
+            ("bot_commands_", Reason::Malformed),
+            ("command name is invalid", Reason::Malformed),
+            ("command description", Reason::Malformed),
+            ("command must be non-empty", Reason::Malformed),
+            ("invalid language code", Reason::Malformed),
+            ("not specified", Reason::Malformed),
+            ("invalid user_id specified", Reason::Malformed),
+            ("the bot has already been closed", Reason::Malformed),
         ],
     )
-    .unwrap_or(Reason::Other)
+    .unwrap_or(Reason::Unknown)
 }
 
 fn table(description: &str, entries: &[(&str, Reason)]) -> Option<Reason> {

@@ -5,17 +5,22 @@
 //! was sent but whose description it cannot parse for a failure. Of an answer only what is needed is read.
 
 mod answer;
+mod ways;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use teloxide_core::payloads;
 use url::Url;
+use ways::Ways;
 
 pub use super::call_error::CallError;
-use super::{BotToken, classify::Evidence, inbound};
-use crate::gateway::ports::Clock;
+use super::{BotToken, breakage::Breakage, classify::Evidence, inbound, tally::Tally};
+use crate::{
+    core::{ip::IpVersion, live::Live},
+    gateway::ports::Clock,
+};
 
 /// Largest answer that is read, in bytes. Telegram's own limit for a batch of updates is 4 MiB.
 const ANSWER_BYTES: usize = 5 * 1024 * 1024;
@@ -31,6 +36,27 @@ pub struct ClientOptions {
     pub call_timeout: Duration,
     /// How long making a connection may take, DNS and TLS included.
     pub connect_timeout: Duration,
+    /// By which proxy, if any.
+    pub proxy: Option<Proxy>,
+    /// Over which version of IP.
+    pub ip: IpVersion,
+    /// Addresses of the server, instead of what DNS says.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// A proxy, with what it wants to know of who comes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// `http`, `socks5` (names are resolved here) or `socks5h` (by the proxy), with host and port.
+    pub address: Url,
+    /// User name and password.
+    pub login: Option<(String, String)>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proxy({})", self.address)
+    }
 }
 
 impl ClientOptions {
@@ -42,16 +68,12 @@ impl ClientOptions {
             poll_timeout: Duration::from_secs(30),
             call_timeout: Duration::from_secs(20),
             connect_timeout: Duration::from_secs(8),
+            proxy: None,
+            ip: IpVersion::Any,
+            addresses: Vec::new(),
         }
     }
 }
-
-/// How long a file may bring nothing new; how long it takes as a whole is not limited.
-const FILE_READ_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long an unused connection is kept. Routers forget quiet connections without a word, and a message that is
-/// written into one of those may or may not have arrived: rather a new handshake.
-const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 
 /// How much longer than the poll itself the whole call may take.
 const POLL_SLACK: Duration = Duration::from_secs(10);
@@ -93,11 +115,10 @@ struct Inner {
     base: String,
     /// The same for the contents of files: secret.
     file_base: String,
-    poll_timeout: Duration,
-    polls: reqwest::Client,
-    calls: reqwest::Client,
-    files: reqwest::Client,
+    options: ClientOptions,
+    ways: Live<Ways>,
     clock: Arc<dyn Clock>,
+    tally: Tally,
 }
 
 impl fmt::Debug for Client {
@@ -116,28 +137,6 @@ impl Client {
         options: &ClientOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ClientError> {
-        let builder = || {
-            let builder = reqwest::Client::builder()
-                .use_rustls_tls()
-                .http1_only()
-                .user_agent(concat!("telexd/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(options.connect_timeout)
-                .pool_idle_timeout(IDLE_CONNECTION)
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false);
-            // A server on this machine is never behind the proxy that the environment names.
-            if is_loopback(&options.api_url) {
-                builder.no_proxy()
-            } else {
-                builder
-            }
-        };
-        // Polls have connections of their own: a stalled one holds up nothing else.
-        let build = |builder: reqwest::ClientBuilder| {
-            builder
-                .build()
-                .map_err(|error| ClientError(answer::causes(&error)))
-        };
         let server = options.api_url.as_str().trim_end_matches('/');
         let base = format!("{server}/bot{}", token.secret());
         let file_base = format!("{server}/file/bot{}", token.secret());
@@ -145,18 +144,38 @@ impl Client {
             token,
             base,
             file_base,
-            poll_timeout: options.poll_timeout,
-            polls: build(builder().timeout(options.poll_timeout + POLL_SLACK))?,
-            calls: build(builder().timeout(options.call_timeout))?,
-            files: build(builder().read_timeout(FILE_READ_TIMEOUT))?,
+            ways: Live::new(Ways::new(options)?),
+            options: options.clone(),
             clock,
+            tally: Tally::default(),
         })))
     }
 
     /// How long a poll takes at most, whatever the network does.
     #[must_use]
     pub fn longest_poll(&self) -> Duration {
-        self.0.poll_timeout + POLL_SLACK
+        self.0.options.poll_timeout + POLL_SLACK
+    }
+
+    /// How long a poll waits for updates.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Duration {
+        self.0.options.poll_timeout
+    }
+
+    /// Makes new connections from now on. Calls under way end as they will.
+    ///
+    /// # Errors
+    /// TLS could not be set up; then all stays as it was.
+    pub fn renew(&self) -> Result<(), ClientError> {
+        self.0.ways.set(Ways::new(&self.0.options)?);
+        Ok(())
+    }
+
+    /// How the calls of this client have gone so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.0.tally
     }
 
     /// Telegram user id of the bot, from its token.
@@ -195,10 +214,12 @@ impl Client {
         let body = GetUpdates {
             offset,
             limit,
-            timeout: self.0.poll_timeout.as_secs(),
+            timeout: self.0.options.poll_timeout.as_secs(),
             allowed_updates: inbound::ALLOWED_UPDATES,
         };
-        let updates: Vec<Box<RawValue>> = self.send(&self.0.polls, "getUpdates", &body).await?;
+        let updates: Vec<Box<RawValue>> = self
+            .send(&self.0.ways.get().polls, "getUpdates", &body)
+            .await?;
         Ok(updates
             .into_iter()
             .map(|update| Polled {
@@ -314,7 +335,20 @@ impl Client {
         method: &'static str,
         payload: &P,
     ) -> Result<R, CallError> {
-        self.send(&self.0.calls, method, payload).await
+        self.send(&self.0.ways.get().calls, method, payload).await
+    }
+
+    /// What these bytes mean as the answer to a call: its result or why it failed. `retry_after_s`: what a header says.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub fn understood(
+        &self,
+        status: u16,
+        retry_after_s: Option<u64>,
+        body: &[u8],
+    ) -> Result<serde_json::Value, CallError> {
+        self.read("(any)", status, retry_after_s, body)
     }
 
     /// The answer to a request for the content of a file at this path, or why there is none.
@@ -325,6 +359,8 @@ impl Client {
         enum Never {}
         let response = self
             .0
+            .ways
+            .get()
             .files
             .get(format!("{}/{path}", self.0.file_base))
             .send()
@@ -379,6 +415,7 @@ impl Client {
             if body.len() + chunk.len() > ANSWER_BYTES {
                 let evidence = Evidence {
                     http: status,
+                    breakage: Some(Breakage::TooLarge),
                     retry_after_s,
                     ..Evidence::default()
                 };
@@ -399,14 +436,5 @@ struct Anything;
 impl From<serde::de::IgnoredAny> for Anything {
     fn from(_: serde::de::IgnoredAny) -> Self {
         Self
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }

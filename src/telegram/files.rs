@@ -127,7 +127,7 @@ fn of_call(error: &CallError) -> FetchError {
             until: Some(until),
         },
         // No network, or no bot until somebody mends the token.
-        CallClass::Safe | CallClass::Unauthorized | CallClass::Conflict
+        CallClass::Safe | CallClass::Unauthorized | CallClass::Conflict | CallClass::Fatal
             if error.method != DOWNLOAD =>
         {
             FetchError::Wait { what, until: None }

@@ -14,9 +14,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+mod failing;
+
 use super::{
-    chance,
-    classify::Reason,
     client::{CallError, Client, Polled},
     inbound,
 };
@@ -27,11 +27,12 @@ use crate::{
         ids::InboxId,
         inbound::Inbound,
         messages,
-        trouble::CallClass,
+        stall::{Leap, Stall, StallRule},
     },
     gateway::ports::{Clock, Committed, Dice, Reception},
     store::{Store, StoreError, rows::RawUpdate},
 };
+use failing::LONG_OUTAGE;
 
 pub use super::poll_health::{PollHealth, PollTrouble};
 
@@ -48,12 +49,28 @@ const PENDING_PAGE: usize = 256;
 /// a second with a single update, and behind one that cannot be confirmed nothing else would ever come.
 const REPEAT_MS: u64 = 700;
 
-/// From when on an outage is one that an administrator should know of, in seconds.
-const LONG_OUTAGE_S: Millis = 60;
-
 /// How long the loop may take for anything but a poll or a wait that is meant: a batch into the database, the removal
 /// of a webhook.
 const LONGEST_WORK: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether the machine slept, while the loop waits.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Why intake ended although nobody told it to.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The store was closed under it, or cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No poll is answered any more, whatever is tried, though Telegram answers other calls.
+    #[error(
+        "no poll was answered for {minutes} minutes, new connections did not help, and Telegram answers other calls"
+    )]
+    Stalled {
+        /// For how long.
+        minutes: u64,
+    },
+}
 
 /// Waits of the poll loop.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +79,12 @@ pub struct IntakeConfig {
     pub backoff: BackoffRule,
     /// While another program polls with the same token.
     pub conflict: BackoffRule,
-    /// While the token is refused.
+    /// While the token is refused, or nothing can work.
     pub unauthorized: BackoffRule,
+    /// When polls that are not answered count as stalled.
+    pub stall: StallRule,
+    /// How often it is looked whether the machine slept.
+    pub look_every: Duration,
 }
 
 impl Default for IntakeConfig {
@@ -80,6 +101,8 @@ impl Default for IntakeConfig {
                 cap_ms: 300_000,
                 ..BackoffRule::POLL
             },
+            stall: StallRule::POLL,
+            look_every: LOOK_EVERY,
         }
     }
 }
@@ -108,13 +131,18 @@ pub struct Intake {
 /// under way is awaited.
 ///
 /// # Errors
-/// The store was closed under it.
-pub async fn run(intake: Intake, shutdown: CancellationToken) -> Result<(), StoreError> {
+/// See [`IntakeError`].
+pub async fn run(intake: Intake, shutdown: CancellationToken) -> Result<(), IntakeError> {
     let looping = Loop {
         network: Backoff::new(intake.config.backoff),
         conflict: Backoff::new(intake.config.conflict),
         unauthorized: Backoff::new(intake.config.unauthorized),
         started: Instant::now(),
+        stall: Stall::new(intake.config.stall, 0),
+        leap: Leap::new(intake.clock.now(), 0),
+        answered: Instant::now(),
+        conflict_since: None,
+        conflict_told: false,
         webhook_tried: false,
         limit: BATCH,
         intake,
@@ -122,7 +150,8 @@ pub async fn run(intake: Intake, shutdown: CancellationToken) -> Result<(), Stor
     };
     match looping.run().await {
         Ok(()) | Err(Stop::Shutdown) => Ok(()),
-        Err(Stop::Closed) => Err(StoreError::Closed),
+        Err(Stop::Closed) => Err(StoreError::Closed.into()),
+        Err(Stop::Stalled { minutes }) => Err(IntakeError::Stalled { minutes }),
     }
 }
 
@@ -130,6 +159,7 @@ pub async fn run(intake: Intake, shutdown: CancellationToken) -> Result<(), Stor
 enum Stop {
     Shutdown,
     Closed,
+    Stalled { minutes: u64 },
 }
 
 struct Loop {
@@ -140,6 +170,14 @@ struct Loop {
     unauthorized: Backoff,
     /// Zero of the clock that the backoffs are given.
     started: Instant,
+    stall: Stall,
+    leap: Leap,
+    /// When a poll was last answered; at first the start.
+    answered: Instant,
+    /// Since when another poller is met, until there was none for a while.
+    conflict_since: Option<Instant>,
+    /// Whether that was told.
+    conflict_told: bool,
     /// Whether removing a webhook was tried since the last success.
     webhook_tried: bool,
     /// Updates asked for per poll; 1 after an answer that could not be read.
@@ -156,10 +194,8 @@ impl Loop {
                 // A test asks for a loop that never turns again.
                 std::future::pending::<()>().await;
             }
-            let polled = tokio::select! {
-                biased;
-                () = self.shutdown.cancelled() => return Err(Stop::Shutdown),
-                polled = self.intake.client.get_updates(offset, self.limit) => polled,
+            let Some(polled) = self.poll(offset).await? else {
+                continue;
             };
             self.back_within(LONGEST_WORK);
             match polled {
@@ -177,6 +213,27 @@ impl Loop {
                     }
                 }
                 Err(error) => self.call_failed(error).await?,
+            }
+        }
+    }
+
+    /// Polls once. `None`: the machine slept meanwhile, so whatever was under way is given up; unconfirmed, it comes again.
+    async fn poll(
+        &mut self,
+        offset: Option<i64>,
+    ) -> Result<Option<Result<Vec<Polled>, CallError>>, Stop> {
+        let client = self.intake.client.clone();
+        let mut polling = std::pin::pin!(client.get_updates(offset, self.limit));
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return Err(Stop::Shutdown),
+                polled = &mut polling => return Ok(Some(polled)),
+                () = tokio::time::sleep(self.intake.config.look_every) => {
+                    if self.slept() {
+                        return Ok(None);
+                    }
+                }
             }
         }
     }
@@ -358,6 +415,7 @@ impl Loop {
     /// A poll came back with an answer of Telegram's.
     fn completed(&mut self) {
         let now = self.intake.clock.now();
+        self.answered();
         // Only the first one is news.
         self.intake.health.send_if_modified(|health| {
             health.last_completed_at = Some(Instant::now());
@@ -377,15 +435,18 @@ impl Loop {
         ] {
             backoff.succeeded(up);
         }
+        if self.conflict.failures() == 0 {
+            self.conflict_since = None;
+            self.conflict_told = false;
+        }
         let before = self.intake.health.borrow().clone();
         if before.trouble.is_none() {
             return;
         }
-        let now = self.intake.clock.now();
-        let for_s = before
-            .failing_since
-            .map_or(0, |since| now.saturating_sub(since) / 1000);
-        let long = for_s >= LONG_OUTAGE_S;
+        let outage = before
+            .failing_since_at
+            .map_or(Duration::ZERO, |since| since.elapsed());
+        let (long, for_s) = (outage >= LONG_OUTAGE, outage.as_secs());
         let event = long.then_some(messages::TELEGRAM_BACK);
         tracing::info!(
             event,
@@ -398,93 +459,9 @@ impl Loop {
             health.failing_since = None;
             health.failing_since_at = None;
             health.trouble = None;
+            health.lasting = false;
             health.error = None;
         });
-    }
-
-    async fn call_failed(&mut self, error: CallError) -> Result<(), Stop> {
-        if error.is_garbled() {
-            // One update that breaks the answer must not hold up the rest for ever.
-            self.limit = 1;
-        }
-        let webhook = error.reason == Reason::WebhookActive && !self.webhook_tried;
-        if webhook {
-            self.webhook_tried = true;
-            let removed = tokio::select! {
-                biased;
-                () = self.shutdown.cancelled() => return Err(Stop::Shutdown),
-                removed = self.intake.client.delete_webhook() => removed,
-            };
-            match removed {
-                Ok(()) => {
-                    tracing::warn!(
-                        event = messages::WEBHOOK_REMOVED,
-                        "removed a webhook of this bot, as it kept updates from coming in"
-                    );
-                    return Ok(());
-                }
-                Err(error) => tracing::warn!(%error, "cannot remove the webhook of this bot"),
-            }
-        }
-        self.failed(PollTrouble::Call(error.class.clone()), error.to_string())
-            .await
-    }
-
-    /// Tells of a failure and waits as long as it asks for.
-    async fn failed(&mut self, trouble: PollTrouble, error: String) -> Result<(), Stop> {
-        let dice = chance::share(&*self.intake.dice);
-        let now = self.intake.clock.now();
-        let wait_ms = match &trouble {
-            PollTrouble::Call(CallClass::WaitUntil(until)) => self
-                .network
-                .failed(dice)
-                .max(u64::try_from(until.saturating_sub(now)).unwrap_or(0)),
-            PollTrouble::Call(CallClass::Conflict) => self.conflict.failed(dice),
-            PollTrouble::Call(CallClass::Unauthorized) => self.unauthorized.failed(dice),
-            PollTrouble::NoProgress => self.network.failed(dice).max(REPEAT_MS),
-            _ => self.network.failed(dice),
-        };
-        let before = self.intake.health.borrow().clone();
-        let failures = before.failures.saturating_add(1);
-        let same = trouble.is_same_class(before.trouble.as_ref());
-        // A long outage is told of at a falling rate: 1st, 2nd, 4th, 8th, … failure.
-        match &trouble {
-            PollTrouble::Call(CallClass::Conflict) if !same => tracing::error!(
-                event = messages::POLL_CONFLICT,
-                error,
-                "another program polls with this bot's token (or one did a moment ago); only one can get the updates"
-            ),
-            PollTrouble::Call(CallClass::Unauthorized) if !same => {
-                tracing::error!(
-                    event = messages::TOKEN_REFUSED,
-                    error,
-                    "Telegram does not accept the bot's token; get a valid one from @BotFather"
-                );
-            }
-            _ if !same || failures.is_power_of_two() => {
-                let since = before.failing_since.unwrap_or(now);
-                let long = now.saturating_sub(since) / 1000 >= LONG_OUTAGE_S;
-                let event = long.then_some(messages::TELEGRAM_UNREACHABLE);
-                tracing::warn!(event, failures, wait_ms, error, "no updates come in");
-            }
-            _ => tracing::debug!(failures, wait_ms, error, "no updates come in"),
-        }
-        let wait = Duration::from_millis(wait_ms);
-        self.intake.health.send_modify(|health| {
-            let at = Instant::now();
-            health.failures = failures;
-            health.failing_since.get_or_insert(now);
-            health.failing_since_at.get_or_insert(at);
-            health.next_try_at = at.checked_add(wait);
-            health.back_by = at.checked_add(wait);
-            health.trouble = Some(trouble);
-            health.error = Some(error);
-        });
-        tokio::select! {
-            biased;
-            () = self.shutdown.cancelled() => Err(Stop::Shutdown),
-            () = tokio::time::sleep(wait) => Ok(()),
-        }
     }
 
     /// Says by when this loop will have turned, whatever happens. Wakes nobody.

@@ -1,5 +1,6 @@
 //! Telegram: what comes in (intake), what goes out (delivery), and how both are read and written.
 
+pub mod breakage;
 mod call_error;
 mod chance;
 pub mod classify;
@@ -12,6 +13,7 @@ pub mod menu;
 mod poll_health;
 pub mod presence;
 pub mod render;
+pub mod tally;
 mod token;
 
 pub use token::{BadToken, BotToken};

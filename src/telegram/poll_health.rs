@@ -35,6 +35,8 @@ pub struct PollHealth {
     pub back_by: Option<Instant>,
     /// What fails, while it does.
     pub trouble: Option<PollTrouble>,
+    /// Whether it is of a kind, or has gone on for so long, that administrators should know.
+    pub lasting: bool,
     /// Its text, one line.
     pub error: Option<String>,
 }

@@ -10,5 +10,7 @@ mod delivery;
 mod delivery_order;
 mod delivery_refusals;
 mod intake;
+mod network;
 mod presence;
 mod rig;
+mod stall;

@@ -24,7 +24,7 @@ use telexd::{
         BotToken,
         client::{Client, ClientOptions},
         delivery::{self, Delivery, DeliveryConfig, pacing::PacingRule},
-        intake::{self, Intake, IntakeConfig, PollHealth},
+        intake::{self, Intake, IntakeConfig, IntakeError, PollHealth},
     },
 };
 use telexd_botapi::{BotApi, Config};
@@ -201,7 +201,10 @@ impl Rig {
         }
     }
 
-    pub fn take_in(&self, gateway: &Arc<Gateway>) -> (Running, watch::Receiver<PollHealth>) {
+    pub fn take_in(
+        &self,
+        gateway: &Arc<Gateway>,
+    ) -> (Running<IntakeError>, watch::Receiver<PollHealth>) {
         self.take_in_with(gateway, self.client.clone())
     }
 
@@ -209,27 +212,26 @@ impl Rig {
         &self,
         gateway: &Arc<Gateway>,
         client: Client,
-    ) -> (Running, watch::Receiver<PollHealth>) {
+    ) -> (Running<IntakeError>, watch::Receiver<PollHealth>) {
+        self.take_in_by(gateway, client, Arc::new(SystemClock), quick_intake())
+    }
+
+    pub fn take_in_by(
+        &self,
+        gateway: &Arc<Gateway>,
+        client: Client,
+        clock: Arc<dyn Clock>,
+        config: IntakeConfig,
+    ) -> (Running<IntakeError>, watch::Receiver<PollHealth>) {
         let stop = CancellationToken::new();
         let (health, watched) = watch::channel(PollHealth::default());
-        let quick = BackoffRule {
-            base_ms: 20,
-            factor: 1.5,
-            cap_ms: 100,
-            jitter: 0.2,
-            stable_ms: 0,
-        };
         let intake = Intake {
             client,
             store: self.store.clone(),
             reception: Arc::<Gateway>::clone(gateway),
-            clock: Arc::new(SystemClock),
+            clock,
             dice: Arc::new(FreshDice),
-            config: IntakeConfig {
-                backoff: quick,
-                conflict: quick,
-                unauthorized: quick,
-            },
+            config,
             health,
         };
         let running = Running {
@@ -241,12 +243,12 @@ impl Rig {
 }
 
 /// A worker under way. Dropped, it dies at once, as by SIGKILL.
-pub struct Running {
-    task: JoinHandle<Result<(), StoreError>>,
+pub struct Running<E = StoreError> {
+    task: JoinHandle<Result<(), E>>,
     stop: CancellationToken,
 }
 
-impl Running {
+impl<E: std::fmt::Debug> Running<E> {
     /// Orders it to stop and waits for that.
     pub async fn stop(mut self) {
         self.stop.cancel();
@@ -255,6 +257,15 @@ impl Running {
             .expect("it does not stop")
             .unwrap()
             .unwrap();
+    }
+
+    /// Waits until it ends by itself.
+    #[allow(dead_code, reason = "only one of the two test programs has use for it")]
+    pub async fn end(mut self) -> Result<(), E> {
+        tokio::time::timeout(DEADLINE, &mut self.task)
+            .await
+            .expect("it goes on")
+            .unwrap()
     }
 
     /// Ends it wherever it is.
@@ -273,7 +284,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl<E> Drop for Running<E> {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -289,6 +300,23 @@ fn client_by(api: &BotApi, token: &str, call_timeout: Duration, clock: Arc<dyn C
     options.call_timeout = call_timeout;
     options.connect_timeout = Duration::from_secs(1);
     Client::new(BotToken::new(token).unwrap(), &options, clock).unwrap()
+}
+
+/// Short waits.
+pub fn quick_intake() -> IntakeConfig {
+    let quick = BackoffRule {
+        base_ms: 20,
+        factor: 1.5,
+        cap_ms: 100,
+        jitter: 0.2,
+        stable_ms: 0,
+    };
+    IntakeConfig {
+        backoff: quick,
+        conflict: quick,
+        unauthorized: quick,
+        ..IntakeConfig::default()
+    }
 }
 
 /// No pacing, short waits.

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod descriptions;
+
 const NOW: Millis = 1_700_000_000_000;
 
 fn answered(code: i64, description: &str) -> (CallClass, Reason) {
@@ -185,13 +187,17 @@ fn refusals_by_their_texts() {
             "Bad Request: wrong file_id or the file is temporarily unavailable",
             Reason::FileGone,
         ),
-        (400, "Bad Request: TEXTDRAFT_PEER_INVALID", Reason::Other),
+        (
+            400,
+            "Bad Request: TEXTDRAFT_PEER_INVALID",
+            Reason::Malformed,
+        ),
         (
             400,
             "Bad Request: something of the year 2030",
-            Reason::Other,
+            Reason::Unknown,
         ),
-        (400, "", Reason::Other),
+        (400, "", Reason::Unknown),
         (
             403,
             "Forbidden: bot was blocked by the user",
@@ -231,7 +237,7 @@ fn refusals_by_their_texts() {
         (403, "Forbidden: the group chat was deleted", Reason::Kicked),
         (403, "Forbidden: CHAT_WRITE_FORBIDDEN", Reason::NoRights),
         (404, "Bad Request: chat not found", Reason::ChatGone),
-        (413, "Request Entity Too Large", Reason::Other),
+        (413, "Request Entity Too Large", Reason::Malformed),
     ] {
         assert_eq!(
             answered(code, description),
@@ -384,6 +390,7 @@ fn a_moved_chat_says_where_it_is() {
 #[test]
 fn only_what_was_never_sent_is_safe() {
     for (transport, class) in [
+        (Transport::Unmade, CallClass::Fatal),
         (Transport::NotSent, CallClass::Safe),
         (Transport::Timeout, CallClass::Ambiguous),
         (Transport::Broken, CallClass::Ambiguous),
@@ -441,7 +448,7 @@ proptest! {
         retry in any::<Option<u64>>(), migrate in any::<Option<i64>>(), now in any::<i64>(),
     ) {
         let evidence = Evidence {
-            transport: None, http, answered: true, code, description: description.as_deref(),
+            transport: None, breakage: None, http, answered: true, code, description: description.as_deref(),
             retry_after_s: retry, migrate_to: migrate,
         };
         let (class, _) = classify(&evidence, now);

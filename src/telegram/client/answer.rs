@@ -5,8 +5,11 @@ use serde_json::{Value, value::RawValue};
 
 use super::{CallError, Client};
 use crate::{
-    core::json::repair_surrogates,
-    telegram::classify::{Evidence, Transport, classify},
+    core::{json::repair_surrogates, messages},
+    telegram::{
+        breakage,
+        classify::{Evidence, Transport, classify},
+    },
 };
 
 /// Longest description that is kept of an error, in characters.
@@ -22,6 +25,7 @@ impl Client {
     ) -> CallError {
         let evidence = Evidence {
             transport: Some(transport(&error)),
+            breakage: Some(breakage::of(&error)),
             http,
             ..Evidence::default()
         };
@@ -37,7 +41,7 @@ impl Client {
         body: &[u8],
     ) -> Result<R, CallError> {
         let text = String::from_utf8_lossy(body);
-        let reply = match serde_json::from_str::<Reply>(&text) {
+        let reply = match object::<Reply>(&text) {
             Ok(reply) => reply,
             Err(error) => {
                 let evidence = Evidence {
@@ -54,17 +58,20 @@ impl Client {
         };
         if reply.ok {
             let result = reply.result.as_deref().map_or("null", RawValue::get);
-            return serde_json::from_str(result).map_err(|error| {
-                let evidence = Evidence {
-                    http: Some(status),
-                    ..Evidence::default()
-                };
-                self.error(
-                    method,
-                    &evidence,
-                    Some(format!("unexpected result: {error}")),
-                )
-            });
+            return match serde_json::from_str(result) {
+                Ok(result) => {
+                    self.0.tally.went_well();
+                    Ok(result)
+                }
+                Err(error) => {
+                    let evidence = Evidence {
+                        http: Some(status),
+                        ..Evidence::default()
+                    };
+                    let cause = format!("unexpected result: {error}");
+                    Err(self.error(method, &evidence, Some(cause)))
+                }
+            };
         }
         // Each is taken for itself: an odd one does not cost the others.
         let value = |raw: &Option<Box<RawValue>>| -> Value {
@@ -77,13 +84,13 @@ impl Client {
         let description = value(&reply.description);
         let parameters = value(&reply.parameters);
         let evidence = Evidence {
-            transport: None,
             http: Some(status),
             answered: true,
             code: value(&reply.error_code).as_i64(),
             description: description.as_str(),
             retry_after_s: parameters["retry_after"].as_u64().or(header_s),
             migrate_to: parameters["migrate_to_chat_id"].as_i64(),
+            ..Evidence::default()
         };
         Err(self.error(method, &evidence, None))
     }
@@ -105,15 +112,28 @@ impl Client {
                 .take(DESCRIPTION_CHARS)
                 .collect()
         };
-        CallError {
+        let error = CallError {
             method,
             class,
             reason,
             http: evidence.http,
             code: evidence.code,
             description: evidence.description.map(tidy),
+            breakage: evidence.breakage,
             cause: cause.as_deref().map(tidy),
+        };
+        self.0.tally.failed(&error);
+        if error.is_unknown() {
+            // All the evidence there is, so that the next version knows it.
+            tracing::warn!(
+                event = messages::CALL_UNKNOWN,
+                method,
+                class = ?error.class,
+                cause = %error,
+                "a failure of a call to Telegram that telexd does not know; it is treated with care"
+            );
         }
+        error
     }
 }
 
@@ -127,9 +147,19 @@ struct Reply {
     parameters: Option<Box<RawValue>>,
 }
 
+/// Reads an object; a list would else be taken for the fields in their order.
+fn object<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    if text.trim_start().starts_with('[') {
+        return Err(<serde_json::Error as serde::de::Error>::custom("a list"));
+    }
+    serde_json::from_str(text)
+}
+
 /// Where a request broke.
 fn transport(error: &reqwest::Error) -> Transport {
-    if error.is_connect() || error.is_builder() {
+    if error.is_builder() {
+        Transport::Unmade
+    } else if error.is_connect() {
         Transport::NotSent
     } else if error.is_timeout() {
         Transport::Timeout

@@ -176,6 +176,7 @@ fn bad_id(error: BadId) -> CallError {
         http: None,
         code: None,
         description: None,
+        breakage: None,
         cause: Some(error.to_string()),
     }
 }
@@ -183,7 +184,7 @@ fn bad_id(error: BadId) -> CallError {
 fn way(error: &CallError) -> Way {
     match error.class {
         CallClass::Safe | CallClass::Ambiguous => Way::Shut,
-        CallClass::Unauthorized => Way::Refused,
+        CallClass::Unauthorized | CallClass::Fatal => Way::Refused,
         CallClass::WaitUntil(_) | CallClass::Rejected | CallClass::Conflict => Way::Open,
     }
 }

@@ -91,9 +91,12 @@ pub fn after(row: &OutRow, step: Step, dress: Dress, error: &CallError, times: T
         CallClass::Ambiguous if step == Step::Send => After::Ambiguous(times.ambiguous_ms),
         _ if out_of_reach(error) => After::Later(0),
         // Not done, or harmless to do twice. A conflict concerns polling only and should not come here.
-        CallClass::Ambiguous | CallClass::Safe | CallClass::Conflict | CallClass::Unauthorized => {
-            After::Later(times.retry_ms)
-        }
+        // Where the configuration is wrong, nothing is lost while somebody mends it.
+        CallClass::Ambiguous
+        | CallClass::Safe
+        | CallClass::Conflict
+        | CallClass::Unauthorized
+        | CallClass::Fatal => After::Later(times.retry_ms),
         CallClass::Rejected => after_refusal(row, step, dress, error.reason),
     }
 }
@@ -148,7 +151,7 @@ fn after_refusal(row: &OutRow, step: Step, dress: Dress, reason: Reason) -> Afte
             ..dress
         }),
         // Nobody thought of this one: the plainest form is tried before the text is given up.
-        Reason::Other if !dress.plain && has_spans(row) => After::Plain,
+        Reason::Unknown if !dress.plain && has_spans(row) => After::Plain,
         _ => After::Rejected,
     }
 }
@@ -203,6 +206,7 @@ mod tests {
             http: None,
             code: None,
             description: None,
+            breakage: None,
             cause: None,
         }
     }
@@ -316,8 +320,9 @@ mod tests {
             (&last, whole, Reason::NotModified, After::Done),
             (&spans, whole, Reason::EntitiesInvalid, After::Plain),
             (&spans, plain, Reason::EntitiesInvalid, After::Rejected),
-            (&spans, whole, Reason::Other, After::Plain),
-            (&send, whole, Reason::Other, After::Rejected),
+            (&spans, whole, Reason::Unknown, After::Plain),
+            (&send, whole, Reason::Unknown, After::Rejected),
+            (&spans, whole, Reason::Malformed, After::Rejected),
             (&send, whole, Reason::TooLong, After::Redress(cut)),
             (&send, cut, Reason::TooLong, After::Rejected),
             (&send, whole, Reason::ThreadGone, After::Redress(no_thread)),
