@@ -12,11 +12,12 @@ default:
   @just --list --unsorted
 
 # Everything that CI checks.
-ci: fmt rooms units manuals deny clippy doc test foreign package system
+ci: fmt rooms units manuals deny clippy doc test fuzz foreign package system
 
 # The sources are formatted.
 fmt:
   cargo fmt --all --check
+  cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 
 # No room of src/ uses one that it may not.
 rooms:
@@ -65,6 +66,10 @@ system *filters: (tool "cargo-nextest" "0.9.143")
     tests/system/vm/image "$TELEXD_DEB" >/dev/null; \
     cargo nextest run --features failpoints,system --test system --locked "$@"
 
+# Looks for inputs that break what must hold for every input, for so many seconds with each of the laws in tests/fuzz/laws.
+fuzz seconds="60" *laws:
+  tests/fuzz/run {{ seconds }} {{ laws }}
+
 # Foreign programs against ours: Bot API clients on the loopback server, another renderer of Markdown, another model of the
 # Bot API on what the daemon sends.
 foreign:
@@ -96,6 +101,7 @@ demo *args:
 # Formats the sources.
 format:
   cargo fmt --all
+  cargo fmt --manifest-path tests/fuzz/Cargo.toml
 
 # Installs a tool of cargo, unless it is there. (Unoptimised: building it counts, not its speed.)
 [private]

@@ -100,7 +100,9 @@ fn shortened(name: &str) -> String {
     while !name.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}{extension}", &name[..end])
+    // What the cut brought to the end must not meet the dot of the extension.
+    let stem = name[..end].trim_end_matches(['.', '-', '_']);
+    format!("{stem}{extension}")
 }
 
 /// The media type, if it looks like one.

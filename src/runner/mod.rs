@@ -62,7 +62,7 @@ mod socket;
 pub mod supervisor;
 mod systemd;
 mod watch;
-mod wire;
+pub mod wire;
 
 pub use directory::boot_id;
 pub use engine::Engine;

@@ -138,6 +138,10 @@ pub fn update_id(raw: &str) -> Option<i64> {
     struct Id {
         update_id: i64,
     }
+    // A list would be taken for the fields in their order.
+    if !raw.trim_start().starts_with('{') {
+        return None;
+    }
     // A duplicate or wrongly typed id, or bytes that are not an object, all mean: no id to go by.
     serde_json::from_str::<Id>(raw).ok().map(|id| id.update_id)
 }

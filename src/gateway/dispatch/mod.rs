@@ -31,6 +31,7 @@ use std::{
 use tokio::sync::mpsc;
 use tracing::{debug, error, info};
 
+pub use press::meaning;
 use prompt::Arriving;
 use stranger::{Stranger, may_ask};
 

@@ -98,6 +98,19 @@ fn wish(data: &str) -> Option<Wish> {
     })
 }
 
+/// What the data of a button means, in words of the code: exactly what a press with it would be taken for. `None` for what
+/// no button of ours carries.
+#[must_use]
+pub fn meaning(data: &str) -> Option<String> {
+    if let Some(question) = confirmation(data) {
+        return Some(format!("confirmation {question:?}"));
+    }
+    if let Some(request) = pairing(data) {
+        return Some(format!("pairing {request:?}"));
+    }
+    wish(data).map(|wish| format!("{wish:?}"))
+}
+
 /// What a press is about, as the store knows it.
 struct Subject {
     conversation: Conversation,

@@ -21,7 +21,7 @@ use crate::{
     runner::{
         directory::Ended,
         fds, socket,
-        wire::{self, Ack, Reply, Request},
+        wire::{self, Ack, BadFrame, Reply, Request},
     },
 };
 
@@ -69,6 +69,12 @@ enum Failure {
     Final(String),
 }
 
+impl From<BadFrame> for Failure {
+    fn from(bad: BadFrame) -> Self {
+        Self::Final(bad.to_string())
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Again(fds::reason(&error))
@@ -113,7 +119,7 @@ fn attempt(run: &RunId, path: &Path, signals: &Signals) -> Result<Hand, Failure>
     let mut bytes = Vec::new();
     let mut got_fds = Vec::new();
     let reply = loop {
-        if let Some(reply) = whole_frame(&bytes)? {
+        if let Some(reply) = wire::unframe(&bytes)? {
             break reply;
         }
         let mut buffer = [0; 16 * 1024];
@@ -176,28 +182,6 @@ fn attempt(run: &RunId, path: &Path, signals: &Signals) -> Result<Hand, Failure>
 /// The daemon only logs it; the mark is what counts. So it does not matter if it is not there any more.
 fn tell(mut stream: &UnixStream, ack: &Ack) {
     let _ = stream.write_all(&wire::line(ack));
-}
-
-/// The reply, once all of it is there.
-fn whole_frame(bytes: &[u8]) -> Result<Option<Reply>, Failure> {
-    let Some((head, body)) = bytes.split_first_chunk::<4>() else {
-        return Ok(None);
-    };
-    let length = usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX);
-    if length > wire::MOST_REPLY {
-        return Err(Failure::Final("telexd sent too much".to_owned()));
-    }
-    if body.len() < length {
-        return Ok(None);
-    }
-    serde_json::from_slice(&body[..length])
-        .map(Some)
-        .map_err(|e| {
-            Failure::Final(format!(
-                "telexd sent something unreadable ({:?})",
-                e.classify()
-            ))
-        })
 }
 
 /// Whether an error of a write says that the reader is gone.

@@ -40,18 +40,23 @@ impl Renderer for MarkdownRenderer {
 #[must_use]
 pub fn render(markdown: &str) -> Vec<Formatted> {
     let source = clean(markdown);
-    if !source.chars().any(visible) {
-        return Vec::new();
+    if source.chars().any(visible) {
+        split::split(&draft(&source))
+    } else {
+        Vec::new()
     }
-    if build::is_hostile(&source) {
-        return split::split(&Draft::plain(&source));
+}
+
+fn draft(source: &str) -> Draft {
+    if build::is_hostile(source) {
+        return Draft::plain(source);
     }
-    let draft = build::build(&source);
+    let draft = build::build(source);
     if draft.text.chars().any(visible) {
-        split::split(&draft)
+        draft
     } else {
         // Nothing but syntax, such as an empty code block: better the source than silence.
-        split::split(&Draft::plain(&source))
+        Draft::plain(source)
     }
 }
 
@@ -59,6 +64,20 @@ pub fn render(markdown: &str) -> Vec<Formatted> {
 #[must_use]
 pub fn split_plain(text: &str) -> Vec<Formatted> {
     split::split(&Draft::plain(&clean(text)))
+}
+
+/// As [`render`], cut to other limits than Telegram's, and the text before the cuts: short texts then show whether cuts
+/// lose anything. At least 2 units, for a character might not fit into less, and at least 7 spans, for so many may lie
+/// over one character.
+#[must_use]
+pub fn render_within(markdown: &str, units: usize, spans: usize) -> (String, Vec<Formatted>) {
+    let draft = draft(&clean(markdown));
+    let limits = split::Limits {
+        units: units.max(2),
+        spans: spans.max(7),
+    };
+    let parts = split::split_to(&draft, limits);
+    (draft.text, parts)
 }
 
 /// A rendered text before it is cut.
@@ -111,7 +130,8 @@ fn clean(text: &str) -> Cow<'_, str> {
 }
 
 /// Whether a character shows. Telegram refuses a message in which none does.
-fn visible(c: char) -> bool {
+#[must_use]
+pub fn visible(c: char) -> bool {
     !c.is_whitespace()
         && !c.is_control()
         && !matches!(c,

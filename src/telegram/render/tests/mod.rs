@@ -1,19 +1,15 @@
 //! Tests of the renderer: tables of cases here, laws in [`laws`].
 
+mod hold;
 mod laws;
 
 use super::{
     Draft, Stretch, build, render,
     split::{Limits, split_to},
-    split_plain,
+    split_plain, visible,
 };
 use crate::core::text::{Formatted, Look, units};
-
-/// The text that a span covers.
-fn covered(part: &Formatted, offset: usize, length: usize) -> String {
-    let encoded: Vec<u16> = part.text.encode_utf16().collect();
-    String::from_utf16(&encoded[offset..offset + length]).expect("a span cuts a character")
-}
+use hold::covered;
 
 /// Texts with their looks, in order, written as `look text`.
 fn looks(part: &Formatted) -> Vec<String> {
