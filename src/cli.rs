@@ -134,6 +134,13 @@ pub enum Word<'a> {
     Failed(&'a anyhow::Error),
 }
 
+/// From here on nobody but root may look into the memory of this process, which will hold the bot token, and no core of it
+/// is dumped, whatever the limits and the system's dump handler say. Children are not concerned.
+pub fn close_to_others() {
+    // Where the system refuses that, nothing is worse than before.
+    let _ = nix::sys::prctl::set_dumpable(false);
+}
+
 /// Does what the command line says. `args` begin with the program's name.
 pub fn main(
     args: impl IntoIterator<Item = OsString>,
@@ -360,6 +367,13 @@ mod tests {
         let cli = Cli::try_parse_from(["telexd"]).unwrap();
         assert_eq!(cli.config, Path::new(DEFAULT_FILE));
         assert!(cli.verb.is_none());
+    }
+
+    #[test]
+    fn nobody_may_look_into_the_process() {
+        assert_eq!(nix::sys::prctl::get_dumpable(), Ok(true));
+        close_to_others();
+        assert_eq!(nix::sys::prctl::get_dumpable(), Ok(false));
     }
 
     #[test]

@@ -11,6 +11,8 @@ use telexd::{
 use tracing::Level;
 
 fn main() -> ExitCode {
+    // Before anything secret is read.
+    cli::close_to_others();
     let deeds = Deeds {
         run: |loaded, source| {
             start_log(loaded.settings.log_level.into());

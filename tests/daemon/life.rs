@@ -8,6 +8,7 @@ mod marks;
 mod orders;
 mod pairing;
 mod pause;
+mod private;
 mod questions;
 mod reload;
 mod secrets;
