@@ -513,6 +513,7 @@ fn gateway_config(
         approval_timeout: millis(settings.agent.approval_timeout),
         limits: turn_limits(&settings.agent),
         interrupt_grace: INTERRUPT_GRACE,
+        stop_word: settings.stop_word.as_ref().map(|word| word.to_lowercase()),
         files: FilesConfig {
             keep: settings.files.keep,
             quota: settings.files.quota,

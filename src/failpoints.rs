@@ -45,6 +45,9 @@ pub const FILES: &[&str] = &["file-fetched", "file-before-commit", "file-after-c
 /// Points that only an order of an administrator's comes by.
 pub const ORDERS: &[&str] = &["admin-committed", "pairing-committed"];
 
+/// Points that only a person who stops something, or orders something about what waits, comes by.
+pub const QUEUE: &[&str] = &["lane-stopping", "press-committed"];
+
 /// Names of the parts that can be frozen: what the watchdog looks after.
 pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];
 
@@ -53,7 +56,7 @@ pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];
 /// # Errors
 /// A sentence, when the environment asks for something that there is not.
 pub fn arm() -> Result<(), String> {
-    if let Some((point, nth)) = wish("TELEXD_KILL_AT", &[POINTS, FILES, ORDERS].concat())? {
+    if let Some((point, nth)) = wish("TELEXD_KILL_AT", &[POINTS, FILES, ORDERS, QUEUE].concat())? {
         let passed = AtomicU64::new(0);
         fail::cfg_callback(point, move || {
             if passed.fetch_add(1, Ordering::SeqCst) + 1 == nth {
@@ -75,7 +78,7 @@ pub fn arm() -> Result<(), String> {
             assert!(now != nth, "a test asked for this panic, at {point}");
         })?;
     }
-    if let Some((point, millis)) = wish("TELEXD_STALL_AT", &[POINTS, STEPS].concat())? {
+    if let Some((point, millis)) = wish("TELEXD_STALL_AT", &[POINTS, STEPS, QUEUE].concat())? {
         fail::cfg(point, &format!("sleep({millis})"))?;
     }
     if let Some((part, nth)) = wish("TELEXD_FREEZE_AT", PARTS)? {
@@ -141,6 +144,7 @@ mod tests {
             super::POINTS,
             super::FILES,
             super::ORDERS,
+            super::QUEUE,
             super::STEPS,
             super::PARTS,
         ]

@@ -214,12 +214,18 @@ keys! {
             "Whether messages in quick succession become one prompt.";
         stop_button: Flag, (), Some(Flag::On),
             "Whether a button that stops it is below an answer that is being written.";
+        queue_buttons: Flag, (), Some(Flag::On),
+            "Whether messages that wait have buttons to run them next and to drop them.";
         permission_buttons: Flag, (), Some(Flag::On),
             "Whether questions of agents have buttons to answer them by.";
         files: Flag, (), Some(Flag::On),
             "Whether files are taken and given to the agent.";
         voice: Flag, (), Some(Flag::On),
             "Whether voice is turned into text, where files.transcriber is set.";
+    }
+    conversation: Conversation {
+        stop_word: String, TextRule::Word, None,
+            "Word that stops what runs, alone in a message, in capitals or not; without it only /interrupt and the button do.";
     }
     files: Files {
         keep_days: u32, range(1, 3650, "days"), Some(30),

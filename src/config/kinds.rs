@@ -290,6 +290,8 @@ pub enum TextRule {
     Program,
     /// A model's name, given to the agent as an argument.
     Model,
+    /// A word or a few that somebody says, alone in a message.
+    Word,
 }
 
 impl Kind for String {
@@ -311,6 +313,9 @@ impl Kind for String {
                 Some("is more than the name of a program; arguments cannot be given here")
             }
             TextRule::Model if text.contains(char::is_whitespace) => Some("holds white space"),
+            TextRule::Word if text.trim() != text => Some("begins or ends with white space"),
+            TextRule::Word if text.starts_with('/') => Some("would be a command"),
+            TextRule::Word if text.chars().count() > 32 => Some("has more than 32 characters"),
             _ => None,
         };
         match odd {
@@ -330,6 +335,7 @@ impl Kind for String {
         match rule {
             TextRule::Program => "a program's name or absolute path in quotes",
             TextRule::Model => "a model's name in quotes",
+            TextRule::Word => "a word in quotes",
         }
         .to_owned()
     }
@@ -338,6 +344,7 @@ impl Kind for String {
         match rule {
             TextRule::Program => "give a program's name or absolute path, like \"claude\"",
             TextRule::Model => "give a model's name, like \"sonnet\"",
+            TextRule::Word => "give a word of at most 32 characters, like \"stop\"",
         }
         .to_owned()
     }

@@ -41,6 +41,8 @@ pub struct Settings {
     pub batching: WindowRule,
     /// What is switched on for whom.
     pub features: Features,
+    /// Word that stops what runs, alone in a message.
+    pub stop_word: Option<String>,
     /// From which age on a message is not run without asking.
     pub stale_after: Duration,
     /// From which importance on something is logged.
@@ -168,6 +170,7 @@ impl Draft {
             state,
             batching,
             features,
+            conversation,
             files,
             messages,
             log,
@@ -214,6 +217,7 @@ impl Draft {
             features: Features {
                 batching: features.batching?.value,
                 stop_button: features.stop_button?.value,
+                queue_buttons: features.queue_buttons?.value,
                 permission_buttons: features.permission_buttons?.value,
                 files: features.files?.value,
                 voice: features.voice?.value,
@@ -224,6 +228,7 @@ impl Draft {
                 transcriber: files.transcriber.map(|found| found.value),
                 transcriber_timeout: seconds(&files.transcriber_timeout_s?),
             },
+            stop_word: conversation.stop_word.map(|found| found.value),
             stale_after: seconds(&messages.stale_after_s?),
             log_level: log.level?.value,
             bus: dbus.bus?.value,

@@ -240,6 +240,7 @@ fn every_other_key_has_a_default() {
         "agent.directory",
         "agent.environment_file",
         "agent.model",
+        "conversation.stop_word",
         "files.transcriber",
     ];
     assert_eq!(unset, wanted);

@@ -19,6 +19,8 @@ pub enum Command {
     Clear,
     /// The running turn is to end.
     Interrupt,
+    /// What waits.
+    Queue,
     /// A question of an agent is answered with yes.
     Allow,
     /// A question of an agent is answered with no.
@@ -81,6 +83,11 @@ const CLEAR: CommandInfo = CommandInfo {
 const INTERRUPT: CommandInfo = CommandInfo {
     name: "interrupt",
     description: "Stop the answer that is being written",
+    least_role: Role::User,
+};
+const QUEUE: CommandInfo = CommandInfo {
+    name: "queue",
+    description: "What waits: /queue [next|drop NUMBER] [run]",
     least_role: Role::User,
 };
 const ALLOW: CommandInfo = CommandInfo {
@@ -146,12 +153,13 @@ const DEBUG: CommandInfo = CommandInfo {
 
 impl Command {
     /// All that are ours, in the order in which people see them.
-    pub const KNOWN: [Self; 17] = [
+    pub const KNOWN: [Self; 18] = [
         Self::Start,
         Self::Help,
         Self::Status,
         Self::Clear,
         Self::Interrupt,
+        Self::Queue,
         Self::Allow,
         Self::Deny,
         Self::Pause,
@@ -175,6 +183,7 @@ impl Command {
             Self::Status => Some(&STATUS),
             Self::Clear => Some(&CLEAR),
             Self::Interrupt => Some(&INTERRUPT),
+            Self::Queue => Some(&QUEUE),
             Self::Allow => Some(&ALLOW),
             Self::Deny => Some(&DENY),
             Self::Pause => Some(&PAUSE),
@@ -418,6 +427,7 @@ mod tests {
                 "status",
                 "clear",
                 "interrupt",
+                "queue",
                 "allow",
                 "deny",
                 "pause",

@@ -32,6 +32,8 @@ pub struct Features {
     pub batching: Flag,
     /// A button that stops it is below an answer that is being written.
     pub stop_button: Flag,
+    /// Prompts that wait have buttons to move and drop them.
+    pub queue_buttons: Flag,
     /// Questions of agents have buttons to answer them by.
     pub permission_buttons: Flag,
     /// Files are taken.
@@ -46,6 +48,7 @@ impl Default for Features {
         Self {
             batching: Flag::On,
             stop_button: Flag::On,
+            queue_buttons: Flag::On,
             permission_buttons: Flag::On,
             files: Flag::On,
             voice: Flag::On,

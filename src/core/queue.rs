@@ -1,4 +1,4 @@
-//! The order of prompts that wait, and which of them go to an agent that works already.
+//! The order of prompts that wait, and what people may order about it.
 //!
 //! Prompts of one conversation run by their place, and those of one place in the order in which they came. Whoever moves
 //! a prompt forward lets it pass their own others and nobody else's: over all conversations the line keeps its seats, each
@@ -37,6 +37,40 @@ pub fn line<T>(mut all: Vec<T>, seat: impl Fn(&T) -> Seat) -> Vec<T> {
     seats.into_iter().filter_map(next).collect()
 }
 
+/// What a person orders about the queue of their conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// To see it.
+    List,
+    /// A prompt is to run before the others.
+    Next(TurnId),
+    /// A prompt is never to run.
+    Drop(TurnId),
+    /// None is to run.
+    DropAll,
+    /// All that is kept is to run.
+    RunAll,
+}
+
+/// Reads the arguments of `/queue`; `None` where they are none of these.
+#[must_use]
+pub fn order(args: &str) -> Option<Order> {
+    let args = args.to_ascii_lowercase();
+    let words: Vec<&str> = args.split_whitespace().collect();
+    let number = |word: &str| {
+        let number = word.strip_prefix('#').unwrap_or(word);
+        number.parse().ok().map(TurnId)
+    };
+    Some(match words[..] {
+        [] | ["list"] => Order::List,
+        ["next", which] => Order::Next(number(which)?),
+        ["drop", "all"] => Order::DropAll,
+        ["drop", which] => Order::Drop(number(which)?),
+        ["run"] | ["run", "all"] => Order::RunAll,
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -54,6 +88,29 @@ mod tests {
 
     fn turns(all: Vec<Seat>) -> Vec<i64> {
         line(all, |seat| *seat).iter().map(|s| s.turn.0).collect()
+    }
+
+    #[test]
+    fn what_is_ordered_is_read_strictly() {
+        for (args, wanted) in [
+            ("", Some(Order::List)),
+            (" list ", Some(Order::List)),
+            ("next 12", Some(Order::Next(TurnId(12)))),
+            ("Next  #12", Some(Order::Next(TurnId(12)))),
+            ("drop 12", Some(Order::Drop(TurnId(12)))),
+            ("drop all", Some(Order::DropAll)),
+            ("run", Some(Order::RunAll)),
+            ("run all", Some(Order::RunAll)),
+            ("next", None),
+            ("next x", None),
+            ("next ##1", None),
+            ("drop 1 2", None),
+            ("drop 99999999999999999999", None),
+            ("run 5", None),
+            ("all", None),
+        ] {
+            assert_eq!(order(args), wanted, "{args}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod approval;
 pub mod files;
 pub mod limits;
 pub mod pairing;
+pub mod queue;
 
 use super::{Millis, command, text::Button, trouble::Trouble};
 
@@ -283,6 +284,8 @@ pub struct Status {
     pub running: Option<(String, Millis)>,
     /// Turns that wait.
     pub waiting: usize,
+    /// Turns that are kept until the person says so.
+    pub kept: usize,
     /// Duration and cost in US dollars of the last turn.
     pub last: Option<(Option<u64>, Option<f64>)>,
     /// Session: first characters of its id, total cost in US dollars, model.
@@ -309,6 +312,9 @@ pub fn status(facts: &Status) -> String {
         0 => {}
         1 => lines.push("1 message in line.".to_owned()),
         n => lines.push(format!("{n} messages in line.")),
+    }
+    if facts.kept > 0 {
+        lines.push(queue::kept(facts.kept));
     }
     if let Some((duration, cost)) = &facts.last {
         let mut parts = Vec::new();

@@ -13,6 +13,7 @@ pub mod lane;
 pub mod lanes;
 pub mod life;
 pub mod ports;
+mod queue;
 pub mod recover;
 pub mod restart;
 pub mod show;
@@ -73,6 +74,8 @@ pub struct Config {
     pub limits: Limits,
     /// Time between the agent's own interrupt and the order to end, in milliseconds.
     pub interrupt_grace: Millis,
+    /// Word that stops what runs, alone in a message; in lower case.
+    pub stop_word: Option<String>,
     /// Files that people send.
     pub files: FilesConfig,
 }
@@ -83,6 +86,15 @@ impl Config {
     pub fn window(&self, person: i64) -> Option<WindowRule> {
         (self.features.batching.is_on(person) && self.batching != WindowRule::OFF)
             .then_some(self.batching)
+    }
+
+    /// Whether a message is the word that stops.
+    #[must_use]
+    pub fn stops(&self, text: &str) -> bool {
+        // A text of any length is not put into lower case for that: no letter becomes much longer by it.
+        let text = text.trim();
+        let is = |word: &String| text.len() <= 4 * word.len() && text.to_lowercase() == *word;
+        self.stop_word.as_ref().is_some_and(is)
     }
 }
 

@@ -200,22 +200,37 @@ impl Tx<'_> {
             stored,
         )?;
         for Stored { row, .. } in rows {
-            if row.wanted == Wanted::Gone {
-                continue;
-            }
-            // One that ended ambiguously may be there: its row stays as the record of that.
-            let never_sent = row.message_id.is_none() && row.ambiguous == 0;
-            if never_sent && row.state != OutState::Sending {
-                self.change("DELETE FROM outbox WHERE id = ?1", [row.id])?;
-                self.touch_outbox();
-            } else {
-                let deadline = self.out_deadline(&row)?;
-                self.out_change(row.id, Some(now), |stored| {
-                    stored.want(Wanted::Gone, Urgency::Message, deadline);
-                })?;
-            }
+            self.out_unwanted(&row, now)?;
         }
         Ok(())
+    }
+
+    /// The message of this row is not wanted any more, as by [`Tx::out_retract`]. Nothing where there is no such row.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_gone(&self, id: OutboxId, now: Millis) -> Result<(), StoreError> {
+        match self.out_row(id)? {
+            Some(row) => self.out_unwanted(&row, now),
+            None => Ok(()),
+        }
+    }
+
+    fn out_unwanted(&self, row: &OutRow, now: Millis) -> Result<(), StoreError> {
+        if row.wanted == Wanted::Gone {
+            return Ok(());
+        }
+        // One that ended ambiguously may be there: its row stays as the record of that.
+        let never_sent = row.message_id.is_none() && row.ambiguous == 0;
+        if never_sent && row.state != OutState::Sending {
+            self.change("DELETE FROM outbox WHERE id = ?1", [row.id])?;
+            self.touch_outbox();
+            return Ok(());
+        }
+        let deadline = self.out_deadline(row)?;
+        self.out_change(row.id, Some(now), |stored| {
+            stored.want(Wanted::Gone, Urgency::Message, deadline);
+        })
     }
 
     /// At start, before anything is sent: what was on the wire when the daemon died is to be done again. Returns how

@@ -205,17 +205,6 @@ pub struct InLine {
     pub key: ConversationKey,
 }
 
-impl InLine {
-    /// Where its messages go.
-    #[must_use]
-    pub fn target(&self) -> Target {
-        Target {
-            chat_id: self.key.chat_id,
-            thread_id: self.key.thread_id,
-        }
-    }
-}
-
 /// A turn to be made.
 #[derive(Clone, Debug)]
 pub struct NewTurn {

@@ -91,9 +91,14 @@ async fn a_slow_lane_holds_up_nobody_and_commands_are_answered_at_once() {
         .await;
     slow.send_text(USER, "/interrupt");
     world
-        .wait_chat(USER, "it is interrupted and the next has its turn", |m| {
-            m.iter().any(|m| m.text.ends_with("— Interrupted")) && shows(m, "second")
+        .wait_chat(USER, "it is interrupted and the next is kept", |m| {
+            m.iter().any(|m| m.text.ends_with("— Interrupted"))
+                && m.iter().any(|m| m.text.starts_with("1 message is kept"))
         })
+        .await;
+    slow.send_text(USER, "/queue run");
+    world
+        .wait_chat(USER, "the next has its turn", |m| shows(m, "second"))
         .await;
     daemon.stop().await;
     world.end_all().await;
@@ -127,7 +132,7 @@ async fn the_stop_button_stops_and_an_old_one_is_explained() {
     let answers = world.api.view(|v| v.callback_answers());
     assert_eq!(
         answers[1].text.as_deref(),
-        Some("That button is no longer of use.")
+        Some("“Stop” is no longer of use: that answer was stopped already.")
     );
     daemon.stop().await;
     world.end_all().await;

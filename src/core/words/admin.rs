@@ -76,6 +76,8 @@ pub const ASKS: &str = "An administrator asks:";
 pub const NO: &str = "No";
 /// Button below the question whether all agents are to end.
 pub const YES_END_ALL: &str = "End all";
+/// What a question becomes whose button was pressed too late.
+pub const ASKED_TOO_LONG_AGO: &str = "This question is no longer of use: it holds for five minutes and works once. Give the order again.";
 /// What a question becomes when the answer is no.
 pub const LEFT_ALONE: &str = "Left as it was.";
 

@@ -19,6 +19,8 @@ pub const WHICH_QUESTION: &str =
     "Give the number that stands below the question, like /allow 12, or none if only one waits.";
 /// Answer to `/allow` or `/deny` for a question that somebody was quicker to answer.
 pub const ANSWERED_ALREADY: &str = "That question is answered already.";
+/// Answer to a press or a command about a question that the agent withdrew.
+pub const NOT_ASKED_ANY_MORE: &str = "The agent asks that no longer: it went on, or was stopped.";
 /// What the agent is told when a person says no.
 pub const DENIED_TO_AGENT: &str = "The user did not allow this.";
 /// What the agent is told when nobody answered.

@@ -8,6 +8,9 @@ use crate::core::{
 
 /// Button below a notice that the end is near.
 pub const GIVE_LONGER: &str = "Give it longer";
+/// Press of it where there is nothing to be given any more.
+pub const GIVEN_ALREADY: &str =
+    "“Give it longer” is no longer of use: it has longer already, or is being stopped.";
 
 /// To the nearest second: whoever looks is a moment late.
 fn about(ms: Millis) -> String {

@@ -153,7 +153,7 @@ impl Admin {
             }
             Standing::Good(wish) => (wish.action().to_owned(), words::admin::LEFT_ALONE),
             Standing::Anothers => (String::new(), words::NOT_YOURS),
-            Standing::Old => (String::new(), words::OLD_BUTTON),
+            Standing::Old => (String::new(), words::admin::ASKED_TOO_LONG_AGO),
         };
         let others = matches!(standing, Standing::Anothers);
         self.act(&ack, "confirm", move |tx, now| {

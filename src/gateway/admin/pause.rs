@@ -14,11 +14,10 @@ use crate::{
         words,
     },
     gateway::{
-        Deps,
-        gate::{self, Gate},
+        Deps, gate,
         lane::{Ack, LaneMsg},
         lanes::Lanes,
-        show,
+        queue::{At, Queue},
     },
     store::{
         StoreError, Tx,
@@ -70,13 +69,13 @@ impl Admin {
             since: self.deps.clock.now(),
             reason: reason.clone().unwrap_or_default(),
         });
-        let (gate, before) = (self.deps.gate.clone(), self.deps.gate.pause());
+        let (deps, before) = (Arc::clone(&self.deps), self.deps.gate.pause());
         let wanted = Arc::clone(&new);
         let done = self
             .act(&ack, "pause", move |tx, now| {
                 let done = match reason {
                     Err(why) => Err(why.into()),
-                    Ok(_) => Ok(close(tx, &gate, wanted, now)?),
+                    Ok(_) => Ok(close(tx, &deps, wanted, now)?),
                 };
                 Ok(Act {
                     on: String::new(),
@@ -96,15 +95,15 @@ impl Admin {
     /// The store's.
     pub async fn resume(&self, by: impl Into<Ack>) -> Result<Resumed, AdminError> {
         let ack = by.into();
-        let gate = self.deps.gate.clone();
+        let deps = Arc::clone(&self.deps);
         let (over, line, resumed) = self
             .act(&ack, "resume", move |tx, now| {
-                let over = gate.end(tx)?;
+                let over = deps.gate.end(tx)?;
                 let line = tx.turns_in_line()?;
                 let waiting = line.iter().filter(|turn| waits(turn)).count() as u64;
                 let (outcome, text) = match &over {
                     Some(_) => {
-                        show_places(tx, &line, None, now)?;
+                        show_places(tx, &deps, &line, None, now)?;
                         (Outcome::Done, words::admin::resumed(waiting))
                     }
                     None => (Outcome::NoChange, words::admin::NOT_PAUSED.to_owned()),
@@ -150,7 +149,7 @@ fn waits(turn: &InLine) -> bool {
 
 fn close(
     tx: &Tx<'_>,
-    gate: &Gate,
+    deps: &Deps,
     new: Arc<Pause>,
     now: Millis,
 ) -> Result<Deed<Paused>, StoreError> {
@@ -164,9 +163,9 @@ fn close(
     }
     let line = tx.turns_in_line()?;
     let running = line.iter().filter(|turn| !waits(turn)).count() as u64;
-    show_places(tx, &line, Some(&new), now)?;
+    show_places(tx, deps, &line, Some(&new), now)?;
     // Last: from here on whoever comes after this sees it.
-    gate.close(tx, &new, now)?;
+    deps.gate.close(tx, &new, now)?;
     let paused = Paused {
         outcome: Outcome::Done,
         pause: new,
@@ -181,6 +180,7 @@ fn close(
 /// Tells those who wait what they wait for.
 fn show_places(
     tx: &Tx<'_>,
+    deps: &Deps,
     line: &[InLine],
     pause: Option<&Pause>,
     now: Millis,
@@ -195,17 +195,15 @@ fn show_places(
         if turn.state != TurnState::Queued || turn.attempts > 0 {
             continue;
         }
-        let text = match pause {
-            Some(pause) => words::admin::waits(pause, number),
-            None => words::waiting(
-                line[..at]
-                    .iter()
-                    .filter(|other| {
-                        other.conversation == turn.conversation
-                            && other.state != TurnState::Collecting
-                    })
-                    .count(),
-            ),
+        let own = |line: &[InLine], state| {
+            let same =
+                |other: &&InLine| other.conversation == turn.conversation && other.state == state;
+            line.iter().filter(same).count()
+        };
+        let at = At {
+            before: own(&line[..at], TurnState::Queued),
+            running: own(line, TurnState::Submitted),
+            pause: pause.map(|pause| (pause, number)),
         };
         let slot = Slot {
             turn: turn.turn,
@@ -214,8 +212,9 @@ fn show_places(
         if let Some(row) = tx.out_slot(slot)?
             && let Wanted::Show(shown) = row.wanted
         {
-            let shown = show::note(text, Vec::new(), shown.reply_to);
-            tx.out_show(turn.target(), Some(slot), Urgency::Progress, &shown, now)?;
+            let queue = Queue::of(deps, &turn.key);
+            let shown = queue.message(turn.turn, &at, shown.reply_to);
+            tx.out_show(queue.target(), Some(slot), Urgency::Progress, &shown, now)?;
         }
     }
     Ok(())

@@ -10,13 +10,13 @@ use crate::{
         prompt, words,
     },
     gateway::{
-        gate::Gate,
-        lane::{self, Ack},
+        lane::{Ack, window},
+        queue::Queue,
         show,
     },
     store::{
         StoreError, Tx,
-        rows::{Conversation, NewTurn, Target, TurnPart, TurnState, Urgency},
+        rows::{Conversation, NewTurn, TurnPart, TurnState, Urgency},
     },
 };
 
@@ -38,7 +38,7 @@ impl Admin {
         let ack = by.into();
         let config = self.deps.config.get();
         let checked = prompt::check(&text, &config.bot_name.get());
-        let (gate, uuid) = (self.deps.gate.clone(), self.deps.dice.uuid());
+        let (deps, uuid) = (std::sync::Arc::clone(&self.deps), self.deps.dice.uuid());
         let turn = self
             .act(&ack, "send", move |tx, now| {
                 let mut on = format!("conversation {conversation}");
@@ -52,7 +52,8 @@ impl Admin {
                         Err(AdminError::NobodyThere(conversation))
                     }
                     (Ok(()), Some(found)) => {
-                        let turn = enter(tx, &found, &gate, uuid, text, now)?;
+                        let queue = Queue::of(&deps, &found.key);
+                        let turn = enter(tx, &found, &queue, uuid, text, now)?;
                         on = format!("{on}, turn {turn}");
                         Ok(Deed::new(turn, Outcome::Done, ""))
                     }
@@ -69,32 +70,18 @@ impl Admin {
 fn enter(
     tx: &Tx<'_>,
     conversation: &Conversation,
-    gate: &Gate,
+    queue: &Queue,
     uuid: uuid::Uuid,
     text: String,
     now: Millis,
 ) -> Result<TurnId, StoreError> {
-    let key = &conversation.key;
-    let target = Target {
-        chat_id: key.chat_id,
-        thread_id: key.thread_id,
-    };
-    let mut open = tx.turns_open(conversation.id)?;
     // What is being collected was written before, and goes before.
-    if let Some(collecting) = open
-        .iter_mut()
-        .find(|turn| turn.state == TurnState::Collecting)
-    {
-        tx.turn_state(collecting.id, TurnState::Queued, now)?;
-        collecting.state = TurnState::Queued;
-        let (id, reply_to) = (
-            collecting.id,
-            collecting.message().filter(|_| key.chat_id != key.user_id),
-        );
-        lane::placeholder(tx, gate, target, id, &open, reply_to, now)?;
+    let open = tx.turns_open(conversation.id)?;
+    if let Some(collecting) = open.iter().find(|turn| turn.state == TurnState::Collecting) {
+        window::close(tx, queue, collecting, now)?;
     }
     for shown in show::announced(words::admin::ASKS, &text) {
-        tx.out_show(target, None, Urgency::Message, &shown, now)?;
+        tx.out_show(queue.target(), None, Urgency::Message, &shown, now)?;
     }
     let new = NewTurn {
         conversation: conversation.id,
@@ -110,6 +97,6 @@ fn enter(
         run: None,
     };
     let turn = tx.turn_add(&new, now)?;
-    lane::placeholder(tx, gate, target, turn, &open, None, now)?;
+    queue.entered(tx, conversation.id, turn, now)?;
     Ok(turn)
 }

@@ -10,14 +10,18 @@ use crate::{
         inbound::{Message, Person},
         policy::{self, Role},
         turn::Turn,
-        words::{self, pairing as said},
+        words::{self, pairing, queue as said},
     },
     gateway::{
         admin::{self, Admin, AdminError},
         lane::{self, Ack, Decision, LaneMsg, Reply, Said},
         ports::SettingInfo,
+        queue::{self, Queue},
     },
-    store::{StoreError, Tx, rows::TurnState},
+    store::{
+        StoreError, Tx,
+        rows::{Conversation, TurnState},
+    },
 };
 
 impl Desk<'_> {
@@ -38,7 +42,7 @@ impl Desk<'_> {
         // A command never waits in the window, and what was collected so far goes its way. Whoever ends a pause does not
         // go before the others by that.
         if *command != Command::Resume {
-            self.lanes.nudge(conversation, LaneMsg::CloseWindow);
+            self.lanes.nudge(conversation.id, LaneMsg::CloseWindow);
         }
         if policy::may_run(role, command).is_err() {
             return self.refuse(ack, command.name()).await;
@@ -59,11 +63,12 @@ impl Desk<'_> {
                 self.answer(ack, "unknown", text).await
             }
             Command::Status => {
-                let text = self.status(conversation).await?;
+                let text = self.status(conversation.id).await?;
                 self.answer(ack, "status", text).await
             }
-            Command::Interrupt => self.interrupt(conversation, ack).await,
-            Command::Clear => self.clear(conversation, ack).await,
+            Command::Interrupt => self.interrupt(&conversation, ack).await,
+            Command::Queue => self.queue(&conversation, ack, args).await,
+            Command::Clear => self.clear(conversation.id, ack).await,
             Command::Allow => {
                 self.decide(message, (person, role), ack, args, Decision::Once)
                     .await
@@ -75,7 +80,7 @@ impl Desk<'_> {
             Command::Pause => admin::answered(admin.pause(ack, args).await),
             Command::Resume => admin::answered(admin.resume(ack).await),
             Command::Kill if args.is_empty() => {
-                admin::answered(admin.kill_here(ack, conversation).await)
+                admin::answered(admin.kill_here(ack, conversation.id).await)
             }
             Command::Kill => admin::answered(admin.kill(ack, args).await),
             Command::KillAll => admin::answered(admin.ask_kill_all(ack).await),
@@ -96,13 +101,18 @@ impl Desk<'_> {
     }
 
     /// Which turn is meant is settled here, where updates are in order: one that a later message begins is not.
-    async fn interrupt(&self, conversation: ConversationId, ack: Ack) -> Result<(), StoreError> {
+    pub(super) async fn interrupt(
+        &self,
+        conversation: &Conversation,
+        ack: Ack,
+    ) -> Result<(), StoreError> {
         let (now, inbox, nothing) = (self.deps.clock.now(), self.id, ack.clone());
+        let (id, queue) = (conversation.id, Queue::of(self.deps, &conversation.key));
         let running = self
             .deps
             .store
             .tx(move |tx| {
-                let open = tx.turns_open(conversation)?;
+                let open = tx.turns_open(id)?;
                 // Where this is looked at again after a crash, a turn that began after it is not meant.
                 let given = tx.inbox_received_at(inbox)?.unwrap_or(now);
                 let running = open
@@ -113,15 +123,25 @@ impl Desk<'_> {
                     })
                     .map(|t| t.id);
                 if running.is_none() {
-                    lane::acknowledge(tx, &nothing, "interrupt", "", words::NOTHING_RUNS, now)?;
+                    let waits = open.iter().any(|turn| queue::waited(turn, inbox));
+                    let text = if waits {
+                        said::KEPT
+                    } else {
+                        words::NOTHING_RUNS
+                    };
+                    lane::acknowledge(tx, &nothing, "interrupt", "", text, now)?;
+                    queue.keep(tx, id, inbox, now)?;
                 }
                 Ok(running)
             })
             .await?;
-        if let Some(turn) = running {
-            self.lanes
-                .send(conversation, LaneMsg::Interrupt { ack, turn })
-                .await;
+        match running {
+            Some(turn) => {
+                self.lanes
+                    .send(conversation.id, LaneMsg::Interrupt { ack, turn })
+                    .await;
+            }
+            None => self.lanes.wake(conversation.id),
         }
         Ok(())
     }
@@ -168,11 +188,11 @@ impl Desk<'_> {
         Ok(())
     }
 
-    async fn conversation(
+    pub(super) async fn conversation(
         &self,
         message: &Message,
         person: &Person,
-    ) -> Result<ConversationId, StoreError> {
+    ) -> Result<Conversation, StoreError> {
         let (key, now, person) = (
             self.key(message, person),
             self.deps.clock.now(),
@@ -182,7 +202,7 @@ impl Desk<'_> {
             .store
             .tx(move |tx| {
                 tx.person_seen(person.id, &person.name, now)?;
-                Ok(tx.conversation_open(&key, now)?.id)
+                tx.conversation_open(&key, now)
             })
             .await
     }
@@ -285,7 +305,7 @@ impl Desk<'_> {
                 admin::answered(admin.remove_person(ack, person).await)
             }
             _ => {
-                let text = said::HOW_TO_REMOVE.to_owned();
+                let text = pairing::HOW_TO_REMOVE.to_owned();
                 self.answer(ack, "users", text).await
             }
         }
@@ -300,16 +320,16 @@ impl Desk<'_> {
                 let now = self.deps.clock.now();
                 let all = admin::read(admin.pairings().await)?;
                 let text = if all.is_empty() && !self.deps.config.get().pairing {
-                    said::OFF.to_owned()
+                    pairing::OFF.to_owned()
                 } else {
-                    said::list(all.iter().map(|p| {
+                    pairing::list(all.iter().map(|p| {
                         let left = p.expires_at.saturating_sub(now);
                         (&p.code, p.name.as_str(), p.person, left)
                     }))
                 };
                 self.answer(ack, "pair", text).await
             }
-            _ => self.answer(ack, "pair", said::HOW.to_owned()).await,
+            _ => self.answer(ack, "pair", pairing::HOW.to_owned()).await,
         }
     }
 
@@ -350,6 +370,7 @@ impl Desk<'_> {
                         .iter()
                         .filter(|t| matches!(t.state, TurnState::Queued | TurnState::Collecting))
                         .count(),
+                    kept: open.iter().filter(|t| t.state == TurnState::Held).count(),
                     last: tx
                         .turn_last_over(conversation)?
                         .map(|turn| (turn.duration_ms, turn.cost_usd)),

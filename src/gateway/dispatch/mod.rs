@@ -11,6 +11,7 @@
 //! | `decide.rs` | `/allow`, `/deny` |
 //! | `prompt.rs` | prompts become turns |
 //! | `press.rs` | presses of buttons |
+//! | `queue.rs` | `/queue`, and the word that stops |
 //! | `stranger.rs` | messages of people who are not known |
 
 mod beside;
@@ -18,6 +19,7 @@ mod command;
 mod decide;
 mod press;
 mod prompt;
+mod queue;
 mod stranger;
 
 use std::{
@@ -35,7 +37,7 @@ pub use press::meaning;
 use prompt::Arriving;
 use stranger::{Stranger, may_ask};
 
-use super::{Deps, lanes::Lanes, ports::Admission};
+use super::{Config, Deps, lanes::Lanes, ports::Admission};
 use crate::{
     core::{
         command::{Command, Reading, read},
@@ -102,6 +104,7 @@ pub(super) fn admission(
         && !message.text.trim().is_empty()
         // The desk has more to do for files.
         && message.attachments.is_empty()
+        && !stops(&config, message)
         && reading(message, &config.bot_name.get()) == Reading::Prompt;
     let arriving = prompt.then(|| Arriving::new(deps, lanes, bot_id, message, person))?;
     let lanes = lanes.clone();
@@ -276,6 +279,7 @@ impl Desk<'_> {
             Reading::Command { command, args, .. } => {
                 self.command(message, person, role, &command, args).await
             }
+            Reading::Prompt if stops(&config, message) => self.stop_word(message, person).await,
             Reading::Prompt => self.prompt(message, person).await,
         }
     }
@@ -325,6 +329,11 @@ fn reading<'a>(message: &'a Message, bot_name: &str) -> Reading<'a> {
         return Reading::Prompt;
     }
     read(&message.text, bot_name)
+}
+
+/// Whether a message is the word that stops, said by whoever sent it.
+fn stops(config: &Config, message: &Message) -> bool {
+    message.forwarded.is_none() && message.attachments.is_empty() && config.stops(&message.text)
 }
 
 fn key(bot_id: i64, message: &Message, person: &Person) -> ConversationKey {

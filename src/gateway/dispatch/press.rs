@@ -17,12 +17,12 @@ use crate::{
         pairing::Code,
         policy::{self, Denied, Role},
         text::{Formatted, Shown, units},
-        words,
+        words::{self, queue as said},
     },
     gateway::{
         admin::{self, Admin},
-        gate::Gate,
-        lane::{self, Ack, Decision, LaneMsg, Reply, window},
+        lane::{self, Ack, Decision, LaneMsg, Reply, Said, window},
+        queue::{self, Queue},
         show,
     },
     store::{
@@ -44,6 +44,10 @@ enum Wish {
     Continue(TurnId),
     Leave(TurnId),
     Longer(TurnId, Limit),
+    RunNext(TurnId),
+    Cancel(TurnId),
+    Drop(TurnId),
+    RunAll(TurnId),
     Decide(i64, Decision),
 }
 
@@ -94,6 +98,10 @@ fn wish(data: &str) -> Option<Wish> {
         "n" => Wish::SendNow(turn),
         "c" => Wish::Continue(turn),
         "l" => Wish::Leave(turn),
+        "u" => Wish::RunNext(turn),
+        "x" => Wish::Cancel(turn),
+        "k" => Wish::Drop(turn),
+        "w" => Wish::RunAll(turn),
         _ => return None,
     })
 }
@@ -175,7 +183,11 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
                 | Wish::SendNow(t)
                 | Wish::Continue(t)
                 | Wish::Leave(t)
-                | Wish::Longer(t, _) => Some(t),
+                | Wish::Longer(t, _)
+                | Wish::RunNext(t)
+                | Wish::Cancel(t)
+                | Wish::Drop(t)
+                | Wish::RunAll(t) => Some(t),
             };
             let Some(turn) = turn.map(|t| tx.turn(t)).transpose()?.flatten() else {
                 return Ok(None);
@@ -233,11 +245,15 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
                 .await;
             return Ok(());
         }
-        Wish::Run(_) => change(desk, ack, subject, "run", words::RUN, run_held).await?,
-        Wish::Discard(_) => change(desk, ack, subject, "discard", words::DISCARD, discard).await?,
-        Wish::SendNow(_) => change(desk, ack, subject, "send-now", words::SENT, send_now).await?,
-        Wish::Continue(_) => change(desk, ack, subject, "continue", words::CONTINUE, go_on).await?,
-        Wish::Leave(_) => change(desk, ack, subject, "leave", words::LEAVE_IT, leave).await?,
+        Wish::Run(_) => change(desk, ack, subject, &RUN).await?,
+        Wish::Discard(_) => change(desk, ack, subject, &DISCARD).await?,
+        Wish::SendNow(_) => change(desk, ack, subject, &SEND_NOW).await?,
+        Wish::Continue(_) => change(desk, ack, subject, &CONTINUE).await?,
+        Wish::Leave(_) => change(desk, ack, subject, &LEAVE).await?,
+        Wish::RunNext(_) => change(desk, ack, subject, &RUN_NEXT).await?,
+        Wish::Cancel(_) => change(desk, ack, subject, &CANCEL).await?,
+        Wish::Drop(_) => change(desk, ack, subject, &DROP).await?,
+        Wish::RunAll(_) => change(desk, ack, subject, &RUN_ALL).await?,
     }
     desk.lanes.wake(conversation);
     Ok(())
@@ -260,102 +276,137 @@ async fn answer(
 struct New {
     uuid: Uuid,
     inbox: InboxId,
-    gate: Gate,
+    queue: Queue,
     now: Millis,
 }
 
 /// What a button changes; false if it is not of use any more.
 type Changing = fn(&Tx<'_>, &Subject, &New) -> Result<bool, StoreError>;
 
+/// What a button does.
+struct Does {
+    /// Its name in the audit.
+    action: &'static str,
+    /// What stands on it.
+    label: &'static str,
+    /// Answer to a press that was of use.
+    text: &'static str,
+    change: Changing,
+}
+
+macro_rules! does {
+    ($($name:ident: $action:literal, $label:expr, $text:expr, $change:expr;)+) => {
+        $(const $name: Does = Does { action: $action, label: $label, text: $text, change: $change };)+
+    };
+}
+
+does! {
+    RUN: "run", words::RUN, words::RUN, run_held;
+    DISCARD: "discard", words::DISCARD, words::DISCARD, discard;
+    SEND_NOW: "send-now", words::SEND_NOW, words::SENT, send_now;
+    CONTINUE: "continue", words::CONTINUE, words::CONTINUE, go_on;
+    LEAVE: "leave", words::LEAVE_IT, words::LEAVE_IT, leave;
+    RUN_NEXT: "run-next", said::RUN_NEXT, said::RUNS_NEXT, run_next;
+    CANCEL: "drop", said::CANCEL, said::DROPPED, drop_one;
+    DROP: "drop", said::DROP, said::DROPPED, drop_one;
+    RUN_ALL: "run-all", said::RUN_ALL, said::ALL_RUN, run_all;
+}
+
 async fn change(
     desk: &Desk<'_>,
     ack: Ack,
     subject: Subject,
-    action: &'static str,
-    text: &'static str,
-    f: Changing,
+    does: &'static Does,
 ) -> Result<(), StoreError> {
     let new = New {
         uuid: desk.deps.dice.uuid(),
         inbox: desk.id,
-        gate: desk.deps.gate.clone(),
+        queue: Queue::of(desk.deps, &subject.conversation.key),
         now: desk.deps.clock.now(),
     };
     desk.deps
         .store
         .tx(move |tx| {
-            let done = f(tx, &subject, &new)?;
-            let on = format!("turn {}", subject.turn.id);
-            let text = if done { text } else { words::OLD_BUTTON };
-            lane::acknowledge(tx, &ack, action, &on, text, new.now)
+            let Some(turn) = tx.turn(subject.turn.id)? else {
+                return Err(StoreError::Other("a turn is gone".to_owned()));
+            };
+            // As it is now: it may have changed since the look.
+            let subject = Subject { turn, ..subject };
+            let since = queue::since(subject.turn.state);
+            let done = (does.change)(tx, &subject, &new)?;
+            let (result, text) = if done {
+                ("ok", does.text.to_owned())
+            } else {
+                ("no-change", said::too_late(does.label, since))
+            };
+            let pressed = Said {
+                action: does.action,
+                on: &format!("turn {}", subject.turn.id),
+                result,
+                text: &text,
+                buttons: Vec::new(),
+            };
+            lane::acknowledge_as(tx, &ack, &pressed, new.now)
         })
-        .await
-}
-
-/// Whether the turn of a button is still in the state that the button is for.
-fn still(tx: &Tx<'_>, subject: &Subject, state: TurnState) -> Result<bool, StoreError> {
-    Ok(tx.turn(subject.turn.id)?.is_some_and(|t| t.state == state))
+        .await?;
+    fail::fail_point!("press-committed");
+    Ok(())
 }
 
 fn run_held(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
-    if !still(tx, subject, TurnState::Held)? {
+    let turn = &subject.turn;
+    if turn.state != TurnState::Held {
         return Ok(false);
     }
-    let turn = &subject.turn;
     tx.turn_state(turn.id, TurnState::Queued, new.now)?;
-    let open = tx.turns_open(turn.conversation)?;
-    let reply_to = reply_to(subject);
-    lane::placeholder(
-        tx,
-        &new.gate,
-        target(subject),
-        turn.id,
-        &open,
-        reply_to,
-        new.now,
-    )?;
+    new.queue.entered(tx, turn.conversation, turn.id, new.now)?;
     Ok(true)
 }
 
 fn discard(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
-    let turn = subject.turn.id;
+    let turn = &subject.turn;
+    let slot = match turn.state {
+        TurnState::Collecting => Slot::collecting(turn.id),
+        TurnState::Held => Slot {
+            turn: turn.id,
+            number: 0,
+        },
+        _ => return Ok(false),
+    };
+    end(tx, turn.id, TurnState::Discarded, new.now)?;
     let shown = show::note(words::DISCARDED, Vec::new(), reply_to(subject));
-    if still(tx, subject, TurnState::Collecting)? {
-        end(tx, turn, TurnState::Discarded, new.now)?;
-        let slot = Some(Slot::collecting(turn));
-        tx.out_show(target(subject), slot, Urgency::Message, &shown, new.now)?;
-        return Ok(true);
+    let target = new.queue.target();
+    tx.out_show(target, Some(slot), Urgency::Message, &shown, new.now)?;
+    if turn.state == TurnState::Held {
+        new.queue.refresh(tx, turn.conversation, new.now)?;
     }
-    if !still(tx, subject, TurnState::Held)? {
-        return Ok(false);
-    }
-    end(tx, turn, TurnState::Discarded, new.now)?;
-    lane::put(
-        tx,
-        target(subject),
-        turn,
-        &[shown],
-        Urgency::Message,
-        new.now,
-    )?;
     Ok(true)
 }
 
 fn send_now(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
-    // As it is now: parts may have come since the look.
-    let Some(turn) = tx
-        .turn(subject.turn.id)?
-        .filter(|t| t.state == TurnState::Collecting)
-    else {
+    if subject.turn.state != TurnState::Collecting {
         return Ok(false);
-    };
-    let reply_to = reply_to(subject);
-    window::close(tx, &new.gate, target(subject), &turn, reply_to, new.now)?;
+    }
+    window::close(tx, &new.queue, &subject.turn, new.now)?;
     Ok(true)
 }
 
+fn run_next(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
+    new.queue.next(tx, &subject.turn, new.now)
+}
+
+fn drop_one(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
+    new.queue.drop(tx, &subject.turn, new.now)
+}
+
+/// The turn is one of those that were kept, to tell whose; it need not be kept any more.
+fn run_all(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
+    let ran = new.queue.run_all(tx, subject.turn.conversation, new.now)?;
+    Ok(ran > 0)
+}
+
 fn go_on(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
-    if !still(tx, subject, TurnState::Asked)? {
+    if subject.turn.state != TurnState::Asked {
         return Ok(false);
     }
     let turn = &subject.turn;
@@ -376,21 +427,12 @@ fn go_on(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> 
         run: None,
     };
     let next = tx.turn_add(&next, new.now)?;
-    let open = tx.turns_open(turn.conversation)?;
-    lane::placeholder(
-        tx,
-        &new.gate,
-        target(subject),
-        next,
-        &open,
-        reply_to(subject),
-        new.now,
-    )?;
+    new.queue.entered(tx, turn.conversation, next, new.now)?;
     Ok(true)
 }
 
 fn leave(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> {
-    if !still(tx, subject, TurnState::Asked)? {
+    if subject.turn.state != TurnState::Asked {
         return Ok(false);
     }
     end(tx, subject.turn.id, TurnState::Interrupted, new.now)?;

@@ -14,9 +14,9 @@ use crate::{
     },
     gateway::{
         files::Brought,
-        gate::Gate,
-        lane::{self, Giving, Handed, Lent, window},
+        lane::{Giving, Handed, Lent, window},
         lanes::Lanes,
+        queue::Queue,
         show,
     },
     store::{
@@ -85,7 +85,7 @@ pub(super) struct Arriving {
     stale_after: Millis,
     batching: bool,
     uuid: uuid::Uuid,
-    gate: Gate,
+    queue: Queue,
     now: Millis,
     stop_button: bool,
     // The agent of this conversation, if it waits for a prompt.
@@ -134,7 +134,7 @@ impl Arriving {
             stale_after: config.stale_after,
             batching,
             uuid: deps.dice.uuid(),
-            gate: deps.gate.clone(),
+            queue: Queue::of(deps, &key),
             now,
             stop_button: config.features.stop_button.is_on(person.id),
             lent: (!batching).then(|| lanes.standing().take(&key)).flatten(),
@@ -191,7 +191,7 @@ impl Arriving {
                 None => None,
             };
             if !handed.as_ref().is_some_and(|handed| handed.is(turn)) {
-                lane::placeholder(tx, &self.gate, self.target, turn, &open, self.reply_to, now)?;
+                self.queue.entered(tx, conversation, turn, now)?;
             }
         } else if let Some(collecting) = open.iter().find(|t| t.state == TurnState::Collecting) {
             tx.turn_part_add(collecting.id, &part)?;

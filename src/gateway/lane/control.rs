@@ -3,13 +3,22 @@
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{Ack, Decision, Lane, LaneMsg, Open, Reply, Way, millis, output, work};
+use super::{
+    Ack, Decision, Lane, LaneMsg, Open, Reply, Way, ending::Stage, millis, output, window, work,
+};
 use crate::{
-    core::{Millis, actor::Actor, ids::TurnId, text::Button, turn::Turn, words},
-    gateway::{admin::Outcome, ports::Answer, show},
+    core::{
+        Millis,
+        actor::Actor,
+        ids::TurnId,
+        text::Button,
+        turn::{Ending, Turn, View},
+        words::{self, queue as said},
+    },
+    gateway::{admin::Outcome, ports::Answer, queue, show},
     store::{
         StoreError, Tx,
-        rows::{AuditEntry, Urgency, Verdict},
+        rows::{AuditEntry, OutboxId, TurnRow, TurnState, Urgency, Verdict},
     },
 };
 
@@ -56,6 +65,16 @@ pub(crate) fn acknowledge_as(
     said: &Said<'_>,
     now: Millis,
 ) -> Result<(), StoreError> {
+    acknowledge_by(tx, ack, said, now).map(|_| ())
+}
+
+/// The same; returns the message by which it was answered, if there is one.
+pub(crate) fn acknowledge_by(
+    tx: &Tx<'_>,
+    ack: &Ack,
+    said: &Said<'_>,
+    now: Millis,
+) -> Result<Option<OutboxId>, StoreError> {
     tx.audit_add(&AuditEntry {
         at: now,
         who: ack.who.to_string(),
@@ -64,19 +83,77 @@ pub(crate) fn acknowledge_as(
         result: said.result.to_owned(),
     })?;
     let Way::Update { inbox, reply } = &ack.way else {
-        return Ok(());
+        return Ok(None);
     };
-    match reply {
+    let message = match reply {
         Reply::Message { target, reply_to } => {
             let shown = show::note(said.text, said.buttons.clone(), *reply_to);
-            tx.out_show(*target, None, Urgency::Message, &shown, now)?;
+            Some(tx.out_show(*target, None, Urgency::Message, &shown, now)?)
         }
         Reply::Press { callback_id } => {
             let text: String = said.text.chars().take(PRESS).collect();
             tx.out_press(callback_id, &text, now)?;
+            None
         }
+    };
+    tx.inbox_done(*inbox, Verdict::Command, now)?;
+    Ok(message)
+}
+
+impl Stage {
+    /// Records a stop and answers it; `json` is the state of the turn, if the agent has it. Whether something stops.
+    ///
+    /// What its own person stops, stops altogether: what they had sent before and what waits is kept until they say so.
+    /// Where somebody else ends a turn, its person's others go on.
+    fn stop(
+        &self,
+        tx: &Tx<'_>,
+        ack: &Ack,
+        turn: TurnId,
+        json: Option<&str>,
+        own: bool,
+    ) -> Result<bool, StoreError> {
+        let row = tx.turn(turn)?;
+        let waits = row
+            .as_ref()
+            .filter(|row| matches!(row.state, TurnState::Queued | TurnState::Collecting));
+        let text = match (json, waits, &row) {
+            (Some(json), ..) => {
+                tx.turn_machine(turn, json)?;
+                words::STOPPING.to_owned()
+            }
+            (None, Some(waits), _) => {
+                self.stop_early(tx, waits, !own)?;
+                said::STOPPED_EARLY.to_owned()
+            }
+            (None, None, Some(row)) if ack.is_press() => {
+                said::too_late(words::STOP, queue::since(row.state))
+            }
+            (None, None, _) => words::NOTHING_RUNS.to_owned(),
+        };
+        let stops = json.is_some() || waits.is_some();
+        let on = format!("turn {turn}");
+        acknowledge(tx, ack, "interrupt", &on, &text, self.now)?;
+        if let (true, true, Some(inbox), Some(row)) = (stops, own, ack.inbox(), &row) {
+            self.queue.keep(tx, row.conversation, inbox, self.now)?;
+        }
+        Ok(stops)
     }
-    tx.inbox_done(*inbox, Verdict::Command, now)
+
+    /// A turn ends that no agent had.
+    fn stop_early(&self, tx: &Tx<'_>, turn: &TurnRow, by_admin: bool) -> Result<(), StoreError> {
+        tx.turn_state(turn.id, TurnState::Interrupted, self.now)?;
+        window::retract_collected(tx, turn.id, self.now)?;
+        let view = View {
+            by_admin,
+            ..View::default()
+        };
+        let renderer = self.renderer.as_ref();
+        let reply_to = self.queue.reply_to(turn);
+        let shown = show::over(renderer, &view, &Ending::Interrupted, reply_to);
+        work::put(tx, self.target, turn.id, &shown, Urgency::Message, self.now)?;
+        self.queue.refresh(tx, turn.conversation, self.now)
+    }
 }
 
 impl Lane {
@@ -99,35 +176,22 @@ impl Lane {
             }
             work::to_json(&active.machine)
         });
-        let text = match &json {
-            Some(_) => words::STOPPING,
-            None if ack.is_press() => words::OLD_BUTTON,
-            None => words::NOTHING_RUNS,
-        };
         let running = json.is_some();
-        let again = ack.clone();
+        let (again, stage) = (ack.clone(), self.stage(now));
         let done = self
             .deps
             .store
-            .tx(move |tx| {
-                if let Some(json) = json {
-                    tx.turn_machine(turn, &json)?;
-                }
-                acknowledge(tx, &ack, "interrupt", &format!("turn {turn}"), text, now)
-            })
+            .tx(move |tx| stage.stop(tx, &ack, turn, json.as_deref(), own))
             .await;
+        fail::fail_point!("lane-stopping");
         // A stop works even when the store does not; it is recorded and answered when the store works again.
-        if self
-            .note_failure(done, "cannot record an interrupt")
-            .is_none()
-        {
-            self.redo.push(LaneMsg::Interrupt { ack: again, turn });
-        } else {
-            again.told(if running && !ends_already {
+        match self.note_failure(done, "cannot record an interrupt") {
+            None => self.redo.push(LaneMsg::Interrupt { ack: again, turn }),
+            Some(stops) => again.told(if stops && !ends_already {
                 Outcome::Done
             } else {
                 Outcome::NoChange
-            });
+            }),
         }
         if running {
             self.press_on();
@@ -271,10 +335,11 @@ impl Lane {
                     output::show_question(tx, target, question, line, now)?;
                 }
                 if let Some(ack) = &ack {
-                    let text = match fresh {
-                        true => line,
-                        false if ack.is_press() => words::OLD_BUTTON,
-                        false => words::approval::ANSWERED_ALREADY,
+                    let before = question.as_ref().and_then(|row| row.answer.as_deref());
+                    let text = match (fresh, before) {
+                        (true, _) => line,
+                        (false, Some("\"withdrawn\"")) => words::approval::NOT_ASKED_ANY_MORE,
+                        (false, _) => words::approval::ANSWERED_ALREADY,
                     };
                     acknowledge(
                         tx,

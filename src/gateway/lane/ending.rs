@@ -17,8 +17,8 @@ use crate::{
         words,
     },
     gateway::{
-        gate::Gate,
         ports::{Exit, NotStarted, Renderer, ServiceTrouble},
+        queue::Queue,
         show,
     },
     store::{
@@ -342,11 +342,11 @@ impl Lane {
             .is_some()
     }
 
-    fn stage(&self, now: Millis) -> Stage {
+    pub(super) fn stage(&self, now: Millis) -> Stage {
         let key = &self.conversation.key;
         Stage {
             renderer: Arc::clone(&self.deps.renderer),
-            gate: self.deps.gate.clone(),
+            queue: self.queue(),
             target: self.target(),
             private: key.chat_id == key.user_id,
             uuid: self.deps.dice.uuid(),
@@ -358,7 +358,7 @@ impl Lane {
 /// Where and when the end of a turn is settled.
 pub(super) struct Stage {
     pub(super) renderer: Arc<dyn Renderer>,
-    pub(super) gate: Gate,
+    pub(super) queue: Queue,
     pub(super) target: Target,
     pub(super) private: bool,
     pub(super) uuid: Uuid,
@@ -417,7 +417,7 @@ impl Stage {
             }
         };
         // Before what is told of this turn: where it is in the queue again it is not one that merely waits.
-        output::renumber(tx, &self.gate, self.target, turn.conversation, self.now)?;
+        self.queue.refresh(tx, turn.conversation, self.now)?;
         if shown.is_empty() {
             return Ok(());
         }

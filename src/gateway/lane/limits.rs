@@ -17,12 +17,12 @@ use crate::{
         limits::{Due, Limit, Notice, Over},
         messages,
         turn::Turn,
-        words::{self, limits as said},
+        words::{self, limits as said, queue::too_late},
     },
-    gateway::show,
+    gateway::{queue, show},
     store::{
         StoreError, Tx,
-        rows::{Slot, Urgency},
+        rows::{Slot, TurnState, Urgency},
     },
 };
 
@@ -238,7 +238,12 @@ impl Lane {
                         tx.out_show(target, slot, Urgency::Message, &shown, now)?;
                         said::given(by)
                     }
-                    None => words::OLD_BUTTON.to_owned(),
+                    None => match tx.turn(turn)?.map(|row| row.state) {
+                        Some(state) if state != TurnState::Submitted => {
+                            too_late(said::GIVE_LONGER, queue::since(state))
+                        }
+                        _ => said::GIVEN_ALREADY.to_owned(),
+                    },
                 };
                 acknowledge(tx, &ack, "longer", &format!("turn {turn}"), &text, now)
             })

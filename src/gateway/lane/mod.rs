@@ -32,12 +32,12 @@ mod take_up;
 pub(in crate::gateway) mod window;
 mod work;
 
-pub(super) use control::{Said, acknowledge, acknowledge_as};
+pub(super) use control::{Said, acknowledge, acknowledge_as, acknowledge_by};
 pub(super) use kill::order_kill;
 pub use msg::{Ack, Decision, LaneMsg, Reply, Way};
 pub(super) use standing::{Handed, Lent, Standing};
 pub(super) use submit::Giving;
-pub(super) use work::{placeholder, put};
+pub(super) use window::retract_collected;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -135,6 +135,8 @@ struct Lane {
     offer: Option<Offer>,
     place: Option<Place>,
     line_up: Option<Pin<Box<dyn Future<Output = Place> + Send + Sync>>>,
+    // What whoever is next is told while it waits for a place.
+    busy: String,
     window: Option<Instant>,
     force_window: bool,
     // A process that was started ahead for this window did not last: none is started until it closes.
@@ -200,6 +202,7 @@ pub(super) async fn run(
         offer: None,
         place: None,
         line_up: None,
+        busy: String::new(),
         window: None,
         force_window: false,
         cold: false,

@@ -14,7 +14,7 @@ use crate::{
         turn::{Effect, Ending, Outcome, Turn},
         words,
     },
-    gateway::{gate::Gate, show},
+    gateway::{queue::Queue, show},
     store::{
         StoreError, Tx,
         rows::{NewTurn, Slot, Target, TurnEnd, TurnState, Urgency},
@@ -25,7 +25,7 @@ use crate::{
 struct Change {
     run: RunId,
     offset: u64,
-    gate: Gate,
+    queue: Queue,
     target: Target,
     now: Millis,
     // Whether questions have buttons.
@@ -171,7 +171,7 @@ impl Lane {
         let change = Change {
             run,
             offset: end,
-            gate: self.deps.gate.clone(),
+            queue: self.queue(),
             buttons: self.question_buttons(),
             target: self.target(),
             now,
@@ -419,51 +419,12 @@ impl Change {
                     self.now,
                 )?;
                 if let Some(id) = conversation {
-                    renumber(tx, &self.gate, self.target, id, self.now)?;
+                    self.queue.refresh(tx, id, self.now)?;
                 }
             }
         }
         Ok(opened)
     }
-}
-
-/// The queue has moved up: those who wait see their new place.
-pub(super) fn renumber(
-    tx: &Tx<'_>,
-    gate: &Gate,
-    target: Target,
-    conversation: crate::core::ids::ConversationId,
-    now: Millis,
-) -> Result<(), StoreError> {
-    // They wait for the end of a pause and keep the number that they were told.
-    if gate.closed() {
-        return Ok(());
-    }
-    let waiting: Vec<_> = tx
-        .turns_open(conversation)?
-        .into_iter()
-        .filter(|t| t.state == TurnState::Queued && t.attempts == 0)
-        .collect();
-    for (before, turn) in waiting.iter().enumerate() {
-        let slot = Slot {
-            turn: turn.id,
-            number: 0,
-        };
-        // Only those that have a message already; the others get theirs with the right number.
-        if let Some(row) = tx.out_slot(slot)?
-            && let crate::store::rows::Wanted::Show(shown) = row.wanted
-        {
-            let text = words::waiting(before);
-            tx.out_show(
-                target,
-                Some(slot),
-                Urgency::Progress,
-                &show::note(text, Vec::new(), shown.reply_to),
-                now,
-            )?;
-        }
-    }
-    Ok(())
 }
 
 /// What was asked or told beside a turn that is over: nobody answers it any more.

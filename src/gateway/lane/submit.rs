@@ -13,7 +13,7 @@ use crate::{
         policy::Role,
         turn::Turn,
     },
-    gateway::{files, gate::Gate, ports::Renderer, show},
+    gateway::{files, gate::Gate, ports::Renderer, queue::Queue, show},
     store::{
         StoreError, Tx,
         rows::{AttachmentRow, AttachmentState, Session, Target, TurnRow, TurnState, Urgency},
@@ -28,6 +28,7 @@ pub(super) struct Ready {
     target: Target,
     private: bool,
     gate: Gate,
+    queue: Queue,
 }
 
 /// How a prompt is given.
@@ -103,6 +104,7 @@ impl Ready {
             );
             work::put(tx, self.target, turn.id, &shown, giving.urgency, giving.now)?;
         }
+        self.queue.given(tx, turn.conversation, giving.now)?;
         Ok(Some(Given {
             turn: turn.clone(),
             uuid,
@@ -118,6 +120,11 @@ impl Lane {
     pub(super) fn revoked(&self) -> bool {
         let person = self.conversation.key.user_id;
         self.deps.config.get().access.role_of_id(person) == Role::Nobody
+    }
+
+    /// How what waits here is shown.
+    pub(super) fn queue(&self) -> Queue {
+        Queue::of(&self.deps, &self.conversation.key)
     }
 
     /// Whether this person's running answers have a button that stops them.
@@ -162,6 +169,7 @@ impl Lane {
             target: self.target(),
             private: key.chat_id == key.user_id,
             gate: self.deps.gate.clone(),
+            queue: self.queue(),
         })
     }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Lane, placeholder};
+use super::Lane;
 use crate::{
     core::{Millis, ids::TurnId, words},
-    gateway::{gate::Gate, show},
+    gateway::{queue::Queue, show},
     store::{
         StoreError, Tx,
         rows::{Slot, Target, TurnRow, TurnState, Urgency},
@@ -51,10 +51,8 @@ pub(in crate::gateway) fn show_collected(
 /// The turn is over; the database's.
 pub(in crate::gateway) fn close(
     tx: &Tx<'_>,
-    gate: &Gate,
-    target: Target,
+    queue: &Queue,
     turn: &TurnRow,
-    reply_to: Option<i64>,
     now: Millis,
 ) -> Result<(), StoreError> {
     tx.turn_state(turn.id, TurnState::Queued, now)?;
@@ -66,15 +64,18 @@ pub(in crate::gateway) fn close(
             retract_collected(tx, turn.id, now)?;
         }
     }
-    let open = tx.turns_open(turn.conversation)?;
-    placeholder(tx, gate, target, turn.id, &open, reply_to, now)
+    queue.entered(tx, turn.conversation, turn.id, now)
 }
 
 /// Nothing says any more that messages are collected.
 ///
 /// # Errors
 /// The database's.
-pub(super) fn retract_collected(tx: &Tx<'_>, turn: TurnId, now: Millis) -> Result<(), StoreError> {
+pub(in crate::gateway) fn retract_collected(
+    tx: &Tx<'_>,
+    turn: TurnId,
+    now: Millis,
+) -> Result<(), StoreError> {
     let number = Slot::collecting(turn).number;
     tx.out_retract(turn, number, number + 1, now)
 }
@@ -97,9 +98,7 @@ impl Lane {
         self.window = None;
         self.force_window = false;
         self.cold = false;
-        let private = self.conversation.key.chat_id == self.conversation.key.user_id;
-        let (target, now) = (self.target(), self.deps.clock.now());
-        let gate = self.deps.gate.clone();
+        let (queue, now) = (self.queue(), self.deps.clock.now());
         let done = self
             .deps
             .store
@@ -108,8 +107,7 @@ impl Lane {
                 let Some(turn) = tx.turn(turn)?.filter(|t| t.state == TurnState::Collecting) else {
                     return Ok(());
                 };
-                let reply_to = turn.message().filter(|_| !private);
-                close(tx, &gate, target, &turn, reply_to, now)
+                close(tx, &queue, &turn, now)
             })
             .await;
         self.note_failure(done, "cannot close a batching window")

@@ -17,7 +17,6 @@ use crate::{
         words,
     },
     gateway::{
-        gate::Gate,
         ports::{Exit, InboxOf, Launch, NotStarted},
         show,
     },
@@ -178,44 +177,24 @@ impl Lane {
     }
 
     async fn find_place(&mut self, next: Option<&TurnRow>, session: Option<Session>) -> bool {
-        if self.line_up.is_some() {
-            return false;
-        }
-        if self.place.is_none() {
-            self.place = self.deps.slots.try_take();
-        }
-        if self.place.is_some() {
-            let again = self.launch(session).await;
-            // A launch that did not come about holds up nobody else.
-            self.place = None;
-            return again;
+        if self.line_up.is_none() {
+            if self.place.is_none() {
+                self.place = self.deps.slots.try_take();
+            }
+            if self.place.is_some() {
+                let again = self.launch(session).await;
+                // A launch that did not come about holds up nobody else.
+                self.place = None;
+                return again;
+            }
+            let slots = &self.deps.slots;
+            self.busy = words::all_busy(slots.total(), slots.waiting());
         }
         if let Some(turn) = next {
-            let (slots, target, id, now) = (
-                &self.deps.slots,
-                self.target(),
-                turn.id,
-                self.deps.clock.now(),
-            );
-            let reply_to = self.reply_to(turn.message());
-            let text = words::all_busy(slots.total(), slots.waiting());
-            let told = self
-                .deps
-                .store
-                .tx(move |tx| {
-                    tx.out_show(
-                        target,
-                        Some(Slot {
-                            turn: id,
-                            number: 0,
-                        }),
-                        Urgency::Progress,
-                        &show::note(text, Vec::new(), reply_to),
-                        now,
-                    )
-                })
-                .await;
-            self.note_failure(told, "cannot tell that all agents are busy");
+            self.tell_busy(turn).await;
+        }
+        if self.line_up.is_some() {
+            return false;
         }
         // Lined up before an idle one is looked for: one that becomes idle meanwhile sees that it is wanted.
         self.line_up = Some(Box::pin(self.deps.slots.take()));
@@ -223,6 +202,23 @@ impl Lane {
             self.lanes.nudge(other, LaneMsg::GiveWay);
         }
         false
+    }
+
+    /// Whoever is next is told that all agents are busy; also where another is next by now.
+    async fn tell_busy(&mut self, turn: &TurnRow) {
+        let (target, now, queue) = (self.target(), self.deps.clock.now(), self.queue());
+        let slot = Slot {
+            turn: turn.id,
+            number: 0,
+        };
+        let buttons = queue.of_waiting(turn.id, 0).into_iter().collect();
+        let shown = show::note(self.busy.clone(), buttons, queue.reply_to(turn));
+        let told = self
+            .deps
+            .store
+            .tx(move |tx| tx.out_show(target, Some(slot), Urgency::Progress, &shown, now))
+            .await;
+        self.note_failure(told, "cannot tell that all agents are busy");
     }
 
     /// Starts a process for the current session, or for a new one.
@@ -419,30 +415,6 @@ pub(super) fn not_started(detail: String) -> String {
     };
     // It always can be written as JSON: strings only.
     serde_json::to_string(&exit).unwrap_or_default()
-}
-
-/// First message of a turn that waits behind those of `open`, the open turns of its conversation.
-pub(crate) fn placeholder(
-    tx: &Tx<'_>,
-    gate: &Gate,
-    target: Target,
-    turn: TurnId,
-    open: &[TurnRow],
-    reply_to: Option<i64>,
-    now: Millis,
-) -> Result<(), StoreError> {
-    let text = match gate.pause() {
-        Some(pause) => words::admin::waits(&pause, tx.turns_waiting_up_to(turn)?),
-        None => words::waiting(
-            open.iter()
-                .filter(|t| {
-                    t.id < turn && matches!(t.state, TurnState::Queued | TurnState::Submitted)
-                })
-                .count(),
-        ),
-    };
-    let shown = show::note(text, Vec::new(), reply_to);
-    put(tx, target, turn, &[shown], Urgency::Message, now)
 }
 
 /// Brings the messages of a turn to these, and no more than these.

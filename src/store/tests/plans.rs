@@ -144,6 +144,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     let first = tx.out_show(target, Some(slot), Urgency::Message, &shown("a"), 1)?;
     tx.out_show(target, Some(slot), Urgency::Message, &shown("b"), 1)?;
     tx.out_again(first, &shown("c"), 1)?;
+    tx.out_gone(OutboxId(99), 1)?;
     tx.out_renumber(first, 0)?;
     tx.out_press("cb", "", 1)?;
     tx.out_due(1, 9)?;

@@ -293,6 +293,7 @@ async fn an_answer_that_may_be_lost_is_told_and_can_be_interrupted() {
     user.send_text(USER, "say queued");
     user.send_text(USER, "/interrupt");
     world.wait_told(USER, "— Interrupted").await;
+    user.send_text(USER, "/queue run");
     world.wait_shows(USER, "queued").await;
     let told = world.api.view(|v| v.bot_messages(USER));
     assert_eq!(told.iter().filter(|m| m.text.starts_with(lost)).count(), 1);

@@ -79,7 +79,10 @@ async fn presses_that_are_foreign_stale_or_another_persons_change_nothing() {
     assert_eq!(world.press_answer(&id).await.as_deref(), Some("Stopping…"));
     world.wait_told(USER, "— Interrupted").await;
     let id = uma.press_stale(USER, running.message_id, &stop);
-    assert_eq!(world.press_answer(&id).await.as_deref(), Some(OLD));
+    assert_eq!(
+        world.press_answer(&id).await.as_deref(),
+        Some("“Stop” is no longer of use: that answer was stopped already.")
+    );
 
     // A press that Telegram has forgotten about cannot be answered any more: no trouble.
     let id = ada.press_stale(ADMIN, admins.message_id, "zzz");
@@ -172,9 +175,30 @@ async fn late_messages_are_asked_about_and_both_answers_work_also_after_a_restar
     world.wait_shows(USER, "keep me").await;
     // Pressed again, or the other way round, by an app that shows an old state.
     let data = |m: &ShownMessage, at: usize| m.buttons[0][at].data.clone().unwrap();
-    for (message, at) in [(&drop, 0), (&run, 0), (&run, 1), (&keep, 1)] {
+    for (message, at, told) in [
+        (
+            &drop,
+            0,
+            "“Run” is no longer of use: that message was dropped and not run.",
+        ),
+        (
+            &run,
+            0,
+            "“Run” is no longer of use: that answer is finished.",
+        ),
+        (
+            &run,
+            1,
+            "“Discard” is no longer of use: that answer is finished.",
+        ),
+        (
+            &keep,
+            1,
+            "“Discard” is no longer of use: that answer is finished.",
+        ),
+    ] {
         let id = user.press_stale(USER, message.message_id, &data(message, at));
-        assert_eq!(world.press_answer(&id).await.as_deref(), Some(OLD));
+        assert_eq!(world.press_answer(&id).await.as_deref(), Some(told));
     }
     assert_eq!(world.reached("say run me"), 1);
     assert_eq!(world.reached("say drop me"), 0);

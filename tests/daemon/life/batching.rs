@@ -154,10 +154,13 @@ async fn what_is_collected_is_shown_and_goes_when_its_button_is_pressed() {
 
     // A button that is gone, pressed on a phone that has not seen that.
     let turn = world.query("SELECT max(id) FROM turns").unwrap();
-    for data in [format!("n:{turn}"), format!("d:{turn}")] {
+    for (data, label) in [
+        (format!("n:{turn}"), "Send now"),
+        (format!("d:{turn}"), "Discard"),
+    ] {
         let id = user.press_stale(USER, count, &data);
-        let old = Some("That button is no longer of use.");
-        assert_eq!(world.press_answer(&id).await.as_deref(), old);
+        let old = format!("“{label}” is no longer of use: that answer is finished.");
+        assert_eq!(world.press_answer(&id).await, Some(old));
     }
     assert_eq!(prompts(&world).len(), 2);
     daemon.stop().await;

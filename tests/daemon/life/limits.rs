@@ -91,7 +91,7 @@ async fn silence_in_mid_answer_is_announced_and_ended_and_the_talk_goes_on() {
     let answered = world.api.view(|v| v.callback_answers());
     assert_eq!(
         answered[0].text.as_deref(),
-        Some("That button is no longer of use.")
+        Some("“Give it longer” is no longer of use: that answer ended with an error.")
     );
     daemon.stop().await;
     world.end_all().await;

@@ -54,9 +54,13 @@ async fn it_keeps_messages_over_a_kill_and_its_end_runs_them_in_their_order() {
     ada.send_text(ADMIN, "say four");
     world.wait_told(ADMIN, "yours is number 4.").await;
 
-    // What runs ends as it is, and nothing follows it.
-    uma.send_text(USER, "/interrupt");
-    world.wait_told(USER, "— Interrupted").await;
+    // What runs ends as it is, and nothing follows it. (A stop of its own person's would keep what they have in line.)
+    ada.send_text(ADMIN, "/killall");
+    let asked = world.wait_told(ADMIN, "End the one agent").await;
+    let asked = asked.last().unwrap();
+    ada.press_labelled(ADMIN, asked.message_id, "End all")
+        .unwrap();
+    world.wait_told(USER, "— Ended by an administrator").await;
     daemon.kill();
     let daemon = world.start();
     for (person, chat) in [(&uma, USER), (&ada, ADMIN)] {

@@ -1,0 +1,280 @@
+//! Prompts that wait: their own messages, the list of them, and what is said when a button comes too late.
+
+use crate::core::text::one_line;
+
+/// Button of a prompt that waits: before the others.
+pub const RUN_NEXT: &str = "Run next";
+/// Button of a prompt that waits: never.
+pub const CANCEL: &str = "Cancel";
+/// The same in the list.
+pub const DROP: &str = "Drop";
+/// Button of the list: what is kept runs in its order.
+pub const RUN_ALL: &str = "Run all";
+
+/// A prompt was moved to the front.
+pub const RUNS_NEXT: &str = "It runs next.";
+/// A prompt was dropped; also what becomes of its message.
+pub const DROPPED: &str = "Dropped: it was not run.";
+/// All that was kept is in line again.
+pub const ALL_RUN: &str = "They run in their order.";
+/// A turn was stopped that no agent had.
+pub const STOPPED_EARLY: &str = "Stopped before it began.";
+/// Answer to a stop where nothing runs but something waits.
+pub const KEPT: &str = "Nothing is running; what waited is kept until you say so.";
+/// Answer to `/queue` where nothing waits.
+pub const NOTHING_WAITS: &str = "Nothing waits.";
+/// What a list becomes when nothing of it waits any more.
+pub const LIST_IS_OVER: &str = "Nothing waits any more.";
+/// In the place of a prompt's text where it has none.
+pub const FILES_ONLY: &str = "(a file)";
+/// Answer to `/queue` with something else.
+pub const HOW: &str = "Write /queue to see what waits, /queue next 12 to run number 12 next, /queue drop 12 or /queue drop all to drop it, /queue run to run all that is kept.";
+
+/// Most characters of a prompt that a list shows.
+const EXCERPT: usize = 48;
+
+/// The beginning of a prompt, on one line.
+#[must_use]
+pub fn excerpt(text: &str) -> String {
+    // Each word has a character and a space at least, so these are enough.
+    let words: Vec<&str> = text.split_whitespace().take(EXCERPT).collect();
+    if words.is_empty() {
+        return FILES_ONLY.to_owned();
+    }
+    format!("“{}”", one_line(&words.join(" "), EXCERPT))
+}
+
+/// A prompt in the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Number by which it is named.
+    pub number: i64,
+    /// Its beginning, by [`excerpt`].
+    pub excerpt: String,
+}
+
+/// What waits: for the agent, in order, and for the person's word. `most`: so many are shown. `by_command`: how to go on
+/// without buttons is told.
+#[must_use]
+pub fn list(line: &[Item], kept: &[Item], most: usize, by_command: bool) -> String {
+    let mut blocks = Vec::new();
+    let mut left = most;
+    for (head, items) in [(in_line(line.len()), line), (are_kept(kept.len()), kept)] {
+        if items.is_empty() {
+            continue;
+        }
+        let mut block = head;
+        for item in items.iter().take(left) {
+            block.push_str(&format!("\n#{} {}", item.number, item.excerpt));
+        }
+        match items.len().saturating_sub(left) {
+            0 => {}
+            more => block.push_str(&format!("\n… and {more} more")),
+        }
+        left = left.saturating_sub(items.len());
+        blocks.push(block);
+    }
+    let Some(first) = line.first().or(kept.first()) else {
+        return NOTHING_WAITS.to_owned();
+    };
+    if line.len() + kept.len() > most {
+        blocks.push("/queue lists them.".to_owned());
+    }
+    if by_command {
+        let number = first.number;
+        let mut how = format!("/queue next {number} runs it next, /queue drop {number} drops it");
+        if !kept.is_empty() {
+            how.push_str(", /queue run runs all that is kept");
+        }
+        blocks.push(format!("{how}."));
+    }
+    blocks.join("\n\n")
+}
+
+fn in_line(count: usize) -> String {
+    match count {
+        1 => "1 message in line:".to_owned(),
+        n => format!("{n} messages in line:"),
+    }
+}
+
+fn are_kept(count: usize) -> String {
+    match count {
+        1 => "1 message is kept and waits for your word:".to_owned(),
+        n => format!("{n} messages are kept and wait for your word:"),
+    }
+}
+
+/// Line of `/status` about what is kept.
+#[must_use]
+pub fn kept(count: usize) -> String {
+    match count {
+        1 => "1 message is kept until you say so: /queue".to_owned(),
+        n => format!("{n} messages are kept until you say so: /queue"),
+    }
+}
+
+/// Answer to an order about a prompt that does not wait here.
+#[must_use]
+pub fn not_waiting(number: i64) -> String {
+    format!("No message #{number} waits here. /queue lists those that do.")
+}
+
+/// Answer to `/queue next`.
+#[must_use]
+pub fn runs_next(excerpt: &str) -> String {
+    format!("It runs next: {excerpt}")
+}
+
+/// Answer to `/queue drop`.
+#[must_use]
+pub fn dropped(excerpt: &str) -> String {
+    format!("Dropped, and not run: {excerpt}")
+}
+
+/// Answer to `/queue drop all`.
+#[must_use]
+pub fn dropped_all(count: usize) -> String {
+    match count {
+        0 => NOTHING_WAITS.to_owned(),
+        1 => "1 message was dropped and not run.".to_owned(),
+        n => format!("{n} messages were dropped and not run."),
+    }
+}
+
+/// Answer to `/queue run`.
+#[must_use]
+pub fn all_run(count: usize) -> String {
+    match count {
+        0 => "Nothing is kept. What is in line runs by itself.".to_owned(),
+        1 => "It runs.".to_owned(),
+        _ => ALL_RUN.to_owned(),
+    }
+}
+
+/// How it stands with the message that a button was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// Messages are still collected into it.
+    Collecting,
+    /// It is kept until its person says so.
+    Kept,
+    /// It is in line.
+    InLine,
+    /// The agent has it.
+    Running,
+    /// It was interrupted by a restart, and its person is asked.
+    Asked,
+    /// It was answered.
+    Answered,
+    /// It failed.
+    Failed,
+    /// It was stopped.
+    Stopped,
+    /// It was never run.
+    Dropped,
+}
+
+/// Press of a button that came too late: what it was for, and why it is of no use now. `label`: what stands on it.
+#[must_use]
+pub fn too_late(label: &str, since: Since) -> String {
+    let why = match since {
+        Since::Collecting => "that message is still being collected",
+        Since::Kept => "that message is kept and waits for your word; /queue shows it",
+        Since::InLine => "that message is in line",
+        Since::Running => "the agent has that message already",
+        Since::Asked => {
+            "a restart interrupted that answer; the buttons below it decide what follows"
+        }
+        Since::Answered => "that answer is finished",
+        Since::Failed => "that answer ended with an error",
+        Since::Stopped => "that answer was stopped already",
+        Since::Dropped => "that message was dropped and not run",
+    };
+    format!("“{label}” is no longer of use: {why}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::text::{MESSAGE_UNITS, units};
+
+    fn items(numbers: std::ops::Range<i64>) -> Vec<Item> {
+        let item = |number| Item {
+            number,
+            excerpt: excerpt(&format!("say {number}")),
+        };
+        numbers.map(item).collect()
+    }
+
+    #[test]
+    fn a_list_reads_well() {
+        assert_eq!(list(&[], &[], 5, true), "Nothing waits.");
+        assert_eq!(
+            list(&items(1..2), &[], 5, false),
+            "1 message in line:\n#1 “say 1”"
+        );
+        assert_eq!(
+            list(&items(1..3), &items(7..8), 5, true),
+            "2 messages in line:\n#1 “say 1”\n#2 “say 2”\n\n\
+             1 message is kept and waits for your word:\n#7 “say 7”\n\n\
+             /queue next 1 runs it next, /queue drop 1 drops it, /queue run runs all that is kept."
+        );
+        assert_eq!(
+            list(&items(1..2), &items(7..10), 2, false),
+            "1 message in line:\n#1 “say 1”\n\n\
+             3 messages are kept and wait for your word:\n#7 “say 7”\n… and 2 more\n\n/queue lists them."
+        );
+        assert_eq!(
+            list(&items(1..4), &items(7..9), 2, false),
+            "3 messages in line:\n#1 “say 1”\n#2 “say 2”\n… and 1 more\n\n\
+             2 messages are kept and wait for your word:\n… and 2 more\n\n/queue lists them."
+        );
+    }
+
+    #[test]
+    fn excerpts() {
+        assert_eq!(excerpt("  a\n\n b\t"), "“a b”");
+        assert_eq!(excerpt(" \n"), "(a file)");
+        assert_eq!(excerpt("a\u{202e}b"), "“a\\u{202e}b”");
+        let faces = "😀".repeat(60);
+        assert_eq!(excerpt(&faces), format!("“{}…”", "😀".repeat(48)));
+    }
+
+    #[test]
+    fn why_a_button_is_of_no_use_fits_into_the_answer_to_a_press() {
+        let label = "Allow for this session";
+        for since in [
+            Since::Collecting,
+            Since::Kept,
+            Since::InLine,
+            Since::Running,
+            Since::Asked,
+            Since::Answered,
+            Since::Failed,
+            Since::Stopped,
+            Since::Dropped,
+        ] {
+            let told = too_late(label, since);
+            assert!(units(&told) <= 200 && told.starts_with("“Allow"), "{told}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_excerpt_is_one_short_line(text in any::<String>()) {
+            let excerpt = excerpt(&text);
+            prop_assert!(!excerpt.contains(crate::core::text::disturbs));
+            // An escape has at most ten characters.
+            prop_assert!(units(&excerpt) <= 10 * EXCERPT + 3);
+        }
+
+        #[test]
+        fn what_a_stop_lists_fits_into_a_message(text in any::<String>(), count in 0..40_i64) {
+            let all: Vec<Item> = (0..count).map(|n| Item { number: i64::MAX - n, excerpt: excerpt(&text) }).collect();
+            prop_assert!(units(&list(&all, &all, 5, true)) <= MESSAGE_UNITS);
+        }
+    }
+}

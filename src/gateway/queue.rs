@@ -1,0 +1,489 @@
+//! What waits in a conversation, as its person sees it, and what they can do about it.
+//!
+//! Each prompt in line has a message of its own, which says its place and becomes the answer. After a stop what was in line
+//! is kept ([`TurnState::Held`]) until its person says so: that is shown as one list, the last message of the chat, which is
+//! kept true as long as anything waits.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Deps, gate::Gate, lane::retract_collected, show};
+use crate::core::{
+    Millis,
+    ids::{ConversationId, ConversationKey, InboxId, TurnId},
+    pause::Pause,
+    text::{Button, Shown},
+    words::{self, queue as said},
+};
+use crate::store::{
+    StoreError, Tx,
+    rows::{OutboxId, Slot, Target, TurnEnd, TurnRow, TurnState, Urgency, Wanted},
+};
+
+/// Most prompts that a list shows with buttons, and that it shows at all after a stop.
+const BUTTONS: usize = 5;
+/// Most prompts that a list shows that was asked for.
+const LINES: usize = 20;
+
+/// How what waits in one conversation is shown.
+#[derive(Clone)]
+pub(super) struct Queue {
+    gate: Gate,
+    key: ConversationKey,
+    // Whether an answer has a button that stops it, and a prompt that waits its own.
+    stop_button: bool,
+    buttons: bool,
+}
+
+/// Where a turn stands that waits.
+pub(super) struct At<'a> {
+    /// So many others of its conversation wait before it.
+    pub(super) before: usize,
+    /// So many of them the agent has.
+    pub(super) running: usize,
+    /// The pause that holds, and its number among all that wait for its end.
+    pub(super) pause: Option<(&'a Pause, u64)>,
+}
+
+/// Where the list of a conversation is, as it stands in the settings.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Listed {
+    row: i64,
+    most: usize,
+}
+
+fn setting(conversation: ConversationId) -> String {
+    format!("queue.list.{conversation}")
+}
+
+impl Queue {
+    /// Of the conversation with this key.
+    pub(super) fn of(deps: &Deps, key: &ConversationKey) -> Self {
+        let features = &deps.config.get().features;
+        Self {
+            gate: deps.gate.clone(),
+            key: *key,
+            stop_button: features.stop_button.is_on(key.user_id),
+            buttons: features.queue_buttons.is_on(key.user_id),
+        }
+    }
+
+    /// Where its messages go.
+    pub(super) fn target(&self) -> Target {
+        Target {
+            chat_id: self.key.chat_id,
+            thread_id: self.key.thread_id,
+        }
+    }
+
+    /// In groups an answer refers to its question; alone with a person that would be noise.
+    pub(super) fn reply_to(&self, turn: &TurnRow) -> Option<i64> {
+        let group = self.key.chat_id != self.key.user_id;
+        turn.message().filter(|_| group)
+    }
+
+    /// A turn is in line from now on: its message says where.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn entered(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        turn: TurnId,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        self.show(tx, conversation, &[turn], false, now)
+    }
+
+    /// Something of it has changed: what is shown of it becomes true.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn refresh(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        self.show(tx, conversation, &[], true, now)
+    }
+
+    /// Shows the place of those that enter and, where that may have changed, of the others.
+    fn show(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        entering: &[TurnId],
+        others: bool,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let open = tx.turns_open(conversation)?;
+        let of = |state| open.iter().filter(move |turn| turn.state == state);
+        let (running, pause) = (of(TurnState::Submitted).count(), self.gate.pause());
+        for (before, turn) in of(TurnState::Queued).enumerate() {
+            let enters = entering.contains(&turn.id);
+            // One that is run again says so.
+            if !enters && (!others || turn.attempts > 0) {
+                continue;
+            }
+            let slot = Slot {
+                turn: turn.id,
+                number: 0,
+            };
+            // Only those that have a message already; the others get theirs when they are in line.
+            if !enters && !has_message(tx, slot)? {
+                continue;
+            }
+            let pause = match &pause {
+                Some(pause) => Some((pause.as_ref(), tx.turns_waiting_up_to(turn.id)?)),
+                None => None,
+            };
+            let at = At {
+                before,
+                running,
+                pause,
+            };
+            let shown = self.message(turn.id, &at, self.reply_to(turn));
+            let urgency = if enters {
+                Urgency::Message
+            } else {
+                Urgency::Progress
+            };
+            tx.out_show(self.target(), Some(slot), urgency, &shown, now)?;
+            if enters {
+                tx.out_retract(turn.id, 1, Slot::NOTICE, now)?;
+            }
+        }
+        self.refresh_list(tx, conversation, &open, now)
+    }
+
+    /// The message of a turn that waits.
+    pub(super) fn message(&self, turn: TurnId, at: &At<'_>, reply_to: Option<i64>) -> Shown {
+        let (text, buttons) = match at.pause {
+            Some((pause, number)) => (
+                words::admin::waits(pause, number),
+                self.of_waiting(turn, at.before),
+            ),
+            // About to run: as it is when it does.
+            None if at.before + at.running == 0 => {
+                let stop = words::button(words::STOP, format!("s:{turn}"));
+                (words::waiting(0), self.stop_button.then(|| vec![stop]))
+            }
+            None => (
+                words::waiting(at.before + at.running),
+                self.of_waiting(turn, at.before),
+            ),
+        };
+        show::note(text, buttons.into_iter().collect(), reply_to)
+    }
+
+    /// Buttons of a turn that waits behind so many others of its own conversation.
+    pub(super) fn of_waiting(&self, turn: TurnId, before: usize) -> Option<Vec<Button>> {
+        let next = (before > 0).then(|| words::button(said::RUN_NEXT, format!("u:{turn}")));
+        let cancel = words::button(said::CANCEL, format!("x:{turn}"));
+        self.buttons
+            .then(|| next.into_iter().chain([cancel]).collect())
+    }
+
+    /// A stop: what was sent before that update and waits is kept until its person says so, and listed. Returns how many
+    /// there are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn keep(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        before: InboxId,
+        now: Millis,
+    ) -> Result<usize, StoreError> {
+        let mut kept = 0;
+        for turn in tx.turns_open(conversation)? {
+            if !waited(&turn, before) {
+                continue;
+            }
+            tx.turn_state(turn.id, TurnState::Held, now)?;
+            retract_collected(tx, turn.id, now)?;
+            tx.out_retract(turn.id, 0, Slot::NOTICE, now)?;
+            kept += 1;
+        }
+        if kept > 0 {
+            self.list(tx, conversation, BUTTONS, now)?;
+        }
+        Ok(kept)
+    }
+
+    /// A turn that waits or is kept runs before the others that wait. False where it does neither.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn next(
+        &self,
+        tx: &Tx<'_>,
+        turn: &TurnRow,
+        now: Millis,
+    ) -> Result<bool, StoreError> {
+        let enters = match turn.state {
+            TurnState::Queued => None,
+            TurnState::Held => Some(turn.id),
+            _ => return Ok(false),
+        };
+        tx.turn_state(turn.id, TurnState::Queued, now)?;
+        tx.turn_first(turn.id)?;
+        let entering: Vec<_> = enters.into_iter().collect();
+        self.show(tx, turn.conversation, &entering, true, now)?;
+        Ok(true)
+    }
+
+    /// A turn that waits or is kept is never run. False where it does neither.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn drop(
+        &self,
+        tx: &Tx<'_>,
+        turn: &TurnRow,
+        now: Millis,
+    ) -> Result<bool, StoreError> {
+        if !waits(turn) {
+            return Ok(false);
+        }
+        self.end(tx, turn, now)?;
+        self.refresh(tx, turn.conversation, now)?;
+        Ok(true)
+    }
+
+    fn end(&self, tx: &Tx<'_>, turn: &TurnRow, now: Millis) -> Result<(), StoreError> {
+        let end = TurnEnd {
+            state: TurnState::Discarded,
+            machine: None,
+            cost_usd: None,
+            duration_ms: None,
+        };
+        tx.turn_ended(turn.id, &end, now)?;
+        let slot = Slot {
+            turn: turn.id,
+            number: 0,
+        };
+        // What was kept after a stop has no message of its own.
+        if has_message(tx, slot)? {
+            let shown = show::note(said::DROPPED, Vec::new(), self.reply_to(turn));
+            tx.out_show(self.target(), Some(slot), Urgency::Message, &shown, now)?;
+            tx.out_retract(turn.id, 1, Slot::NOTICE, now)?;
+        }
+        Ok(())
+    }
+
+    /// All that is kept is in line again, in its order. Returns how many there are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn run_all(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        now: Millis,
+    ) -> Result<usize, StoreError> {
+        let open = tx.turns_open(conversation)?;
+        let kept = open.iter().filter(|turn| turn.state == TurnState::Held);
+        let kept: Vec<_> = kept.map(|turn| turn.id).collect();
+        for turn in &kept {
+            tx.turn_state(*turn, TurnState::Queued, now)?;
+        }
+        self.show(tx, conversation, &kept, true, now)?;
+        Ok(kept.len())
+    }
+
+    /// The agent was given a turn: it is in the list no more.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn given(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        if listed(tx, &setting(conversation))?.is_none() {
+            return Ok(());
+        }
+        self.refresh_list(tx, conversation, &tx.turns_open(conversation)?, now)
+    }
+
+    /// What `/queue` shows, with its buttons.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn asked_for(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+    ) -> Result<(String, Vec<Vec<Button>>), StoreError> {
+        Ok(self.listing(&tx.turns_open(conversation)?, LINES))
+    }
+
+    /// This message is the list from now on; an earlier one goes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn is_list(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        row: OutboxId,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        if !tx.turns_open(conversation)?.iter().any(waits) {
+            return Ok(());
+        }
+        self.remember(tx, conversation, row, LINES, now)
+    }
+
+    fn list(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        most: usize,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let open = tx.turns_open(conversation)?;
+        let (text, buttons) = self.listing(&open, most);
+        let first = open.iter().find(|turn| turn.state == TurnState::Held);
+        let reply_to = first.and_then(|turn| self.reply_to(turn));
+        let shown = show::note(text, buttons, reply_to);
+        let row = tx.out_show(self.target(), None, Urgency::Message, &shown, now)?;
+        self.remember(tx, conversation, row, most, now)
+    }
+
+    fn remember(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        row: OutboxId,
+        most: usize,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let key = setting(conversation);
+        if let Some(before) = listed(tx, &key)? {
+            tx.out_gone(OutboxId(before.row), now)?;
+        }
+        let new = Listed { row: row.0, most };
+        let json = serde_json::to_string(&new)
+            .map_err(|cause| StoreError::Other(format!("the record of a list: {cause}")))?;
+        tx.setting_set(&key, &json, now)
+    }
+
+    fn refresh_list(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        open: &[TurnRow],
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let key = setting(conversation);
+        let Some(there) = listed(tx, &key)? else {
+            return Ok(());
+        };
+        let row = tx.out_row(OutboxId(there.row))?;
+        let old = row.and_then(|row| match row.wanted {
+            Wanted::Show(shown) => Some((row.id, shown)),
+            _ => None,
+        });
+        let (text, buttons) = self.listing(open, there.most);
+        let over = buttons.is_empty() && !open.iter().any(waits);
+        if let Some((id, old)) = &old {
+            let text = if over { said::LIST_IS_OVER } else { &text };
+            tx.out_again(*id, &show::note(text, buttons, old.reply_to), now)?;
+        }
+        // One that is too old to be there any more, too.
+        if over || old.is_none() {
+            tx.setting_unset(&key)?;
+        }
+        Ok(())
+    }
+
+    fn listing(&self, open: &[TurnRow], most: usize) -> (String, Vec<Vec<Button>>) {
+        let of = |state| open.iter().filter(move |turn| turn.state == state);
+        let line: Vec<_> = of(TurnState::Queued).collect();
+        let kept: Vec<_> = of(TurnState::Held).collect();
+        let items = |turns: &[&TurnRow]| {
+            let items = turns.iter().enumerate().map(|(at, turn)| said::Item {
+                number: turn.id.0,
+                // Those that are counted only need none.
+                excerpt: if at < most {
+                    excerpt(turn)
+                } else {
+                    String::new()
+                },
+            });
+            items.collect::<Vec<_>>()
+        };
+        let text = said::list(&items(&line), &items(&kept), most, !self.buttons);
+        if !self.buttons {
+            return (text, Vec::new());
+        }
+        let all: Vec<_> = line.iter().chain(&kept).copied().collect();
+        let label = |word: &str, turn: &TurnRow| match all.len() {
+            1 => word.to_owned(),
+            _ => format!("{word} #{}", turn.id),
+        };
+        let row = |turn: &TurnRow| {
+            vec![
+                words::button(&label(said::RUN_NEXT, turn), format!("u:{}", turn.id)),
+                words::button(&label(said::DROP, turn), format!("k:{}", turn.id)),
+            ]
+        };
+        let mut buttons: Vec<_> = all.iter().take(BUTTONS).map(|turn| row(turn)).collect();
+        if let [first, _, ..] = kept[..] {
+            buttons.push(vec![words::button(
+                said::RUN_ALL,
+                format!("w:{}", first.id),
+            )]);
+        }
+        (text, buttons)
+    }
+}
+
+/// Whether a row of the outbox shows this message.
+fn has_message(tx: &Tx<'_>, slot: Slot) -> Result<bool, StoreError> {
+    let row = tx.out_slot(slot)?;
+    Ok(row.is_some_and(|row| matches!(row.wanted, Wanted::Show(_))))
+}
+
+fn listed(tx: &Tx<'_>, key: &str) -> Result<Option<Listed>, StoreError> {
+    let json = tx.setting(key)?;
+    Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
+/// Whether a turn is in line or kept.
+pub(super) fn waits(turn: &TurnRow) -> bool {
+    matches!(turn.state, TurnState::Queued | TurnState::Held)
+}
+
+/// Whether a turn waits for the agent and was sent before that update.
+pub(super) fn waited(turn: &TurnRow, before: InboxId) -> bool {
+    matches!(turn.state, TurnState::Queued | TurnState::Collecting)
+        && turn.parts.first().is_none_or(|part| part.inbox < before)
+}
+
+/// The beginning of a prompt.
+pub(super) fn excerpt(turn: &TurnRow) -> String {
+    let texts = turn.parts.iter().map(|part| part.text.as_str());
+    let first = texts.into_iter().find(|text| !text.trim().is_empty());
+    said::excerpt(first.unwrap_or_default())
+}
+
+/// How it stands with a turn, for whoever pressed a button too late.
+pub(super) fn since(state: TurnState) -> said::Since {
+    match state {
+        TurnState::Collecting => said::Since::Collecting,
+        TurnState::Held => said::Since::Kept,
+        TurnState::Queued => said::Since::InLine,
+        TurnState::Submitted => said::Since::Running,
+        TurnState::Asked => said::Since::Asked,
+        TurnState::Completed => said::Since::Answered,
+        TurnState::Failed => said::Since::Failed,
+        TurnState::Interrupted => said::Since::Stopped,
+        TurnState::Discarded => said::Since::Dropped,
+    }
+}
