@@ -113,6 +113,8 @@ kinds! {
     POLL_IMPOSSIBLE = "poll-impossible", 0x8017b92f_e0c243d5_8989ae4a_682c7061;
     /// Updates stopped coming in although Telegram can be reached; telexd ends to be started anew.
     POLL_STALLED = "poll-stalled", 0x2db8ae26_c3a24538_becec725_ffc73f7c;
+    /// Something went wrong that nobody thought of; its person was told its number.
+    UNEXPECTED = "unexpected", 0xc4f6f705_71d644f4_aa5e7b45_470ca283;
     /// The administrators were told of a failed unit.
     ALERT_SENT = "alert-sent", 0x919b82cf_8e124b33_92e3031f_89b575bb;
     /// The administrators could not be told of a failed unit.

@@ -357,6 +357,20 @@ pub fn button(label: &str, data: impl Into<String>) -> Button {
     }
 }
 
+/// What a person is told of an error that nobody thought of: its number, by which `journalctl` finds it.
+#[must_use]
+pub fn unexpected(number: &str, admin: bool) -> String {
+    let more = if admin {
+        format!("\n\njournalctl TELEXD_ERROR={number}")
+    } else {
+        String::new()
+    };
+    format!(
+        "❌ An error occurred with your message. I keep it and try again every minute, so there is no need to send it once more. \
+         Number of the error: {number}{more}"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

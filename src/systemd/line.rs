@@ -24,6 +24,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("who", "TELEXD_WHO"),
     ("action", "TELEXD_ACTION"),
     ("result", "TELEXD_RESULT"),
+    // The number that a person was told stands beside the reason: a field may have several values.
+    ("error_id", "TELEXD_ERROR"),
     ("error", "TELEXD_ERROR"),
     ("cause", "TELEXD_ERROR"),
     ("why", "TELEXD_ERROR"),

@@ -133,6 +133,31 @@ fn fields_and_priorities_are_what_they_should_be() {
     assert_eq!(of(3, "MESSAGE"), Some("looked at /a/file (wait_ms=5)"));
 }
 
+/// What `journalctl TELEXD_ERROR=…` finds, beside the reason.
+#[test]
+fn the_number_of_an_error_is_a_field_of_its_own_value() {
+    let rig = Rig::new();
+    let (theirs, path) = (&rig.journal, rig.dir.path().join("socket"));
+    let log = Arc::clone(&rig.log);
+    let layer = Lines(log).with_filter(targets(LevelFilter::DEBUG));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        error!(error_id = "1a2b3c4d", cause = "no room", "it fails");
+    });
+    assert!(path.exists());
+    let mut bytes = vec![0; 1 << 16];
+    let read = theirs.recv(&mut bytes).unwrap();
+    let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+    let values: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("TELEXD_ERROR="))
+        .collect();
+    assert_eq!(values, ["1a2b3c4d", "no room"]);
+    assert!(
+        text.contains("MESSAGE=it fails: no room (error_id=1a2b3c4d)\n"),
+        "{text}"
+    );
+}
+
 #[test]
 fn values_of_spans_stand_once_and_the_inner_one_holds() {
     let rig = Rig::new();

@@ -5,6 +5,7 @@ mod agent;
 mod config;
 mod database;
 mod disk;
+mod errors;
 mod presses;
 mod runs;
 mod sending;

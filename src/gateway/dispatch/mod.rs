@@ -37,7 +37,7 @@ pub use press::meaning;
 use prompt::Arriving;
 use stranger::{Stranger, may_ask};
 
-use super::{Config, Deps, lanes::Lanes, ports::Admission};
+use super::{Config, Deps, lanes::Lanes, ports::Admission, show};
 use crate::{
     core::{
         command::{Command, Reading, read},
@@ -45,10 +45,11 @@ use crate::{
         inbound::{ChatKind, Inbound, Message, Person},
         messages,
         policy::{self, Role},
+        words,
     },
     store::{
         StoreError,
-        rows::{Target, Verdict},
+        rows::{Target, Urgency, Verdict},
     },
 };
 
@@ -57,6 +58,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How often the store may refuse one update for another reason than want of space.
 const MOST_REFUSALS: u32 = 5;
+/// Length of the number of an error that a person is told, in characters.
+const ERROR_ID: usize = 8;
 /// When it is tried again after that, and how many may wait for it.
 const POSTPONED: Duration = Duration::from_secs(60);
 const MOST_POSTPONED: usize = 256;
@@ -144,9 +147,16 @@ pub(super) async fn run(
             };
             match desk.insist(&arrival.inbound).await {
                 Insisted::Taken => {}
-                Insisted::Refused if postponed.len() < MOST_POSTPONED => postponed.push(arrival),
-                // It stays in the inbox until the next start.
-                Insisted::Refused => {}
+                Insisted::Refused(cause) => {
+                    // Once, however often it is tried again.
+                    if fresh {
+                        desk.tell_refusal(&arrival.inbound, &cause).await;
+                    }
+                    // Beyond these it stays in the inbox until the next start.
+                    if postponed.len() < MOST_POSTPONED {
+                        postponed.push(arrival);
+                    }
+                }
                 Insisted::Stopping => return,
             }
         }
@@ -159,7 +169,7 @@ pub(super) async fn run(
 /// What came of an update.
 enum Insisted {
     Taken,
-    Refused,
+    Refused(StoreError),
     Stopping,
 }
 
@@ -185,8 +195,7 @@ impl Desk<'_> {
                 refused += 1;
             }
             if refused == MOST_REFUSALS {
-                error!(event = cause.kind(), update = self.id.0, %cause, "cannot act on an update; it is put off");
-                return Insisted::Refused;
+                return Insisted::Refused(cause);
             }
             error!(event = cause.kind(), update = self.id.0, %cause, "cannot act on an update; it is tried again");
             tokio::select! {
@@ -196,6 +205,57 @@ impl Desk<'_> {
             wait = (wait * 2).min(LONGEST_WAIT);
         }
         Insisted::Taken
+    }
+
+    /// Logs an error that nobody thought of under a number of its own, and gives its person that number. It is theirs
+    /// alone: nobody else notices.
+    async fn tell_refusal(&self, inbound: &Inbound, cause: &StoreError) {
+        let mut number = self.deps.dice.uuid().simple().to_string();
+        number.truncate(ERROR_ID);
+        error!(
+            event = cause.kind().unwrap_or(messages::UNEXPECTED),
+            error_id = number,
+            update = self.id.0,
+            %cause,
+            "cannot act on an update; it is put off"
+        );
+        let access = &self.deps.config.get().access;
+        let (role, target, reply_to) = match inbound {
+            Inbound::Message(message) => (
+                access.role_of_message(message),
+                Some(Self::target(message)),
+                Self::reply_to(message),
+            ),
+            Inbound::Press(press) => (
+                access.role_of_press(press),
+                press.place.map(|place| Target {
+                    chat_id: place.chat_id,
+                    thread_id: place.thread_id,
+                }),
+                None,
+            ),
+            _ => return,
+        };
+        let Some(target) = target.filter(|_| policy::may_prompt(role).is_ok()) else {
+            return;
+        };
+        let note = show::note(
+            words::unexpected(&number, role == Role::Admin),
+            Vec::new(),
+            reply_to,
+        );
+        let now = self.deps.clock.now();
+        let told = self
+            .deps
+            .store
+            .tx(move |tx| {
+                tx.out_show(target, None, Urgency::Message, &note, now)
+                    .map(drop)
+            })
+            .await;
+        if let Err(cause) = told {
+            error!(event = cause.kind(), update = self.id.0, %cause, "cannot tell its person of it");
+        }
     }
 
     async fn take(&self, inbound: &Inbound) -> Result<(), StoreError> {
