@@ -67,7 +67,7 @@ use crate::{
     systemd::{herald, herald::Herald, log, log::Kinds, notify, patience::Patience},
     telegram::{
         BotToken,
-        client::{Client, ClientOptions},
+        client::{Client, ClientOptions, Proxy},
         delivery::{self, Delivery, DeliveryConfig, pacing::PacingRule},
         intake::{self, Intake, IntakeConfig, PollHealth},
         presence,
@@ -256,6 +256,16 @@ async fn serve_all(
         .map_err(|cause| Misconfigured(format!("the bot token is not one: {cause}")))?;
     let mut options = ClientOptions::new(settings.telegram.api_url.clone());
     options.poll_timeout = settings.telegram.poll_timeout;
+    options.ip = settings.telegram.ip;
+    if let Some(address) = &settings.telegram.proxy {
+        let named = settings.telegram.proxy_login_file.as_deref();
+        let login = config::proxy::login(named, &config::Surroundings::of_process())
+            .map_err(|problem| Misconfigured(problem.to_string()))?;
+        options.proxy = Some(Proxy {
+            address: address.clone(),
+            login: login.map(|login| (login.user, login.password)),
+        });
+    }
     let client = Client::new(token, &options, Arc::clone(&clock)).context("cannot set up HTTP")?;
     // Before anything is taken up. Held to the end.
     let _sole = tokio::select! {

@@ -29,7 +29,7 @@ use crate::{
     gateway::ports::Clock,
     telegram::{
         BotToken,
-        client::{Client, ClientOptions},
+        client::{Client, ClientOptions, Proxy},
     },
 };
 
@@ -177,7 +177,12 @@ fn client(request: &Request) -> Option<Client> {
         return None;
     };
     // It has a default, so it is there even where what the configuration says of it cannot be used.
-    let options = ClientOptions::new(contacts.api_url.clone()?);
+    let mut options = ClientOptions::new(contacts.api_url.clone()?);
+    options.ip = contacts.ip;
+    options.proxy = contacts.proxy.clone().map(|(address, login)| Proxy {
+        address,
+        login: login.map(|login| (login.user, login.password)),
+    });
     match Client::new(token, &options, Arc::clone(&request.clock)) {
         Ok(client) => Some(client),
         Err(cause) => {

@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use crate::core::policy::Approvers;
+use crate::core::{ip::IpVersion, policy::Approvers};
 
 use super::{
     kinds::{Kind, Mistake, nearest, toml_text},
@@ -133,6 +133,12 @@ choice!(PermissionMode {
     "auto" => PermissionMode::Auto,
     "dontAsk" => PermissionMode::DontAsk,
     "bypassPermissions" => PermissionMode::BypassPermissions,
+});
+
+choice!(IpVersion {
+    "any" => IpVersion::Any,
+    "4" => IpVersion::Four,
+    "6" => IpVersion::Six,
 });
 
 choice!(Approvers {

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 use toml::de::DeValue;
 use url::Url;
 
-use crate::core::{flag::Flag, policy::Approvers, profile::Profile};
+use crate::core::{flag::Flag, ip::IpVersion, policy::Approvers, profile::Profile};
 
 use super::{
     choices::{Bus, Launcher, LogLevel, PermissionMode},
     kinds::{Kind, Mistake, Range, TextRule},
     problem::Origin,
+    proxy::ProxyAddress,
 };
 
 /// A value and where it comes from.
@@ -129,7 +130,7 @@ fn kind_of(name: &str) -> &'static str {
         "bool" => "boolean",
         "Flag" => "switch",
         "PathBuf" => "path",
-        "Url" => "address",
+        "Url" | "ProxyAddress" => "address",
         "Vec<i64>" | "Vec<String>" => "list",
         _ if name.starts_with("BTreeMap") => "table",
         _ => "text",
@@ -150,6 +151,12 @@ keys! {
             "Address of the Bot API.";
         poll_timeout_s: u32, range(1, 50, "seconds"), Some(30),
             "How long one poll waits for messages.";
+        proxy: ProxyAddress, (), None,
+            "Proxy by which Telegram is reached: http://HOST:PORT, socks5://HOST:PORT or socks5h://HOST:PORT.";
+        proxy_login_file: PathBuf, "/etc/telexd/proxy", None,
+            "File that holds USER:PASSWORD for the proxy; without it the systemd credential `telegram-proxy`, if there is one.";
+        ip: IpVersion, (), Some(IpVersion::default()),
+            "Version of the Internet Protocol by which Telegram is reached.";
     }
     access: Access {
         admins: Vec<i64>, (), Some(Vec::new()),

@@ -10,6 +10,7 @@ pub mod fragments;
 pub mod inputs;
 pub mod kinds;
 pub mod problem;
+pub mod proxy;
 pub mod reading;
 pub mod runtime;
 pub mod settings;
@@ -24,6 +25,8 @@ use std::{
 };
 
 use url::Url;
+
+use crate::core::ip::IpVersion;
 
 pub use self::{
     choices::{Launcher, LogLevel, PermissionMode},
@@ -94,6 +97,7 @@ pub fn load(file: &Path, surroundings: &Surroundings) -> Result<Loaded, Problems
             None
         }
     };
+    proxy_login(&mut inputs, surroundings);
     let base = token.clone().map(|token| Base {
         file: file.to_owned(),
         files: inputs.merged.clone(),
@@ -125,6 +129,7 @@ pub fn check(file: &Path, surroundings: &Surroundings) -> Result<Vec<Problem>, P
     settings::Draft::new(file, &mut inputs);
     let seen = doubts_on_disk(file, &inputs.merged);
     inputs.warnings.extend(seen);
+    proxy_login(&mut inputs, surroundings);
     let ahead = doubts_ahead(file, &inputs.merged, surroundings);
     inputs.warnings.extend(ahead);
     match token_source(&inputs, surroundings) {
@@ -207,6 +212,10 @@ pub struct Contacts {
     pub api_url: Option<Url>,
     /// The bot's token.
     pub token: Option<Token>,
+    /// The proxy, with the login that it wants.
+    pub proxy: Option<(Url, Option<proxy::Login>)>,
+    /// Version of IP.
+    pub ip: IpVersion,
     /// What is wrong with the configuration.
     pub problems: Vec<Problem>,
 }
@@ -215,6 +224,10 @@ impl Contacts {
     /// Texts that must not leave this machine.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
+        let password = self
+            .proxy
+            .iter()
+            .filter_map(|(_, login)| Some(login.as_ref()?.password.clone()));
         let token = self.token.iter().map(Token::expose);
         token
             .flat_map(|token| {
@@ -224,6 +237,7 @@ impl Contacts {
                 ]
             })
             .map(str::to_owned)
+            .chain(password)
             .collect()
     }
 }
@@ -234,7 +248,17 @@ pub fn contacts(file: &Path, surroundings: &Surroundings) -> Contacts {
     let mut inputs = inputs::read(file);
     let token =
         token_source(&inputs, surroundings).and_then(|source| read_token(&source, &mut inputs));
+    let login = proxy_login(&mut inputs, surroundings);
+    let telegram = &inputs.merged.telegram;
     Contacts {
+        proxy: telegram
+            .proxy
+            .as_ref()
+            .map(|found| (found.value.url().clone(), login)),
+        ip: telegram
+            .ip
+            .as_ref()
+            .map_or_else(Default::default, |found| found.value),
         admins: inputs
             .merged
             .access
@@ -244,6 +268,20 @@ pub fn contacts(file: &Path, surroundings: &Surroundings) -> Contacts {
         token,
         problems: inputs.problems,
     }
+}
+
+/// The login for the proxy, where there is one; what is wrong with it is a problem.
+fn proxy_login(inputs: &mut inputs::Inputs, surroundings: &Surroundings) -> Option<proxy::Login> {
+    let telegram = &inputs.merged.telegram;
+    telegram.proxy.as_ref()?;
+    let named = telegram
+        .proxy_login_file
+        .as_ref()
+        .map(|found| found.value.as_path());
+    proxy::login(named, surroundings)
+        .map_err(|problem| inputs.problems.push(*problem))
+        .ok()
+        .flatten()
 }
 
 /// What is questionable about files that the settings name, as far as this user can see them.

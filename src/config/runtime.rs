@@ -28,6 +28,8 @@ pub type Stored = BTreeMap<String, String>;
 pub const FILES_ONLY: &[&str] = &[
     "telegram.token_file",
     "telegram.api_url",
+    "telegram.proxy",
+    "telegram.proxy_login_file",
     "access.admins",
     "agent.command",
     "agent.launcher",
@@ -42,6 +44,9 @@ pub const AFTER_RESTART: &[&str] = &[
     "telegram.token_file",
     "telegram.api_url",
     "telegram.poll_timeout_s",
+    "telegram.proxy",
+    "telegram.proxy_login_file",
+    "telegram.ip",
     "agent.launcher",
     "state.directory",
     "dbus.bus",

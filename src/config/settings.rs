@@ -10,6 +10,7 @@ use url::{Host, Url};
 use crate::core::{
     batching::WindowRule,
     flag::Features,
+    ip::IpVersion,
     policy::{Access, Approvers},
     profile::Profiles,
 };
@@ -64,6 +65,12 @@ pub struct Telegram {
     pub api_url: Url,
     /// How long one poll waits for messages; 1 to 50 s.
     pub poll_timeout: Duration,
+    /// Proxy, if any.
+    pub proxy: Option<Url>,
+    /// Where its login is to be read, if a file is named.
+    pub proxy_login_file: Option<PathBuf>,
+    /// Version of IP.
+    pub ip: IpVersion,
 }
 
 /// Agents.
@@ -187,6 +194,9 @@ impl Draft {
                 token,
                 api_url: telegram.api_url?.value,
                 poll_timeout: seconds(&telegram.poll_timeout_s?),
+                proxy: telegram.proxy.map(|found| found.value.url().clone()),
+                proxy_login_file: telegram.proxy_login_file.map(|found| found.value),
+                ip: telegram.ip?.value,
             },
             access: Access::new(access.admins?.value, access.users?.value),
             pairing: access.pairing?.value,

@@ -237,6 +237,8 @@ fn every_other_key_has_a_default() {
         .collect();
     let wanted = [
         "telegram.token_file",
+        "telegram.proxy",
+        "telegram.proxy_login_file",
         "agent.directory",
         "agent.environment_file",
         "agent.model",
@@ -535,6 +537,37 @@ fn what_a_start_would_stumble_over_is_warned_of_by_a_check() {
         &format!("[agent]\ncommand = \"/nowhere/claude\"\nlauncher = \"systemd\"\n[state]\ndirectory = \"{dir}/state\"\n"),
     );
     assert!(check(&place.file(), &surroundings).unwrap().is_empty());
+}
+
+#[test]
+fn a_proxy_is_taken_with_its_login_and_what_is_wrong_with_that_is_told() {
+    let place =
+        Place::whole("telegram.proxy = \"socks5h://proxy.lan:1080\"\ntelegram.ip = \"4\"\n");
+    let loaded = load(&place.file(), &Surroundings::default()).unwrap();
+    let proxy = loaded.settings.telegram.proxy.unwrap();
+    assert_eq!(proxy.as_str(), "socks5h://proxy.lan:1080");
+    assert_eq!(
+        loaded.settings.telegram.ip,
+        crate::core::ip::IpVersion::Four
+    );
+
+    let login = place.dir.path().join("login");
+    let place = Place::whole(&format!(
+        "telegram.proxy = \"http://proxy.lan:3128\"\ntelegram.proxy_login_file = {login:?}\n"
+    ));
+    let problems = load(&place.file(), &Surroundings::default()).unwrap_err().0;
+    assert!(
+        problems[0]
+            .to_string()
+            .contains("telegram.proxy_login_file"),
+        "{problems:?}"
+    );
+    std::fs::write(&login, "ann:s3cret\n").unwrap();
+    let loaded = load(&place.file(), &Surroundings::default()).unwrap();
+    assert!(!format!("{loaded:?}").contains("s3cret"));
+    let contacts = crate::config::contacts(&place.file(), &Surroundings::default());
+    assert!(contacts.secrets().contains(&"s3cret".to_owned()));
+    assert!(!format!("{contacts:?}").contains("s3cret"));
 }
 
 #[test]

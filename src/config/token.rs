@@ -188,7 +188,7 @@ pub fn read(source: &Source) -> Result<(Token, Vec<Problem>), Box<Problem>> {
 
 /// Reads a regular file of at most [`MOST`] bytes; anything else is refused before it is opened, because a FIFO or a
 /// device would hang the start.
-fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }

@@ -1,9 +1,20 @@
 //! Telegram itself: a refused token, another program with the same token, a webhook, outages.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::json;
 use telexd_botapi::{Call, Fault, FaultKind, Network, Outcome};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
 
 use crate::{
     rig::{everything, refusal, wait_long},
@@ -247,5 +258,51 @@ async fn polls_that_fail_in_odd_ways_lose_nothing() {
     .await;
     assert_eq!(world.reached("say one") + world.reached("say two"), 2);
     daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn telegram_is_reached_by_a_proxy_with_its_login_which_is_nowhere() {
+    const PASSWORD: &str = "s3cret-of-the-proxy";
+    let world = World::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let behind = world.api.url().trim_start_matches("http://").to_owned();
+    let (met, known) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counts = (Arc::clone(&met), Arc::clone(&known));
+    let proxy = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (behind, counts) = (behind.clone(), counts.clone());
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 16 * 1024];
+                let read = stream.read(&mut bytes).await.unwrap_or(0);
+                let head = String::from_utf8_lossy(&bytes[..read]).to_lowercase();
+                counts.0.fetch_add(1, Ordering::SeqCst);
+                // ann:s3cret-of-the-proxy
+                if head.contains("proxy-authorization: basic yw5uonmzy3jldc1vzi10agutchjvehk=") {
+                    counts.1.fetch_add(1, Ordering::SeqCst);
+                }
+                let mut there = TcpStream::connect(&behind).await.unwrap();
+                let _ = there.write_all(&bytes[..read]).await;
+                let _ = copy_bidirectional(&mut stream, &mut there).await;
+            });
+        }
+    });
+    let login = world.path("proxy-login");
+    std::fs::write(&login, format!("ann:{PASSWORD}\n")).unwrap();
+    world.drop_in(
+        "30-proxy",
+        &format!(
+            "[telegram]\nproxy = \"http://{address}\"\nproxy_login_file = \"{}\"\n[log]\nlevel = \"debug\"\n",
+            login.display()
+        ),
+    );
+    let daemon = world.start();
+    world.says(USER, "by the proxy").await;
+    daemon.stop().await;
+    let (met, known) = (met.load(Ordering::SeqCst), known.load(Ordering::SeqCst));
+    assert!(met >= 2 && met == known, "{known} of {met}");
+    assert!(!world.log().contains(PASSWORD), "{}", world.log());
+    proxy.abort();
     world.end_all().await;
 }
