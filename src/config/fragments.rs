@@ -215,6 +215,12 @@ keys! {
             "How long the newest of several messages waits for another.";
         max_ms: u32, range(0, 600_000, "milliseconds"), Some(30_000),
             "How long messages are collected at most.";
+        parts_ms: u32, range(0, 10_000, "milliseconds"), Some(1_500),
+            "How long the rest of an album, of a text that was cut and of what is forwarded together is waited for, for everybody.";
+        max_parts: u32, range(1, 1_000, "messages"), Some(100),
+            "Most messages of one prompt; further ones begin the next.";
+        max_kb: u32, range(16, 4_000, "kilobytes"), Some(256),
+            "Most text of one prompt; further messages begin the next.";
     }
     features: Features {
         batching: Flag, (), Some(Flag::On),

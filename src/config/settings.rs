@@ -188,6 +188,10 @@ impl Draft {
             first_ms: batching.first_ms?.value,
             idle_ms: batching.idle_ms?.value,
             max_ms: batching.max_ms?.value,
+            parts_ms: batching.parts_ms?.value,
+            max_parts: batching.max_parts?.value,
+            // Within a range that fits many times.
+            max_bytes: batching.max_kb?.value * 1_000,
         };
         Some(Settings {
             telegram: Telegram {

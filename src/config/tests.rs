@@ -126,6 +126,9 @@ fn a_whole_configuration() {
         [batching]
         first_ms = 1
         idle_ms = 2
+        parts_ms = 4
+        max_parts = 5
+        max_kb = 17
         max_ms = 3
         [features]
         batching = true
@@ -179,6 +182,9 @@ fn a_whole_configuration() {
         first_ms: 1,
         idle_ms: 2,
         max_ms: 3,
+        parts_ms: 4,
+        max_parts: 5,
+        max_bytes: 17_000,
     };
     assert_eq!(settings.batching, window);
     assert_eq!(settings.stale_after.as_secs(), 4);

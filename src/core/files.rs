@@ -70,6 +70,12 @@ pub fn safe_name(unique: i64, attachment: &Attachment) -> String {
     format!("{}-{}", unique.unsigned_abs(), shortened(&clean))
 }
 
+/// The name of a kept file, for people: without what makes it unique.
+#[must_use]
+pub fn plain_name(name: &str) -> &str {
+    name.split_once('-').map_or(name, |(_, name)| name)
+}
+
 /// A name for what came without one.
 fn fallback(attachment: &Attachment) -> String {
     let extension = match (attachment.kind.as_str(), attachment.mime.as_deref()) {

@@ -231,13 +231,18 @@ pub fn all_busy(processes: usize, waiting_before: usize) -> String {
     }
 }
 
-/// Question about a message that came while the daemon was away.
+/// Question about what came while the daemon was away: so many messages, an album counted as one, with this text.
 #[must_use]
-pub fn late(age: Millis, text: &str) -> String {
+pub fn late(age: Millis, messages: usize, text: &str) -> String {
     let quoted: String = text.chars().take(200).collect();
     let dots = if quoted.len() < text.len() { "…" } else { "" };
+    let run = match messages {
+        0 | 1 => "run it?".to_owned(),
+        messages => format!("run these {messages} messages?"),
+    };
+    let about = if text.trim().is_empty() { "" } else { "\n\n" };
     format!(
-        "Received {} ago while I was away: run it?\n\n{quoted}{dots}",
+        "Received {} ago while I was away: {run}{about}{quoted}{dots}",
         span(age)
     )
 }

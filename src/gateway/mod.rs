@@ -81,11 +81,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// The window of this person's messages; `None`: each is a prompt.
+    /// The window of this person's messages.
     #[must_use]
-    pub fn window(&self, person: i64) -> Option<WindowRule> {
-        (self.features.batching.is_on(person) && self.batching != WindowRule::OFF)
-            .then_some(self.batching)
+    pub fn window(&self, person: i64) -> WindowRule {
+        if self.features.batching.is_on(person) {
+            self.batching
+        } else {
+            self.batching.apart()
+        }
     }
 
     /// Whether a message is the word that stops.

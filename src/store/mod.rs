@@ -19,6 +19,7 @@ mod outbox_due;
 mod outbox_rows;
 mod overviews;
 mod pairings;
+mod parts;
 pub mod peek;
 mod questions;
 pub mod rows;

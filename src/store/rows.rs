@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::core::{
     Millis,
+    batching::Held,
     event::Question,
     ids::{ConversationId, ConversationKey, InboxId, RunId, TurnId},
     limits::Limit,
@@ -182,10 +183,33 @@ pub struct TurnPart {
 }
 
 impl TurnPart {
+    /// As the rule of the window looks at it.
+    #[must_use]
+    pub fn held(&self) -> Held<'_> {
+        Held::of(self.received_at, &self.text, &self.mark)
+    }
+
     /// In the place of a message's id where no message brought it: Telegram counts from 1.
     pub const NO_MESSAGE: i64 = 0;
     /// In the place of the update where none brought it: rows are counted from 1.
     pub const NO_UPDATE: InboxId = InboxId(0);
+}
+
+/// What is known of the turn that is being collected without reading it all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collected {
+    /// Turn.
+    pub turn: TurnId,
+    /// Its parts, each a message.
+    pub parts: usize,
+    /// How many messages people would count: an album is one.
+    pub messages: usize,
+    /// Bytes of their texts.
+    pub bytes: u64,
+    /// The message that it began with.
+    pub first: Option<i64>,
+    /// Its newest part.
+    pub last: TurnPart,
 }
 
 /// A turn that waits for the agent or is with it.
@@ -335,7 +359,7 @@ pub struct Target {
 pub struct Slot {
     /// Turn.
     pub turn: TurnId,
-    /// 0, 1, …: messages of the answer, in order. [`Slot::NOTICE`] and up: others.
+    /// 0, 1, …: messages of the answer, in order. Below, and from [`Slot::NOTICE`] on: others.
     pub number: i64,
 }
 
@@ -353,6 +377,12 @@ impl Slot {
             Limit::FirstOutput | Limit::Silence | Limit::AfterResult => Self::FIRST_LIMIT,
         };
         Self { turn, number }
+    }
+
+    /// The message that tells which parts of an album are missing; it stands for ever.
+    #[must_use]
+    pub fn missing(turn: TurnId) -> Self {
+        Self { turn, number: -10 }
     }
 
     /// The message that tells how many messages of a prompt are collected so far. (Questions are numbered by their rows,

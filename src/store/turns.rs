@@ -36,6 +36,17 @@ fn turn(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
     })
 }
 
+/// From the columns inbox, message_id, text, received_at and mark.
+pub(super) fn part(row: &Row<'_>) -> rusqlite::Result<TurnPart> {
+    Ok(TurnPart {
+        inbox: row.get(0)?,
+        message_id: row.get(1)?,
+        text: row.get(2)?,
+        received_at: row.get(3)?,
+        mark: row.get::<_, Option<Mark>>(4)?.unwrap_or_default(),
+    })
+}
+
 /// A turn that is over stays as it is: what comes late is an error, so that it takes its other effects back with it.
 pub(super) fn not_over(changed: usize, id: TurnId) -> Result<(), StoreError> {
     one(changed, || {
@@ -151,15 +162,7 @@ impl Tx<'_> {
         turn.parts = self.all(
             "SELECT inbox, message_id, text, received_at, mark FROM turn_parts WHERE turn = ?1 ORDER BY position",
             [turn.id],
-            |row| {
-                Ok(TurnPart {
-                    inbox: row.get(0)?,
-                    message_id: row.get(1)?,
-                    text: row.get(2)?,
-                    received_at: row.get(3)?,
-                    mark: row.get::<_, Option<Mark>>(4)?.unwrap_or_default(),
-                })
-            },
+            part,
         )?;
         Ok(turn)
     }

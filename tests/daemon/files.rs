@@ -2,12 +2,14 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `taking.rs` | documents, albums, odd and bad files, features that are off |
+//! | `taking.rs` | documents, odd and bad files, features that are off |
+//! | `albums.rs` | albums, whole and not, over a kill |
 //! | `trouble.rs` | a network that fails, a daemon that is killed, a slow file beside quick ones |
 //! | `voice.rs` | recordings |
 //! | `images.rs` | what the agent is shown |
 //! | `keeping.rs` | quota and age |
 
+mod albums;
 mod images;
 mod keeping;
 mod taking;

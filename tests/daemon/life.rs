@@ -16,5 +16,6 @@ mod secrets;
 mod settings;
 mod stop;
 mod stopping;
+mod together;
 mod unexpected;
 mod watchdog;

@@ -40,6 +40,42 @@ pub const OVER_QUOTA: Refused = Refused {
     agent: "there was no room for it in the space of this conversation",
 };
 
+/// Files are switched off for this person: of a part of an album.
+pub const OFF_IN_ALBUM: Refused = Refused {
+    person: OFF,
+    agent: "files are not passed on here",
+};
+
+/// Parts of an album that are not passed on: each by its number in the album, its name and a reason. `rest`: whether the
+/// rest of it is.
+#[must_use]
+pub fn missing_parts<'a>(
+    parts: impl IntoIterator<Item = (usize, &'a str, &'a str)>,
+    rest: bool,
+) -> String {
+    /// So many are named.
+    const MOST: usize = 10;
+    let mut parts: Vec<_> = parts.into_iter().collect();
+    let more = parts.len().saturating_sub(MOST);
+    parts.truncate(MOST);
+    let mut text = match (rest, parts.as_slice()) {
+        (true, [(number, name, why)]) if more == 0 => {
+            return format!(
+                "❌ Part {number} of your album ({name}) is not passed on: {why}. The rest is."
+            );
+        }
+        (true, _) => "❌ These parts of your album are not passed on; the rest is:".to_owned(),
+        (false, _) => "❌ Nothing of your album could be passed on:".to_owned(),
+    };
+    for (number, name, why) in parts {
+        text.push_str(&format!("\n{number}. {name}: {why}"));
+    }
+    if more > 0 {
+        text.push_str("\n…");
+    }
+    text
+}
+
 /// What the agent is told of a file that was deleted meanwhile.
 pub const DELETED: &str = "it was deleted from the server meanwhile";
 
@@ -75,3 +111,25 @@ pub const VOICE_FAILED: &str = "🎤 Your voice could not be turned into text, s
 /// The transcriber found nothing.
 pub const VOICE_NO_WORDS: &str =
     "🎤 I found no words in your recording, so the agent gets it as a file.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_parts_are_missing() {
+        let one = (2, "b.txt", EMPTY.agent);
+        assert_eq!(
+            missing_parts([one], true),
+            "❌ Part 2 of your album (b.txt) is not passed on: it is empty (0 bytes). The rest is."
+        );
+        assert_eq!(
+            missing_parts([one, (3, "c.zip", GONE.agent)], true),
+            "❌ These parts of your album are not passed on; the rest is:\n2. b.txt: it is empty (0 bytes)\n\
+             3. c.zip: Telegram no longer had it"
+        );
+        assert!(missing_parts([one], false).starts_with("❌ Nothing of your album"));
+        let many = (1..=100).map(|n| (n, "x", GONE.agent));
+        assert!(missing_parts(many, true).ends_with("10. x: Telegram no longer had it\n…"));
+    }
+}

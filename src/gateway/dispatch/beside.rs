@@ -34,6 +34,15 @@ impl Beside {
         }
     }
 
+    /// As much of the mark as decides what may follow the message.
+    pub(super) fn known(&self) -> Mark {
+        Mark {
+            forwarded: self.forwarded.as_deref().cloned(),
+            reply: None,
+            album: self.album.clone(),
+        }
+    }
+
     pub(super) fn mark(
         self,
         tx: &Tx<'_>,

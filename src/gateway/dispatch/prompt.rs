@@ -8,12 +8,13 @@ use super::{
 use crate::{
     core::{
         Millis,
+        batching::{Held, WindowRule},
         ids::{ConversationId, ConversationKey, InboxId, TurnId},
         inbound::{ChatKind, Message, Person},
         words,
     },
     gateway::{
-        files::Brought,
+        files::{Brought, missing},
         lane::{Giving, Handed, Lent, window},
         lanes::Lanes,
         queue::Queue,
@@ -21,7 +22,7 @@ use crate::{
     },
     store::{
         StoreError, Tx,
-        rows::{NewTurn, Slot, Target, TurnPart, TurnState, Urgency, Verdict},
+        rows::{NewTurn, Slot, Target, TurnPart, TurnState, Urgency, Verdict, Wanted},
     },
 };
 
@@ -83,7 +84,7 @@ pub(super) struct Arriving {
     brought: Brought,
     age: Millis,
     stale_after: Millis,
-    batching: bool,
+    window: WindowRule,
     uuid: uuid::Uuid,
     queue: Queue,
     now: Millis,
@@ -119,25 +120,26 @@ impl Arriving {
     ) -> Self {
         let (config, now) = (deps.config.get(), deps.clock.now());
         let key = super::key(bot_id, message, person);
-        let batching = config.window(person.id).is_some();
+        let (window, beside) = (config.window(person.id), Beside::of(message));
+        let passes = window.passes(&Held::of(now, &message.text, &beside.known()));
         Self {
             key,
             person: person.clone(),
             message_id: message.message_id,
             text: message.text.clone(),
-            beside: Beside::of(message),
+            beside,
             target: Desk::target(message),
             reply_to: Desk::reply_to(message),
             brought: Brought::default(),
             // The age by two clocks: a server whose clock is wrong must not hold everything, so the future counts as now.
             age: now.saturating_sub(message.date.saturating_mul(1000)).max(0),
             stale_after: config.stale_after,
-            batching,
+            window,
             uuid: deps.dice.uuid(),
             queue: Queue::of(deps, &key),
             now,
             stop_button: config.features.stop_button.is_on(person.id),
-            lent: (!batching).then(|| lanes.standing().take(&key)).flatten(),
+            lent: passes.then(|| lanes.standing().take(&key)).flatten(),
         }
     }
 
@@ -167,46 +169,146 @@ impl Arriving {
                 now,
             )?;
         }
-        let open = tx.turns_open(conversation)?;
-        let mut handed = None;
-        if self.age > self.stale_after {
-            let text = words::late(self.age, &self.text);
-            let turn = self.add(tx, conversation, part, TurnState::Held)?;
-            let buttons = vec![vec![
-                words::button(words::RUN, format!("r:{turn}")),
-                words::button(words::DISCARD, format!("d:{turn}")),
-            ]];
-            let shown = show::note(text, buttons, self.reply_to);
-            tx.out_show(
-                self.target,
-                Some(Slot { turn, number: 0 }),
-                Urgency::Message,
-                &shown,
-                now,
-            )?;
-        } else if !self.batching {
-            let turn = self.add(tx, conversation, part, TurnState::Queued)?;
-            handed = match self.lent.take() {
-                Some(lent) => lent.give(tx, conversation, self.giving())?,
-                None => None,
-            };
-            if !handed.as_ref().is_some_and(|handed| handed.is(turn)) {
-                self.queue.entered(tx, conversation, turn, now)?;
-            }
-        } else if let Some(collecting) = open.iter().find(|t| t.state == TurnState::Collecting) {
-            tx.turn_part_add(collecting.id, &part)?;
-            self.bring(tx, collecting.id, conversation, inbox)?;
-            let reply_to = self.reply_to.and(collecting.message());
-            let parts = collecting.parts.len() + 1;
-            window::show_collected(tx, self.target, collecting.id, parts, reply_to, now)?;
+        let handed = if let Some((turn, state)) = self.rest_of_album(tx, conversation, &part)? {
+            self.join(tx, conversation, turn, state, part)?;
+            None
+        } else if self.age > self.stale_after {
+            self.hold(tx, conversation, part)?;
+            None
         } else {
-            self.add(tx, conversation, part, TurnState::Collecting)?;
-        }
+            self.line_up(tx, conversation, part)?
+        };
         tx.inbox_done(inbox, Verdict::Prompt, now)?;
         Ok(Entered {
             conversation,
             handed,
         })
+    }
+
+    /// The turn that has the other parts of an album, if it can still take one.
+    fn rest_of_album(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        part: &TurnPart,
+    ) -> Result<Option<(TurnId, TurnState)>, StoreError> {
+        let Some(album) = &part.mark.album else {
+            return Ok(None);
+        };
+        let Some((turn, state)) = tx.turn_of_album(conversation, album)? else {
+            return Ok(None);
+        };
+        let fits = tx.collected(turn)?.is_some_and(|there| {
+            let (parts, bytes) = (there.parts, there.bytes);
+            self.window.fits(parts, bytes, part.text.len(), true)
+        });
+        Ok(fits.then_some((turn, state)))
+    }
+
+    /// Makes it a turn that its person is asked about, for it is old; or a part of one, where it goes on with that.
+    fn hold(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        part: TurnPart,
+    ) -> Result<(), StoreError> {
+        let before = tx.turn_held(conversation)?.map(|turn| tx.collected(turn));
+        if let Some(held) = before.transpose()?.flatten()
+            && is_asked(tx, held.turn)?
+            && held.last.held().goes_on_with(&part.held())
+            && self
+                .window
+                .fits(held.parts, held.bytes, part.text.len(), false)
+        {
+            return self.join(tx, conversation, held.turn, TurnState::Held, part);
+        }
+        let turn = self.add(tx, conversation, part, TurnState::Held)?;
+        self.ask(tx, turn)
+    }
+
+    /// Asks whether a turn that is held is to be run.
+    fn ask(&self, tx: &Tx<'_>, turn: TurnId) -> Result<(), StoreError> {
+        let (Some(row), Some(there)) = (tx.turn(turn)?, tx.collected(turn)?) else {
+            return Ok(());
+        };
+        let texts = row.parts.iter().map(|part| part.text.as_str());
+        let text = texts.into_iter().find(|text| !text.trim().is_empty());
+        let text = words::late(self.age, there.messages, text.unwrap_or_default());
+        let buttons = vec![vec![
+            words::button(words::RUN, format!("r:{turn}")),
+            words::button(words::DISCARD, format!("d:{turn}")),
+        ]];
+        let reply_to = self.reply_to.and(there.first);
+        let shown = show::note(text, buttons, reply_to);
+        let slot = Some(Slot { turn, number: 0 });
+        tx.out_show(self.target, slot, Urgency::Message, &shown, self.now)?;
+        Ok(())
+    }
+
+    /// Makes it a part of the turn that is being collected, or a turn, which the agent is given if it waits for one.
+    fn line_up(
+        &mut self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        part: TurnPart,
+    ) -> Result<Option<Handed>, StoreError> {
+        if let Some(collected) = tx.turn_collected(conversation)? {
+            let takes = self.window.takes(&collected.last.held(), &part.held())
+                && self
+                    .window
+                    .fits(collected.parts, collected.bytes, part.text.len(), false);
+            if takes {
+                self.join(
+                    tx,
+                    conversation,
+                    collected.turn,
+                    TurnState::Collecting,
+                    part,
+                )?;
+                return Ok(None);
+            }
+            // Full, or another thing: what comes now is the next turn's.
+            if let Some(turn) = tx.turn(collected.turn)? {
+                window::close(tx, &self.queue, &turn, self.now)?;
+            }
+        }
+        if !self.window.passes(&part.held()) {
+            self.add(tx, conversation, part, TurnState::Collecting)?;
+            return Ok(None);
+        }
+        let turn = self.add(tx, conversation, part, TurnState::Queued)?;
+        let handed = match self.lent.take() {
+            Some(lent) => lent.give(tx, conversation, self.giving())?,
+            None => None,
+        };
+        if !handed.as_ref().is_some_and(|handed| handed.is(turn)) {
+            self.queue.entered(tx, conversation, turn, self.now)?;
+        }
+        Ok(handed)
+    }
+
+    /// Makes it a part of a turn that no agent has yet.
+    fn join(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        turn: TurnId,
+        state: TurnState,
+        part: TurnPart,
+    ) -> Result<(), StoreError> {
+        tx.turn_part_add(turn, &part)?;
+        self.bring(tx, turn, conversation, part.inbox)?;
+        if state == TurnState::Held && is_asked(tx, turn)? {
+            return self.ask(tx, turn);
+        }
+        if state == TurnState::Collecting
+            && !self.window.is_apart()
+            && let Some(there) = tx.collected(turn)?
+        {
+            let reply_to = self.reply_to.and(there.first);
+            window::show_collected(tx, self.target, turn, there.messages, reply_to, self.now)?;
+        }
+        Ok(())
     }
 
     fn giving(&self) -> Giving {
@@ -248,6 +350,15 @@ impl Arriving {
         for file in &self.brought.rows {
             tx.attachment_add(turn, conversation, inbox, file, self.now)?;
         }
+        if self.brought.lacks_part() {
+            missing::show(tx, self.target, turn, self.reply_to, self.now)?;
+        }
         Ok(())
     }
+}
+
+/// Whether a turn that is held has a question of its own. (One that is kept after a stop stands in a list.)
+fn is_asked(tx: &Tx<'_>, turn: TurnId) -> Result<bool, StoreError> {
+    let row = tx.out_slot(Slot { turn, number: 0 })?;
+    Ok(row.is_some_and(|row| matches!(row.wanted, Wanted::Show(_))))
 }

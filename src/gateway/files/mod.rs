@@ -9,11 +9,13 @@
 //! | `mod.rs` | what a message brings; settings |
 //! | `place.rs` | directories |
 //! | `worker.rs` | fetching |
+//! | `missing.rs` | parts of albums that cannot be had |
 //! | `voice.rs` | voice to text |
 //! | `prompt.rs` | what the agent is told and shown |
 //! | `collect.rs` | deleting by age and size |
 
 pub(super) mod collect;
+pub(super) mod missing;
 pub mod place;
 pub(super) mod prompt;
 pub mod voice;
@@ -63,6 +65,8 @@ pub(super) struct Brought {
     pub(super) rows: Vec<NewAttachment>,
     /// What the person is told at once.
     pub(super) notice: Option<&'static str>,
+    /// Whether it is a part of an album, whose parts are told of together.
+    pub(super) of_album: bool,
 }
 
 impl Brought {
@@ -71,6 +75,7 @@ impl Brought {
         let mut brought = Self {
             rows: Vec::new(),
             notice: None,
+            of_album: message.album.is_some(),
         };
         let text = !message.text.trim().is_empty();
         for attachment in &message.attachments {
@@ -82,7 +87,8 @@ impl Brought {
                 });
                 continue;
             }
-            if !features.files.is_on(person) {
+            let off = !features.files.is_on(person);
+            if off && !brought.of_album {
                 brought.notice = Some(if text {
                     words::files::OFF_TEXT_ONLY
                 } else {
@@ -91,11 +97,14 @@ impl Brought {
                 continue;
             }
             let refused = match attachment.size {
+                _ if off => Some(words::files::OFF_IN_ALBUM),
                 Some(size) if size > LARGEST => Some(words::files::TOO_LARGE),
                 Some(0) => Some(words::files::EMPTY),
                 _ => None,
             };
-            if let Some(refused) = &refused {
+            if let Some(refused) = &refused
+                && !brought.of_album
+            {
                 brought.notice = Some(refused.person);
             }
             // Named from the one count, so that two of one message differ as well.
@@ -117,9 +126,16 @@ impl Brought {
         brought
     }
 
-    /// Whether there is something that the agent can be given.
+    /// Whether there is something that the agent can be given, or that is to be told with the rest of an album.
     pub(super) fn gives_something(&self) -> bool {
-        self.rows.iter().any(|row| row.refused.is_none())
+        self.rows
+            .iter()
+            .any(|row| self.of_album || row.refused.is_none())
+    }
+
+    /// Whether a part of an album cannot be passed on.
+    pub(super) fn lacks_part(&self) -> bool {
+        self.of_album && self.rows.iter().any(|row| row.refused.is_some())
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::JoinSet};
 use tracing::{debug, error, info, warn};
 
-use super::{Files, place::Places, voice::VoiceError};
+use super::{Files, missing, place::Places, voice::VoiceError};
 use crate::{
     core::{
         Millis,
@@ -16,13 +16,15 @@ use crate::{
     },
     gateway::{
         Deps,
+        lane::window,
         lanes::Lanes,
         ports::{FetchError, InboxOf},
+        queue::Queue,
         show,
     },
     store::{
-        StoreError,
-        rows::{AttachmentJob, Target, Urgency},
+        StoreError, Tx,
+        rows::{AttachmentJob, TurnState, Urgency},
     },
 };
 
@@ -391,14 +393,36 @@ async fn hear(deps: &Deps, voices: &Semaphore, job: &AttachmentJob, recording: &
     }
 }
 
+/// A file that will not be had. One of an album is told with the others of it; else this is what the person is told. A turn
+/// that holds nothing else is over.
+fn missed(
+    tx: &Tx<'_>,
+    job: &AttachmentJob,
+    queue: &Queue,
+    refused: Refused,
+    now: Millis,
+) -> Result<Option<String>, StoreError> {
+    let Some(turn) = tx.turn(job.row.turn)? else {
+        return Ok(None);
+    };
+    let of_album = turn
+        .parts
+        .iter()
+        .any(|part| part.inbox == job.row.inbox && part.mark.album.is_some());
+    if of_album {
+        missing::show(tx, queue.target(), turn.id, queue.reply_to(&turn), now)?;
+    }
+    if turn.state == TurnState::Queued && missing::is_vain(tx, &turn)? {
+        window::discard(tx, turn.id, now)?;
+        queue.refresh(tx, turn.conversation, now)?;
+    }
+    Ok((!of_album).then(|| refused.person.to_owned()))
+}
+
 /// Records what came of a try; true if nobody waits for this file any more.
 async fn record(deps: &Deps, job: &AttachmentJob, outcome: Outcome) -> Result<bool, StoreError> {
-    let (id, now) = (job.row.id, deps.clock.now());
-    let key = job.conversation.key;
-    let target = Target {
-        chat_id: key.chat_id,
-        thread_id: key.thread_id,
-    };
+    let (id, now, job) = (job.row.id, deps.clock.now(), job.clone());
+    let queue = Queue::of(deps, &job.conversation.key);
     let turn = job.row.turn;
     deps.store
         .tx(move |tx| {
@@ -411,7 +435,7 @@ async fn record(deps: &Deps, job: &AttachmentJob, outcome: Outcome) -> Result<bo
                 }
                 Outcome::Refused(refused) => {
                     tx.attachment_refused(id, refused.agent, now)?;
-                    tell = Some(refused.person.to_owned());
+                    tell = missed(tx, &job, &queue, refused, now)?;
                     true
                 }
                 Outcome::Unwanted => {
@@ -429,12 +453,10 @@ async fn record(deps: &Deps, job: &AttachmentJob, outcome: Outcome) -> Result<bo
                 }
             };
             if let Some(text) = tell {
-                let private = key.chat_id == key.user_id;
-                let message = tx
-                    .turn(turn)?
-                    .and_then(|turn| turn.parts.first().map(|p| p.message_id));
-                let shown = show::note(text, Vec::new(), message.filter(|_| !private));
-                tx.out_show(target, None, Urgency::Message, &shown, now)?;
+                let turn = tx.turn(turn)?;
+                let reply_to = turn.and_then(|turn| queue.reply_to(&turn));
+                let shown = show::note(text, Vec::new(), reply_to);
+                tx.out_show(queue.target(), None, Urgency::Message, &shown, now)?;
             }
             Ok(over)
         })

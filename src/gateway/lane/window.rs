@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use super::Lane;
 use crate::{
-    core::{Millis, ids::TurnId, words},
-    gateway::{queue::Queue, show},
+    core::{Millis, batching::Held, ids::TurnId, words},
+    gateway::{files, queue::Queue, show},
     store::{
         StoreError, Tx,
-        rows::{Slot, Target, TurnRow, TurnState, Urgency},
+        rows::{Slot, Target, TurnEnd, TurnPart, TurnRow, TurnState, Urgency},
     },
 };
 
@@ -25,15 +25,18 @@ pub(in crate::gateway) fn show_collected(
     tx: &Tx<'_>,
     target: Target,
     turn: TurnId,
-    parts: usize,
+    messages: usize,
     reply_to: Option<i64>,
     now: Millis,
 ) -> Result<(), StoreError> {
+    if messages < 2 {
+        return Ok(());
+    }
     let buttons = vec![vec![
         words::button(words::SEND_NOW, format!("n:{turn}")),
         words::button(words::DISCARD, format!("d:{turn}")),
     ]];
-    let shown = show::note(words::collecting(parts), buttons, reply_to);
+    let shown = show::note(words::collecting(messages), buttons, reply_to);
     tx.out_show(
         target,
         Some(Slot::collecting(turn)),
@@ -45,7 +48,8 @@ pub(in crate::gateway) fn show_collected(
 }
 
 /// The window of a turn closes: it is in the queue from now on. What said that it was collected becomes its first message,
-/// unless that stands above some of the person's own: then the answer is to come below.
+/// unless that stands above some of the person's own: then the answer is to come below. A turn that holds nothing for an
+/// agent, because no part of an album could be taken, is discarded.
 ///
 /// # Errors
 /// The turn is over; the database's.
@@ -55,6 +59,10 @@ pub(in crate::gateway) fn close(
     turn: &TurnRow,
     now: Millis,
 ) -> Result<(), StoreError> {
+    if files::missing::is_vain(tx, turn)? {
+        files::missing::show(tx, queue.target(), turn.id, queue.reply_to(turn), now)?;
+        return discard(tx, turn.id, now);
+    }
     tx.turn_state(turn.id, TurnState::Queued, now)?;
     if let Some(row) = tx.out_slot(Slot::collecting(turn.id))? {
         let newest = turn.parts.iter().map(|part| part.message_id).max();
@@ -65,6 +73,26 @@ pub(in crate::gateway) fn close(
         }
     }
     queue.entered(tx, turn.conversation, turn.id, now)
+}
+
+/// The turn is never run, and nothing says any more that it waits.
+///
+/// # Errors
+/// The turn is over; the database's.
+pub(in crate::gateway) fn discard(
+    tx: &Tx<'_>,
+    turn: TurnId,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let end = TurnEnd {
+        state: TurnState::Discarded,
+        machine: None,
+        cost_usd: None,
+        duration_ms: None,
+    };
+    tx.turn_ended(turn, &end, now)?;
+    retract_collected(tx, turn, now)?;
+    tx.out_retract(turn, 0, Slot::NOTICE, now)
 }
 
 /// Nothing says any more that messages are collected.
@@ -82,16 +110,11 @@ pub(in crate::gateway) fn retract_collected(
 
 impl Lane {
     /// Counted from now, so that a clock that was set back cannot hold the window open.
-    pub(super) fn window_of(&self, turn: &TurnRow) -> Option<Instant> {
-        let received: Vec<Millis> = turn.parts.iter().map(|part| part.received_at).collect();
-        let now = self.deps.clock.now();
-        let left = self
-            .deps
-            .config
-            .get()
-            .window(self.conversation.key.user_id)?
-            .remaining_ms(&received, now);
-        Some(Instant::now() + Duration::from_millis(left))
+    pub(super) fn window_of(&self, turn: &TurnRow) -> Instant {
+        let held: Vec<Held<'_>> = turn.parts.iter().map(TurnPart::held).collect();
+        let rule = self.deps.config.get().window(self.conversation.key.user_id);
+        let left = rule.remaining_ms(&held, self.deps.clock.now());
+        Instant::now() + Duration::from_millis(left)
     }
 
     pub(super) async fn close_window(&mut self, turn: TurnId) -> bool {

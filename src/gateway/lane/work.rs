@@ -83,7 +83,7 @@ impl Lane {
             return self.orphaned(orphan.clone()).await;
         }
         let collecting = open.iter().find(|turn| turn.state == TurnState::Collecting);
-        self.window = collecting.and_then(|turn| self.window_of(turn));
+        self.window = collecting.map(|turn| self.window_of(turn));
         if let Some(turn) = collecting
             && (self.force_window || self.window.is_none_or(|at| at <= Instant::now()))
         {
@@ -148,17 +148,7 @@ impl Lane {
         let done = self
             .deps
             .store
-            .tx(move |tx| {
-                let end = TurnEnd {
-                    state: TurnState::Discarded,
-                    machine: None,
-                    cost_usd: None,
-                    duration_ms: None,
-                };
-                tx.turn_ended(turn, &end, now)?;
-                window::retract_collected(tx, turn, now)?;
-                tx.out_retract(turn, 0, Slot::NOTICE, now)
-            })
+            .tx(move |tx| window::discard(tx, turn, now))
             .await;
         self.note_failure(done, "cannot discard a turn").is_some()
     }

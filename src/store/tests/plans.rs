@@ -101,6 +101,10 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
 
     tx.turn_part_add(turn, &part(1, "x"))?;
     tx.turn_part_replace(conversation, 10, "y")?;
+    tx.turn_collected(conversation)?;
+    tx.collected(turn)?;
+    tx.turn_of_album(conversation, "7")?;
+    tx.turn_held(conversation)?;
     tx.run_add(&new_run(run_id(1), conversation, uuid(1)))?;
     tx.turn_submitted(turn, &run_id(1), uuid(2), "{}", 3)?;
     tx.turn_machine(turn, "{}")?;
@@ -323,6 +327,7 @@ fn every_method_is_looked_at() {
         include_str!("../outbox_rows.rs"),
         include_str!("../overviews.rs"),
         include_str!("../pairings.rs"),
+        include_str!("../parts.rs"),
         include_str!("../questions.rs"),
         include_str!("../runs.rs"),
         include_str!("../sessions.rs"),

@@ -37,6 +37,51 @@ fn what_stands_beside_a_part_comes_back_and_is_never_taken_for_nothing() {
 }
 
 #[test]
+fn what_is_collected_is_counted_and_an_album_finds_its_turn() {
+    let db = Db::new();
+    let (conversation, turn) = db.tx(|tx| turn_of(tx, 1));
+    db.tx(move |tx| {
+        assert_eq!(tx.collected(turn)?, None, "it has no parts");
+        let of_album = |n, album: &str| TurnPart {
+            mark: Mark {
+                album: Some(album.to_owned()),
+                ..Mark::default()
+            },
+            ..part(n, "é")
+        };
+        for part in [
+            part(1, "one"),
+            of_album(2, "7"),
+            of_album(3, "7"),
+            of_album(4, "8"),
+        ] {
+            tx.turn_part_add(turn, &part)?;
+        }
+        let there = tx.turn_collected(conversation)?.unwrap();
+        assert_eq!((there.turn, there.parts, there.messages), (turn, 4, 3));
+        assert_eq!((there.bytes, there.first), (9, Some(10)));
+        assert_eq!(there.last, of_album(4, "8"));
+        assert_eq!(tx.turn_collected(ConversationId(99))?, None);
+
+        assert_eq!(tx.turn_held(conversation)?, None);
+        for state in [TurnState::Collecting, TurnState::Held, TurnState::Queued] {
+            tx.turn_state(turn, state, 2)?;
+            let found = Some((turn, state));
+            assert_eq!(tx.turn_of_album(conversation, "7")?, found);
+            assert_eq!(tx.turn_of_album(conversation, "9")?, None);
+            assert_eq!(tx.turn_of_album(ConversationId(99), "7")?, None);
+            let held = (state == TurnState::Held).then_some(turn);
+            assert_eq!(tx.turn_held(conversation)?, held);
+        }
+        // With the agent: a part would be lost.
+        tx.run_add(&new_run(run_id(1), conversation, uuid(50)))?;
+        tx.turn_submitted(turn, &run_id(1), uuid(2), "{}", 12)?;
+        assert_eq!(tx.turn_of_album(conversation, "7")?, None);
+        Ok(())
+    });
+}
+
+#[test]
 fn the_turn_that_was_given_last_is_the_running_one_or_else_the_one_that_was_over_last() {
     let db = Db::new();
     let (conversation, first, second) = db.tx(|tx| {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use telexd_botapi::{Config, Fault, Outgoing};
+use telexd_botapi::{Fault, Outgoing};
 
 use super::{kept, mode, path_in, prompts};
 use crate::{
@@ -202,70 +202,6 @@ async fn with_files_off_the_text_still_goes() {
     );
     world.wait_shows(ADMIN, "taken").await;
     assert_eq!(kept(&world).len(), 1);
-    daemon.stop().await;
-    world.end_all().await;
-}
-
-/// An album of three, of which one is empty.
-fn album(world: &World) {
-    let user = world.api.user(USER, "Uma");
-    user.send(
-        USER,
-        Outgoing::document("a.txt", "text/plain", "a")
-            .album("7")
-            .caption("@fake say album"),
-    );
-    user.send(
-        USER,
-        Outgoing::claimed_document("b.txt", "text/plain", 0).album("7"),
-    );
-    user.send(
-        USER,
-        Outgoing::document("c.txt", "text/plain", "c").album("7"),
-    );
-}
-
-#[tokio::test]
-async fn an_album_is_one_prompt_where_messages_are_collected_and_a_bad_part_spoils_nothing() {
-    let rule = "[batching]\nfirst_ms = 500\nidle_ms = 500\nmax_ms = 5000\n\n[delivery]\nchat_interval_ms = 5\n";
-    let world = World::with(Config::default(), rule).await;
-    let daemon = world.start();
-    album(&world);
-    world.wait_shows(USER, "album").await;
-    world.wait_told(USER, "empty (0 bytes)").await;
-    let given = prompts(&world);
-    assert_eq!(given.len(), 1, "{given:#?}");
-    assert!(
-        given[0].starts_with("@fake say album\n\n[Files were sent"),
-        "{}",
-        given[0]
-    );
-    let files = kept(&world);
-    assert_eq!(files.len(), 2);
-    for file in files {
-        assert!(given[0].contains(file.to_str().unwrap()), "{}", given[0]);
-    }
-    daemon.stop().await;
-    world.end_all().await;
-}
-
-#[tokio::test]
-async fn without_collecting_each_part_of_an_album_is_a_prompt() {
-    let world = World::new().await;
-    let daemon = world.start();
-    album(&world);
-    wait_until(
-        "both are given",
-        || prompts(&world).len() == 2,
-        || world.log(),
-    )
-    .await;
-    world.wait_told(USER, "empty (0 bytes)").await;
-    let given = prompts(&world);
-    assert!(
-        given[0].contains("-a.txt") && given[1].contains("-c.txt"),
-        "{given:#?}"
-    );
     daemon.stop().await;
     world.end_all().await;
 }
