@@ -257,6 +257,9 @@ async fn serve_all(
     let mut options = ClientOptions::new(settings.telegram.api_url.clone());
     options.poll_timeout = settings.telegram.poll_timeout;
     options.ip = settings.telegram.ip;
+    options
+        .local_files
+        .clone_from(&settings.telegram.local_files);
     if let Some(address) = &settings.telegram.proxy {
         let named = settings.telegram.proxy_login_file.as_deref();
         let login = config::proxy::login(named, &config::Surroundings::of_process())

@@ -157,6 +157,8 @@ keys! {
             "File that holds USER:PASSWORD for the proxy; without it the systemd credential `telegram-proxy`, if there is one.";
         ip: IpVersion, (), Some(IpVersion::default()),
             "Version of the Internet Protocol by which Telegram is reached.";
+        local_files: PathBuf, "/var/lib/telegram-bot-api", None,
+            "Folder in which a Bot API server on this machine that runs with --local keeps its files.";
     }
     access: Access {
         admins: Vec<i64>, (), Some(Vec::new()),

@@ -71,6 +71,8 @@ pub struct Telegram {
     pub proxy_login_file: Option<PathBuf>,
     /// Version of IP.
     pub ip: IpVersion,
+    /// Where a Bot API server on this machine keeps its files, if it tells their paths.
+    pub local_files: Option<PathBuf>,
 }
 
 /// Agents.
@@ -201,6 +203,7 @@ impl Draft {
                 proxy: telegram.proxy.map(|found| found.value.url().clone()),
                 proxy_login_file: telegram.proxy_login_file.map(|found| found.value),
                 ip: telegram.ip?.value,
+                local_files: telegram.local_files.map(|found| found.value),
             },
             access: Access::new(access.admins?.value, access.users?.value),
             pairing: access.pairing?.value,

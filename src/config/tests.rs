@@ -245,6 +245,7 @@ fn every_other_key_has_a_default() {
         "telegram.token_file",
         "telegram.proxy",
         "telegram.proxy_login_file",
+        "telegram.local_files",
         "agent.directory",
         "agent.environment_file",
         "agent.model",

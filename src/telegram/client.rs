@@ -7,7 +7,13 @@
 mod answer;
 mod ways;
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -42,6 +48,8 @@ pub struct ClientOptions {
     pub ip: IpVersion,
     /// Addresses of the server, instead of what DNS says.
     pub addresses: Vec<SocketAddr>,
+    /// Folder in which a server on this machine keeps its files, where it tells their paths in place of giving them out.
+    pub local_files: Option<PathBuf>,
 }
 
 /// A proxy, with what it wants to know of who comes.
@@ -71,6 +79,7 @@ impl ClientOptions {
             proxy: None,
             ip: IpVersion::Any,
             addresses: Vec::new(),
+            local_files: None,
         }
     }
 }
@@ -155,6 +164,12 @@ impl Client {
     #[must_use]
     pub fn longest_poll(&self) -> Duration {
         self.0.options.poll_timeout + POLL_SLACK
+    }
+
+    /// Folder in which a server on this machine keeps its files, where it tells their paths.
+    #[must_use]
+    pub fn local_files(&self) -> Option<&Path> {
+        self.0.options.local_files.as_deref()
     }
 
     /// How long a poll waits for updates.

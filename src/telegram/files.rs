@@ -1,9 +1,11 @@
 //! Files that people send.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use serde::Deserialize;
 use teloxide_core::{payloads::GetFile, types::FileId};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
     classify::Reason,
@@ -37,6 +39,9 @@ pub enum FileError {
         /// What was announced.
         announced: u64,
     },
+    /// A server on this machine keeps it, but it cannot be read.
+    #[error("the file that the Bot API server keeps cannot be read: {0}")]
+    Local(std::io::Error),
     /// Where it should be written to.
     #[error("the file cannot be written: {0}")]
     Write(#[from] std::io::Error),
@@ -64,8 +69,13 @@ pub async fn fetch<W: AsyncWrite + Unpin + Send>(
     if file.file_size.is_some_and(|size| size > limit) {
         return Err(FileError::TooLarge { limit });
     }
-    let path = file
-        .file_path
+    let path = file.file_path.ok_or(FileError::NoPath)?;
+    if path.starts_with('/')
+        && let Some(folder) = client.local_files()
+    {
+        return copy(folder, Path::new(&path), limit, sink).await;
+    }
+    let path = Some(path)
         .filter(|path| is_plain(path))
         .ok_or(FileError::NoPath)?;
     let mut answer = client.open_file(&path).await?;
@@ -92,6 +102,44 @@ pub async fn fetch<W: AsyncWrite + Unpin + Send>(
     }
 }
 
+/// Copies a file that a server on this machine keeps. What does not lie in its folder, links followed, is none of its
+/// files, whatever it says.
+async fn copy<W: AsyncWrite + Unpin + Send>(
+    folder: &Path,
+    path: &Path,
+    limit: u64,
+    sink: &mut W,
+) -> Result<u64, FileError> {
+    let folder = tokio::fs::canonicalize(folder)
+        .await
+        .map_err(FileError::Local)?;
+    let path = tokio::fs::canonicalize(path)
+        .await
+        .map_err(FileError::Local)?;
+    let meta = tokio::fs::metadata(&path).await.map_err(FileError::Local)?;
+    // A FIFO would be waited for without end.
+    if !path.starts_with(&folder) || !meta.is_file() {
+        return Err(FileError::NoPath);
+    }
+    let mut file = tokio::fs::File::open(&path)
+        .await
+        .map_err(FileError::Local)?;
+    let (mut size, mut buffer) = (0, vec![0; 64 * 1024]);
+    loop {
+        let read = file.read(&mut buffer).await.map_err(FileError::Local)?;
+        if read == 0 {
+            break;
+        }
+        size += read as u64;
+        if size > limit {
+            return Err(FileError::TooLarge { limit });
+        }
+        sink.write_all(&buffer[..read]).await?;
+    }
+    sink.flush().await?;
+    Ok(size)
+}
+
 #[async_trait]
 impl FileSource for Client {
     async fn fetch(
@@ -106,7 +154,9 @@ impl FileSource for Client {
                 FileError::TooLarge { .. } => FetchError::TooLarge,
                 FileError::NoPath => FetchError::Gone(error.to_string()),
                 FileError::Write(cause) => FetchError::Write(cause),
-                FileError::Cut { .. } => FetchError::Failed(error.to_string()),
+                FileError::Cut { .. } | FileError::Local(_) => {
+                    FetchError::Failed(error.to_string())
+                }
                 FileError::Call(error) => of_call(&error),
             })
     }

@@ -1,10 +1,13 @@
 //! What the client makes of answers and of their absence.
 
+use std::sync::Arc;
+
 use telexd::{
     core::trouble::CallClass,
     telegram::{
+        BotToken,
         classify::Reason,
-        client::{CallError, Client},
+        client::{CallError, Client, ClientOptions},
         files::{self, FileError},
     },
 };
@@ -14,7 +17,7 @@ use teloxide_core::{
     types::{ChatId, Recipient},
 };
 
-use crate::rig::{Rig, client, now};
+use crate::rig::{Rig, SystemClock, client, now};
 
 async fn send(client: &Client) -> Result<i64, CallError> {
     client
@@ -253,4 +256,62 @@ async fn a_file_is_fetched_whole_or_told_why_not() {
         Err(FileError::Call(error)) => assert_eq!(error.reason, Reason::FileGone, "{error}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn files_of_a_server_on_this_machine_are_read_from_its_folder_and_nowhere_else() {
+    let rig = Rig::new().await;
+    let server = tempfile::tempdir().unwrap();
+    let folder = server.path().join("files");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("voice.ogg"), b"its content").unwrap();
+    std::fs::write(server.path().join("secret"), b"not for anybody").unwrap();
+    std::os::unix::fs::symlink(server.path().join("secret"), folder.join("link")).unwrap();
+    let fetch = async |client: &Client, path: &std::path::Path, limit: u64| {
+        let body = serde_json::json!({
+            "ok": true, "result": {"file_id": "x", "file_unique_id": "x", "file_path": path},
+        });
+        rig.api.fault(Fault::once(
+            "getFile",
+            FaultKind::Answer {
+                status: 200,
+                content_type: "application/json".into(),
+                body: body.to_string().into(),
+            },
+        ));
+        let mut sink = Vec::new();
+        let fetched = files::fetch(client, "x", limit, &mut sink).await;
+        fetched.map(|size| (size, sink))
+    };
+    let mut options = ClientOptions::new(rig.api.url().parse().unwrap());
+    options.local_files = Some(folder.clone());
+    let token = BotToken::new(rig.api.token()).unwrap();
+    let local = Client::new(token, &options, Arc::new(SystemClock)).unwrap();
+
+    let path = folder.join("voice.ogg");
+    let (size, content) = fetch(&local, &path, 100).await.unwrap();
+    assert_eq!((size, &content[..]), (11, &b"its content"[..]));
+    let large = fetch(&local, &path, 10).await;
+    assert!(
+        matches!(large, Err(FileError::TooLarge { limit: 10 })),
+        "{large:?}"
+    );
+    for elsewhere in [
+        server.path().join("secret"),
+        folder.join("../secret"),
+        folder.join("link"),
+        folder.clone(),
+        "/dev/zero".into(),
+    ] {
+        let fetched = fetch(&local, &elsewhere, 100).await;
+        assert!(
+            matches!(fetched, Err(FileError::NoPath)),
+            "{elsewhere:?} {fetched:?}"
+        );
+    }
+    let gone = fetch(&local, &folder.join("gone"), 100).await;
+    assert!(matches!(gone, Err(FileError::Local(_))), "{gone:?}");
+    // Who has set no folder reads nothing of this machine.
+    let fetched = fetch(&rig.client, &path, 100).await;
+    assert!(matches!(fetched, Err(FileError::NoPath)), "{fetched:?}");
 }
