@@ -50,7 +50,7 @@ use crate::{
     alert,
     cli::Word,
     config::{self, Contacts, Loaded, Settings},
-    core::{Millis, ids::RunId, limits, messages},
+    core::{Millis, ids::RunId, limits, messages, mode::Modes},
     dbus::Seen,
     gateway::{
         self, BotName, Deps, admin,
@@ -524,6 +524,10 @@ fn gateway_config(
         idle_timeout: millis(settings.agent.idle_timeout),
         max_processes: settings.agent.max_processes,
         approval_timeout: millis(settings.agent.approval_timeout),
+        modes: Modes {
+            standard: settings.agent.permission_mode,
+            choices: settings.agent.modes.clone(),
+        },
         limits: turn_limits(&settings.agent),
         interrupt_grace: INTERRUPT_GRACE,
         stop_word: settings.stop_word.as_ref().map(|word| word.to_lowercase()),

@@ -42,8 +42,13 @@ pub const STEPS: &[&str] = &["store-progress"];
 /// Points that only a file comes by.
 pub const FILES: &[&str] = &["file-fetched", "file-before-commit", "file-after-commit"];
 
-/// Points that only an order of an administrator's comes by.
-pub const ORDERS: &[&str] = &["admin-committed", "pairing-committed"];
+/// Points that only an order comes by: an administrator's, or the choice of a permission mode.
+pub const ORDERS: &[&str] = &[
+    "admin-committed",
+    "pairing-committed",
+    "mode-committed",
+    "mode-told",
+];
 
 /// Points that only a person who stops something, or orders something about what waits, comes by.
 pub const QUEUE: &[&str] = &["lane-stopping", "press-committed"];

@@ -71,7 +71,6 @@ pub(super) fn config(settings: &Settings, by_systemd: bool) -> ClaudeConfig {
         environment_file: agent.environment_file.clone().filter(|_| !by_systemd),
         trust_project: agent.trust_project,
         model: agent.model.clone(),
-        permission_mode: Some(agent.permission_mode.as_str().to_owned()),
         output_limit: agent.output_limit,
     }
 }

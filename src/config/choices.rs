@@ -2,6 +2,7 @@
 
 use toml::de::DeValue;
 
+pub use crate::core::mode::PermissionMode;
 use crate::core::{ip::IpVersion, policy::Approvers};
 
 use super::{
@@ -93,39 +94,6 @@ choice!(Bus {
     "off" => Bus::Off,
 });
 
-/// How much the agent asks before it acts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PermissionMode {
-    /// Asks before anything that changes something.
-    #[default]
-    Default,
-    /// Edits files without asking.
-    AcceptEdits,
-    /// Plans only, until the plan is approved.
-    Plan,
-    /// Lets a classifier decide.
-    Auto,
-    /// Denies what it would have to ask for.
-    DontAsk,
-    /// Asks nobody.
-    BypassPermissions,
-}
-
-impl PermissionMode {
-    /// Name as the agent's command line takes it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::AcceptEdits => "acceptEdits",
-            Self::Plan => "plan",
-            Self::Auto => "auto",
-            Self::DontAsk => "dontAsk",
-            Self::BypassPermissions => "bypassPermissions",
-        }
-    }
-}
-
 choice!(PermissionMode {
     "default" => PermissionMode::Default,
     "acceptEdits" => PermissionMode::AcceptEdits,
@@ -140,6 +108,39 @@ choice!(IpVersion {
     "4" => IpVersion::Four,
     "6" => IpVersion::Six,
 });
+
+/// Modes that people may choose.
+impl Kind for Vec<PermissionMode> {
+    type Rule = ();
+
+    fn read(value: &DeValue<'_>, rule: &()) -> Result<Self, Mistake> {
+        let list = value
+            .as_array()
+            .ok_or_else(|| Mistake::kind::<Self>(value, rule))?;
+        let mut modes = Self::new();
+        for entry in list {
+            let mode = PermissionMode::read(entry.get_ref(), &())?;
+            if !modes.contains(&mode) {
+                modes.push(mode);
+            }
+        }
+        Ok(modes)
+    }
+
+    fn shown(&self) -> String {
+        let names: Vec<String> = self.iter().map(Kind::shown).collect();
+        format!("[{}]", names.join(", "))
+    }
+
+    fn allowed(_: &()) -> String {
+        let names = PermissionMode::ALL.map(|mode| toml_text(mode.as_str()));
+        format!("a list of some of {}", names.join(", "))
+    }
+
+    fn how(_: &()) -> String {
+        "write it like [\"default\", \"plan\"]".to_owned()
+    }
+}
 
 choice!(Approvers {
     "admin_or_author" => Approvers::AdminOrAuthor,

@@ -131,7 +131,7 @@ fn kind_of(name: &str) -> &'static str {
         "Flag" => "switch",
         "PathBuf" => "path",
         "Url" | "ProxyAddress" => "address",
-        "Vec<i64>" | "Vec<String>" => "list",
+        "Vec<i64>" | "Vec<String>" | "Vec<PermissionMode>" => "list",
         _ if name.starts_with("BTreeMap") => "table",
         _ => "text",
     }
@@ -199,6 +199,12 @@ keys! {
             "Model that the agent uses; without it the agent's own choice.";
         permission_mode: PermissionMode, (), Some(PermissionMode::default()),
             "How much the agent asks before it acts.";
+        modes: Vec<PermissionMode>, (), Some(vec![
+            PermissionMode::Default,
+            PermissionMode::AcceptEdits,
+            PermissionMode::Plan,
+        ]),
+            "Permission modes that people may choose for their conversation, by /mode.";
         approval_timeout_s: u32, range(1, 7 * DAY_S, "seconds"), Some(600),
             "How long a question of the agent waits for an answer before it counts as denied.";
         who_approves: Approvers, (), Some(Approvers::default()),

@@ -35,6 +35,7 @@ pub const FILES_ONLY: &[&str] = &[
     "agent.command",
     "agent.launcher",
     "agent.environment_file",
+    "agent.modes",
     "files.transcriber",
     "state.directory",
     "dbus.bus",

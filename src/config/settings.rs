@@ -104,6 +104,8 @@ pub struct Agent {
     pub model: Option<String>,
     /// How much the agent asks.
     pub permission_mode: PermissionMode,
+    /// Which modes people may choose.
+    pub modes: Vec<PermissionMode>,
     /// How long a question waits before it counts as denied.
     pub approval_timeout: Duration,
     /// Who may answer questions.
@@ -225,6 +227,7 @@ impl Draft {
                 max_processes: usize::try_from(agent.max_processes?.value).ok()?,
                 model: agent.model.map(|found| found.value),
                 permission_mode: agent.permission_mode?.value,
+                modes: agent.modes?.value,
                 approval_timeout: seconds(&agent.approval_timeout_s?),
                 approvers: agent.who_approves?.value,
                 output_limit: u64::from(agent.output_limit_mb?.value) * 1_000_000,
@@ -283,6 +286,26 @@ pub(super) fn located(
 
 /// What contradicts each other.
 fn contradictions(file: &Path, inputs: &Inputs) -> Vec<Problem> {
+    let mut problems = batching(file, inputs);
+    let agent = &inputs.merged.agent;
+    if let (Some(mode), Some(modes)) = (&agent.permission_mode, &agent.modes)
+        && mode.value == PermissionMode::BypassPermissions
+        && mode.origin == Origin::RunTime
+        && !modes.value.contains(&mode.value)
+    {
+        problems.push(located(
+            file,
+            &[],
+            "agent.permission_mode",
+            "may be \"bypassPermissions\" by the files only".to_owned(),
+            "set it in a file, or list it there in agent.modes",
+        ));
+    }
+    problems
+}
+
+/// What contradicts each other in the windows of batching.
+fn batching(file: &Path, inputs: &Inputs) -> Vec<Problem> {
     let batching = &inputs.merged.batching;
     let parts = [
         ("batching.first_ms", &batching.first_ms),

@@ -118,6 +118,7 @@ fn a_whole_configuration() {
         max_processes = 2
         model = "opus"
         permission_mode = "plan"
+        modes = ["dontAsk", "plan", "plan"]
         approval_timeout_s = 8
         who_approves = "admin"
         output_limit_mb = 3
@@ -172,6 +173,7 @@ fn a_whole_configuration() {
             max_processes: 2,
             model: Some("opus".to_owned()),
             permission_mode: PermissionMode::Plan,
+            modes: vec![PermissionMode::DontAsk, PermissionMode::Plan],
             approval_timeout: Duration::from_secs(8),
             approvers: Approvers::Admin,
             output_limit: 3_000_000,
@@ -217,6 +219,14 @@ fn defaults() {
     assert_eq!(settings.agent.after_result_timeout.as_secs(), 30);
     assert_eq!(settings.agent.max_processes, 4);
     assert_eq!(settings.agent.permission_mode.as_str(), "default");
+    assert_eq!(
+        settings.agent.modes,
+        [
+            PermissionMode::Default,
+            PermissionMode::AcceptEdits,
+            PermissionMode::Plan
+        ]
+    );
     assert_eq!(settings.agent.approval_timeout.as_secs(), 600);
     assert_eq!(settings.agent.approvers, Approvers::AdminOrAuthor);
     assert_eq!(settings.agent.output_limit, 256_000_000);

@@ -21,6 +21,8 @@ pub enum Command {
     Interrupt,
     /// What waits.
     Queue,
+    /// How much the agent asks.
+    Mode,
     /// A question of an agent is answered with yes.
     Allow,
     /// A question of an agent is answered with no.
@@ -90,6 +92,11 @@ const QUEUE: CommandInfo = CommandInfo {
     description: "What waits: /queue [next|drop NUMBER] [run]",
     least_role: Role::User,
 };
+const MODE: CommandInfo = CommandInfo {
+    name: "mode",
+    description: "How much the agent asks before it acts: /mode [name]",
+    least_role: Role::User,
+};
 const ALLOW: CommandInfo = CommandInfo {
     name: "allow",
     description: "Let the agent do what it asks: /allow [number]",
@@ -153,13 +160,14 @@ const DEBUG: CommandInfo = CommandInfo {
 
 impl Command {
     /// All that are ours, in the order in which people see them.
-    pub const KNOWN: [Self; 18] = [
+    pub const KNOWN: [Self; 19] = [
         Self::Start,
         Self::Help,
         Self::Status,
         Self::Clear,
         Self::Interrupt,
         Self::Queue,
+        Self::Mode,
         Self::Allow,
         Self::Deny,
         Self::Pause,
@@ -184,6 +192,7 @@ impl Command {
             Self::Clear => Some(&CLEAR),
             Self::Interrupt => Some(&INTERRUPT),
             Self::Queue => Some(&QUEUE),
+            Self::Mode => Some(&MODE),
             Self::Allow => Some(&ALLOW),
             Self::Deny => Some(&DENY),
             Self::Pause => Some(&PAUSE),
@@ -428,6 +437,7 @@ mod tests {
                 "clear",
                 "interrupt",
                 "queue",
+                "mode",
                 "allow",
                 "deny",
                 "pause",
@@ -451,6 +461,8 @@ mod tests {
                 "status",
                 "clear",
                 "interrupt",
+                "queue",
+                "mode",
                 "allow",
                 "deny"
             ]

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::mode::PermissionMode;
+
 /// Life of a prompt inside the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PromptState {
@@ -210,7 +212,11 @@ pub enum AgentEvent {
         request_id: String,
         /// Error text, where it failed.
         error: Option<String>,
+        /// Its name in the agent's own terms.
+        code: Option<String>,
     },
+    /// The permission mode is this one from here on.
+    Mode(PermissionMode),
     /// The agent compacts its history: it is silent for a while.
     Compacting,
     /// The session has another id from here on.

@@ -353,6 +353,7 @@ impl Turn {
             }
             AgentEvent::Result(result) => return self.result(result, effects),
             AgentEvent::Busy
+            | AgentEvent::Mode(_)
             | AgentEvent::Reply { .. }
             | AgentEvent::Ignored
             | AgentEvent::Malformed(_) => {}

@@ -6,6 +6,7 @@ pub mod admin;
 pub mod approval;
 pub mod files;
 pub mod limits;
+pub mod mode;
 pub mod pairing;
 pub mod queue;
 
@@ -295,6 +296,8 @@ pub struct Status {
     pub last: Option<(Option<u64>, Option<f64>)>,
     /// Session: first characters of its id, total cost in US dollars, model.
     pub session: Option<(String, f64, Option<String>)>,
+    /// The permission mode, as a sentence, where it is not the plain one.
+    pub mode: Option<String>,
     /// That all is paused, as a sentence.
     pub paused: Option<String>,
     /// For how long the daemon has run.
@@ -341,6 +344,7 @@ pub fn status(facts: &Status) -> String {
         let model = model.as_ref().map(|m| format!(", {m}")).unwrap_or_default();
         lines.push(format!("Session {id}: {} so far{model}.", dollars(*total)));
     }
+    lines.extend(facts.mode.clone());
     lines.push(format!("Up for {}.", span(facts.up)));
     lines.join("\n")
 }

@@ -93,6 +93,7 @@ pub(super) fn conversation(conversation: &ConversationInfo) -> Dict {
             Variant::from(u32::try_from(conversation.queued).unwrap_or(u32::MAX)),
         ),
         ("running", Variant::from(conversation.running)),
+        ("mode", Variant::from(conversation.mode.as_str())),
     ]);
     if let Some(name) = &conversation.name {
         dict.insert("name", text(name));

@@ -12,6 +12,7 @@ pub mod handle;
 pub mod lane;
 pub mod lanes;
 pub mod life;
+pub mod mode;
 pub mod ports;
 mod queue;
 pub mod recover;
@@ -31,6 +32,7 @@ use crate::{
         flag::Features,
         limits::Limits,
         live::Live,
+        mode::Modes,
         policy::{Access, Approvers},
         profile::Profiles,
     },
@@ -70,6 +72,8 @@ pub struct Config {
     pub max_processes: usize,
     /// A question that nobody answers is denied after this, in milliseconds.
     pub approval_timeout: Millis,
+    /// Permission modes that there are for people.
+    pub modes: Modes,
     /// How long turns may take.
     pub limits: Limits,
     /// Time between the agent's own interrupt and the order to end, in milliseconds.

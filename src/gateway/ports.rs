@@ -20,6 +20,7 @@ use crate::{
         event::{AgentEvent, Question},
         ids::{InboxId, RunId},
         inbound::Inbound,
+        mode::PermissionMode,
         profile::Profile,
         text::Formatted,
     },
@@ -100,6 +101,8 @@ pub struct Launch {
     pub session_id: Uuid,
     /// Whether that session exists already.
     pub resume: bool,
+    /// How much its agent asks before it acts.
+    pub mode: PermissionMode,
     /// Profile that its process is to have.
     pub profile: Profile,
     /// Where the files are that people send in its conversation.
@@ -178,6 +181,8 @@ pub trait Backend: Send + Sync {
     fn is_prompt(&self, line: &[u8], uuid: Uuid) -> bool;
     /// Asks the running turn to end.
     fn interrupt(&self, request_id: &str) -> Vec<u8>;
+    /// Asks it to take another permission mode from now on.
+    fn mode(&self, request_id: &str, mode: PermissionMode) -> Vec<u8>;
     /// Asks the process to end.
     fn end(&self, request_id: &str) -> Vec<u8>;
     /// Answers a question: allow (for the session where `remember`) or deny with a reason.

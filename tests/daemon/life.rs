@@ -5,6 +5,7 @@ mod commands;
 mod groups;
 mod limits;
 mod marks;
+mod mode;
 mod orders;
 mod pairing;
 mod pause;

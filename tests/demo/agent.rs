@@ -196,12 +196,12 @@ fn oldest() -> Option<Version> {
         environment_file: None,
         trust_project: false,
         model: None,
-        permission_mode: None,
         output_limit: 0,
     }));
     let launch = Launch {
         session_id: Uuid::nil(),
         resume: false,
+        mode: telexd::core::mode::PermissionMode::default(),
         profile: telexd::core::profile::Profile::default(),
         inbox: None,
     };

@@ -7,4 +7,4 @@ mod json;
 mod tests;
 
 pub(super) use decode::decode;
-pub(super) use encode::{answer, end, hello, interrupt, is_prompt, prompt};
+pub(super) use encode::{answer, end, hello, interrupt, is_prompt, mode, prompt};

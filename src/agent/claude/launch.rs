@@ -52,8 +52,6 @@ pub struct ClaudeConfig {
     pub trust_project: bool,
     /// Model, by alias or name; the CLI's default where absent.
     pub model: Option<String>,
-    /// Permission mode: `default`, `acceptEdits`, `plan`, `dontAsk`, `auto`, `bypassPermissions`; the CLI's default where absent.
-    pub permission_mode: Option<String>,
     /// Most bytes of output of one run; 0 for no limit.
     pub output_limit: u64,
 }
@@ -111,9 +109,7 @@ fn argv(config: &ClaudeConfig, launch: &Launch) -> Vec<String> {
     if let Some(model) = &config.model {
         argv.push(format!("--model={model}"));
     }
-    if let Some(mode) = &config.permission_mode {
-        argv.push(format!("--permission-mode={mode}"));
-    }
+    argv.push(format!("--permission-mode={}", launch.mode.as_str()));
     argv
 }
 
@@ -134,6 +130,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::core::mode::PermissionMode;
 
     fn config() -> ClaudeConfig {
         ClaudeConfig {
@@ -142,7 +139,6 @@ mod tests {
             environment_file: None,
             trust_project: false,
             model: None,
-            permission_mode: None,
             output_limit: 0,
         }
     }
@@ -151,6 +147,7 @@ mod tests {
         Launch {
             session_id: Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_0001),
             resume,
+            mode: PermissionMode::default(),
             profile: crate::core::profile::Profile::default(),
             inbox: None,
         }
@@ -178,6 +175,7 @@ mod tests {
                 "--strict-mcp-config",
                 "--disallowedTools",
                 "ListAgents,SendMessage,CronCreate,CronDelete,CronList,ScheduleWakeup,EnterWorktree,ExitWorktree,Workflow,Monitor",
+                "--permission-mode=default",
             ]
         );
         assert_eq!(spec.run, RunId::from_random([1; 16]));
@@ -193,11 +191,14 @@ mod tests {
             environment_file: Some("/etc/telexd/agent.env".into()),
             trust_project: true,
             model: Some("--dangerously-skip-permissions".to_owned()),
-            permission_mode: Some("acceptEdits".to_owned()),
             output_limit: 1 << 30,
             ..config()
         };
-        let spec = spec(&config, &RunId::from_random([1; 16]), &launch(true));
+        let launch = Launch {
+            mode: PermissionMode::AcceptEdits,
+            ..launch(true)
+        };
+        let spec = spec(&config, &RunId::from_random([1; 16]), &launch);
         assert_eq!(
             spec.argv[10..],
             [

@@ -14,6 +14,7 @@ use crate::{
         event::{AgentEvent, Question},
         ids::RunId,
         live::Live,
+        mode::PermissionMode,
     },
     gateway::ports::{Answer, Backend, Launch, PromptImage, Spec},
 };
@@ -51,6 +52,10 @@ impl Backend for Claude {
 
     fn interrupt(&self, request_id: &str) -> Vec<u8> {
         codec::interrupt(request_id)
+    }
+
+    fn mode(&self, request_id: &str, mode: PermissionMode) -> Vec<u8> {
+        codec::mode(request_id, mode)
     }
 
     fn end(&self, request_id: &str) -> Vec<u8> {

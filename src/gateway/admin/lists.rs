@@ -1,5 +1,7 @@
 //! What there is: runs, conversations, people, questions, the audit. Never what people wrote.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use super::{Admin, AdminError};
@@ -7,9 +9,11 @@ use crate::{
     core::{
         Millis,
         ids::{ConversationId, ConversationKey, RunId, TurnId},
+        mode::PermissionMode,
         policy::{Role, Source},
         profile::Profile,
     },
+    gateway::mode,
     store::rows::{AuditRow, RunStatus, TurnState, WaitingQuestion},
 };
 
@@ -58,6 +62,8 @@ pub struct ConversationInfo {
     pub session: Option<Uuid>,
     /// When that was last used.
     pub last_used: Option<Millis>,
+    /// How much its agent asks before it acts.
+    pub mode: PermissionMode,
 }
 
 /// A person who is known, or is allowed to be.
@@ -133,7 +139,8 @@ impl Admin {
     /// # Errors
     /// The store's.
     pub async fn conversations(&self) -> Result<Vec<ConversationInfo>, AdminError> {
-        let (rows, runs, line) = self
+        let modes = self.deps.config.get().modes.clone();
+        let (rows, runs, line, chosen) = self
             .deps
             .store
             .tx(|tx| {
@@ -141,9 +148,11 @@ impl Admin {
                     tx.conversations_overview()?,
                     tx.runs_live()?,
                     tx.turns_in_line()?,
+                    mode::all(tx)?,
                 ))
             })
             .await?;
+        let chosen: BTreeMap<_, _> = chosen.into_iter().collect();
         let of = |row| line.iter().filter(move |turn| turn.conversation == row);
         Ok(rows
             .into_iter()
@@ -162,6 +171,7 @@ impl Admin {
                 created_at: row.created_at,
                 session: row.session,
                 last_used: row.last_used,
+                mode: modes.effective(chosen.get(&row.id).copied()),
             })
             .collect())
     }

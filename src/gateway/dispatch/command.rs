@@ -8,6 +8,7 @@ use crate::{
         command::{self, Command, KeyValue},
         ids::ConversationId,
         inbound::{Message, Person},
+        mode::PermissionMode,
         policy::{self, Role},
         turn::Turn,
         words::{self, pairing, queue as said},
@@ -15,6 +16,7 @@ use crate::{
     gateway::{
         admin::{self, Admin, AdminError},
         lane::{self, Ack, Decision, LaneMsg, Reply, Said},
+        mode,
         ports::SettingInfo,
         queue::{self, Queue},
     },
@@ -69,6 +71,10 @@ impl Desk<'_> {
             Command::Interrupt => self.interrupt(&conversation, ack).await,
             Command::Queue => self.queue(&conversation, ack, args).await,
             Command::Clear => self.clear(conversation.id, ack).await,
+            Command::Mode => {
+                self.mode(conversation.id, (person.id, role), ack, args)
+                    .await
+            }
             Command::Allow => {
                 self.decide(message, (person, role), ack, args, Decision::Once)
                     .await
@@ -352,11 +358,14 @@ impl Desk<'_> {
         let now = self.deps.clock.now();
         let up = now.saturating_sub(self.deps.started_at);
         let pause = self.deps.gate.pause();
+        let modes = self.deps.config.get().modes.clone();
         self.deps
             .store
             .tx(move |tx| {
                 let open = tx.turns_open(conversation)?;
                 let running = open.iter().find(|t| t.state == TurnState::Submitted);
+                let chosen = mode::chosen(tx, conversation)?.map(|chosen| chosen.mode);
+                let mode = modes.effective(chosen);
                 Ok(words::status(&words::Status {
                     running: running.map(|turn| {
                         let machine: Option<Turn> = turn
@@ -381,6 +390,8 @@ impl Desk<'_> {
                             s.metadata.model,
                         )
                     }),
+                    // Who is asked first need not be told so.
+                    mode: (mode != PermissionMode::Default).then(|| words::mode::status(mode)),
                     paused: pause.map(|pause| words::admin::is_paused(&pause)),
                     up,
                 }))

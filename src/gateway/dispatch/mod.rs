@@ -9,6 +9,7 @@
 //! | `beside.rs` | forwarded from whom, in reply to what |
 //! | `command.rs` | slash commands |
 //! | `decide.rs` | `/allow`, `/deny` |
+//! | `mode.rs` | `/mode` and its buttons |
 //! | `prompt.rs` | prompts become turns |
 //! | `press.rs` | presses of buttons |
 //! | `queue.rs` | `/queue`, and the word that stops |
@@ -17,6 +18,7 @@
 mod beside;
 mod command;
 mod decide;
+mod mode;
 mod press;
 mod prompt;
 mod queue;

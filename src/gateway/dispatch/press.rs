@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::Desk;
+use super::{Desk, mode};
 use crate::{
     core::{
         Millis,
@@ -161,6 +161,9 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
         } else {
             admin.reject(ack, code.as_str()).await
         });
+    }
+    if let Some(wish) = mode::wish(&press.data) {
+        return desk.press_mode(press, role, ack, wish).await;
     }
     let (Some(wish), Some(place)) = (wish(&press.data), press.place) else {
         warn!(

@@ -13,6 +13,7 @@
 //! | `take_up.rs` | runs of an earlier daemon |
 //! | `full.rs` | no room on the disk |
 //! | `limits.rs` | turns, and agents, that take too long |
+//! | `mode.rs` | the permission mode of the agent |
 //! | `control.rs` | interrupts, answers to questions |
 //! | `kill.rs` | the end of a run by an administrator's order |
 //!
@@ -24,6 +25,7 @@ mod ending;
 mod full;
 mod kill;
 mod limits;
+mod mode;
 mod msg;
 mod output;
 mod standing;
@@ -95,6 +97,7 @@ struct Live {
     ending: Option<Instant>,
     idle_since: Instant,
     rest: Rest,
+    mode: mode::Told,
     // An administrator ordered its end; dropped with this, these tell whoever waits for that.
     killed: bool,
     killers: Vec<mpsc::Sender<Outcome>>,

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{Active, Lane, Line, RETRY, ending, limits, work};
+use super::{Active, Lane, Line, RETRY, ending, limits, mode, work};
 use crate::{
     core::{
         Millis,
@@ -32,6 +32,8 @@ struct Change {
     buttons: bool,
     session: uuid::Uuid,
     model: Option<String>,
+    modes: Vec<mode::News>,
+    mode_request: Option<String>,
     turn: Option<TurnChange>,
 }
 
@@ -69,6 +71,13 @@ impl Lane {
                 }
             }
         }
+        if self
+            .run
+            .as_ref()
+            .is_some_and(|live| live.mode.outdated() && live.active.is_none())
+        {
+            self.advance().await;
+        }
     }
 
     /// Takes lines up to the end of a turn, if one ends in them. Returns how many, and whether one ended.
@@ -84,6 +93,8 @@ impl Lane {
         let mut outcome = None;
         let mut changed = false;
         let mut rest = live.rest;
+        let told = live.mode.clone();
+        let mut modes = Vec::new();
         let shows_silence = |active: &Option<Active>| {
             active
                 .as_ref()
@@ -104,9 +115,11 @@ impl Lane {
                     AgentEvent::Reply {
                         request_id,
                         error: Some(error),
+                        ..
                     } => debug!(run = %run, request_id, error, "the agent refused a request"),
                     _ => {}
                 }
+                modes.extend(told.news(&event));
                 if active.is_none() && unasked(&event) {
                     active = Some(self.unasked_turn(&run).await?);
                 }
@@ -177,6 +190,8 @@ impl Lane {
             now,
             session,
             model,
+            modes: modes.clone(),
+            mode_request: told.request().map(str::to_owned),
             turn,
         };
         fail::fail_point!("codec-before-commit");
@@ -185,6 +200,9 @@ impl Lane {
         let asked: Vec<_> = opened.asked.iter().map(|row| self.open(*row)).collect();
         if let Some(live) = &mut self.run {
             live.rest = rest;
+            if modes.contains(&mode::News::Refused { another: true }) {
+                live.mode.outdate();
+            }
         }
         if let (Some(live), Some(mut current)) = (&mut self.run, active) {
             for gone in &opened.closed {
@@ -323,6 +341,12 @@ impl Change {
         {
             session.metadata.model = Some(model);
             tx.session_metadata(self.session, &session.metadata)?;
+        }
+        for news in self.modes {
+            if let Some(id) = conversation {
+                let request = self.mode_request.as_deref();
+                mode::heard(tx, (id, self.target), request, news, self.now)?;
+            }
         }
         let Some(turn) = self.turn else {
             return Ok(opened);

@@ -13,7 +13,7 @@ use crate::{
         policy::Role,
         turn::Turn,
     },
-    gateway::{files, gate::Gate, ports::Renderer, queue::Queue, show},
+    gateway::{files, gate::Gate, mode, ports::Renderer, queue::Queue, show},
     store::{
         StoreError, Tx,
         rows::{AttachmentRow, AttachmentState, Session, Target, TurnRow, TurnState, Urgency},
@@ -29,6 +29,8 @@ pub(super) struct Ready {
     private: bool,
     gate: Gate,
     queue: Queue,
+    // The newest choice of a permission mode that it was told.
+    told: Option<String>,
 }
 
 /// How a prompt is given.
@@ -76,6 +78,11 @@ impl Ready {
         let Some((turn, uuid)) = next.and_then(|turn| Some((turn, turn.uuid?))) else {
             return Ok(None);
         };
+        // What was chosen before a message holds for it; its lane tells the agent.
+        let chosen = mode::chosen(tx, turn.conversation)?;
+        if chosen.is_some_and(|chosen| !chosen.lets_begin(self.told.as_deref())) {
+            return Ok(None);
+        }
         let files = tx.attachments(turn.id)?;
         // Whoever fetches them has this lane look again.
         if files
@@ -158,6 +165,8 @@ impl Lane {
     pub(super) fn ready(&self) -> Option<Ready> {
         let live = self.run.as_ref()?;
         let waits = live.active.is_none() && live.ending.is_none() && live.stuck.is_none();
+        // Lines that come before a prompt are before it.
+        let waits = waits && live.unsent.is_empty() && !live.mode.outdated();
         if !waits || self.unsettled.is_some() || self.comeback.is_some() || self.revoked() {
             return None;
         }
@@ -170,6 +179,7 @@ impl Lane {
             private: key.chat_id == key.user_id,
             gate: self.deps.gate.clone(),
             queue: self.queue(),
+            told: live.mode.request().map(str::to_owned),
         })
     }
 

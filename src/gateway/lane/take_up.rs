@@ -3,10 +3,16 @@
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{Active, Comeback, Lane, Live, RETRY, ending::Start, kill::kill_ordered, limits::Rest};
+use super::{
+    Active, Comeback, Lane, Live, RETRY, ending::Start, kill::kill_ordered, limits::Rest,
+    mode::Told,
+};
 use crate::{
     core::turn::Turn,
-    gateway::ports::{Answer, Remains},
+    gateway::{
+        mode,
+        ports::{Answer, Remains},
+    },
     store::rows::{AttachmentRow, QuestionRow, RunRow, RunStatus, TurnRow, TurnState},
 };
 
@@ -52,10 +58,11 @@ impl Lane {
                     Some(turn) => tx.attachments(turn.id)?,
                     None => Vec::new(),
                 };
-                Ok((turn, questions, files, kill_ordered(tx, &run)?))
+                let chosen = mode::chosen(tx, id)?;
+                Ok((turn, questions, files, chosen, kill_ordered(tx, &run)?))
             })
             .await;
-        let Some((turn, questions, files, killed)) =
+        let Some((turn, questions, files, chosen, killed)) =
             self.note_failure(read, "cannot read the turn of a run")
         else {
             return false;
@@ -83,7 +90,7 @@ impl Lane {
                         .await;
             }
         };
-        let live = Live {
+        let mut live = Live {
             id: row.id.clone(),
             session: row.session_id,
             resumed: true,
@@ -94,10 +101,18 @@ impl Lane {
             ending: None,
             idle_since: Instant::now(),
             rest: Rest::default(),
+            mode: Told::default(),
             killed,
             killers: Vec::new(),
             _place: self.deps.slots.take_for_running(),
         };
+        match self.told_before(&live, chosen.as_ref()) {
+            Ok(told) => live.mode = told,
+            Err(cause) => {
+                error!(run = %row.id, %cause, "cannot read the agent's input");
+                return false;
+            }
+        }
         if remains == Remains::Alive {
             match self
                 .missing_input(&live, turn.as_ref(), &questions, files)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{END_GRACE, Lane, LaneMsg, Live, RETRY, limits::Rest, window};
+use super::{END_GRACE, Lane, LaneMsg, Live, RETRY, limits::Rest, mode::Told, window};
 use crate::{
     core::{
         Millis,
@@ -17,6 +17,7 @@ use crate::{
         words,
     },
     gateway::{
+        mode,
         ports::{Exit, InboxOf, Launch, NotStarted},
         show,
     },
@@ -42,10 +43,11 @@ impl Lane {
                         Some(ready) => ready.give(tx, &open, session.as_ref(), giving)?,
                         None => None,
                     };
-                    Ok((open, session, given))
+                    Ok((open, session, mode::chosen(tx, id)?, given))
                 })
                 .await;
-            let Some((open, session, given)) = self.note_failure(read, "cannot read the queue")
+            let Some((open, session, chosen, given)) =
+                self.note_failure(read, "cannot read the queue")
             else {
                 return;
             };
@@ -54,6 +56,9 @@ impl Lane {
                     continue;
                 }
                 return;
+            }
+            if self.tell_mode(chosen) {
+                continue;
             }
             if !self.step(open, session).await {
                 return;
@@ -108,6 +113,11 @@ impl Lane {
                 false
             }
             Some(live) if live.active.is_some() || live.ending.is_some() => false,
+            // It cannot come to the mode that was chosen.
+            Some(live) if live.mode.outdated() => {
+                self.end_run();
+                false
+            }
             // A turn that waited would have been given to it already.
             Some(_) => {
                 if next.is_none() || self.deps.gate.closed() {
@@ -230,7 +240,11 @@ impl Lane {
                 }
             }
         };
+        let Some(mode) = self.launch_mode().await else {
+            return false;
+        };
         let launch = Launch {
+            mode,
             session_id: session.session_id,
             resume: session.metadata.begun,
             profile: self.profile(),
@@ -277,6 +291,7 @@ impl Lane {
                     ending: None,
                     idle_since: Instant::now(),
                     rest: Rest::default(),
+                    mode: Told::default(),
                     killed: false,
                     killers: Vec::new(),
                     _place: place,

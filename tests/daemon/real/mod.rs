@@ -10,6 +10,7 @@
 //! | `tools.rs` | tools, and questions that are answered by buttons |
 //! | `faults.rs` | faults of the model's service, an agent that is missing or too old |
 //! | `files.rs` | files that people send |
+//! | `mode.rs` | permission modes |
 //! | `resume.rs` | kills, restarts, idle ends, `/clear` |
 //! | `launch.rs` | what the agent is started with, and what nobody may see |
 
@@ -18,6 +19,7 @@ mod approvals;
 mod faults;
 mod files;
 mod launch;
+mod mode;
 mod resume;
 mod tools;
 
@@ -86,6 +88,14 @@ impl Real {
             m.message_id > before && m.buttons.is_empty() && m.text == answer
         })
         .await
+    }
+
+    /// Writes, and waits for a message that then shows exactly this, with whatever buttons.
+    async fn expect_told(&self, text: &str, answer: &str) -> ShownMessage {
+        let before = self.newest();
+        self.send(text);
+        self.message(answer, |m| m.message_id > before && m.text == answer)
+            .await
     }
 
     /// Waits for a message in the user's chat.

@@ -27,7 +27,6 @@ pub fn holds(data: &[u8]) {
         environment_file: None,
         trust_project: false,
         model: None,
-        permission_mode: None,
         output_limit: 0,
     }));
     let events: Vec<AgentEvent> = data

@@ -318,6 +318,7 @@ impl Agent {
         let id = line["request_id"].as_str().unwrap_or_default().to_owned();
         let request = &line["request"];
         let mut stop = None;
+        let mut changed = false;
         let reply = match request["subtype"].as_str().unwrap_or_default() {
             "initialize" => Ok(json!({
                 "commands": [], "agents": [], "output_style": "default", "available_output_styles": ["default"], "models": [],
@@ -388,6 +389,7 @@ impl Agent {
                     )),
                     "acceptEdits" | "auto" | "bypassPermissions" | "default" | "dontAsk"
                     | "plan" => {
+                        changed = true;
                         self.args.mode = Some(mode.clone());
                         Ok(json!({"mode": mode}))
                     }
@@ -404,7 +406,19 @@ impl Agent {
         merge(&mut response, json!({"request_id": id}));
         self.out
             .bare(&json!({"type": "control_response", "response": response}));
+        if changed {
+            self.tell_mode();
+        }
         stop.map_or(Ok(()), Err)
+    }
+
+    /// Tells the permission mode, which has changed.
+    pub(crate) fn tell_mode(&mut self) {
+        let mode = self.mode();
+        self.note("mode", json!({"text": mode}));
+        self.out.line(
+            json!({"type": "system", "subtype": "status", "status": null, "permissionMode": mode}),
+        );
     }
 
     /// Name of the permission mode.

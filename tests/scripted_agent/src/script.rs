@@ -21,7 +21,8 @@
 //! | `load WHAT` | a tool call that needs no permission and takes `memory MIB`, `processors SECONDS [THREADS]` or, without end, `processes SECONDS`; then an answer (scripted agent only) |
 //! | `background [MS]` | answers, and later reports a second time without being asked (scripted agent only) |
 //!
-//! `{outcome}` in a text becomes `allowed` or `denied` (the last tool); `{surrogate}` becomes the escape of half a
+//! `{outcome}` in a text becomes `allowed` or `denied` (the last tool); `{mode}` the permission mode (scripted agent only);
+//! `{surrogate}` becomes the escape of half a
 //! surrogate pair, which is not valid in JSON (scripted agent only).
 //!
 //! A *script* is a line `@fake ` and JSON: one step or a list of steps; [`Script::parse`] says which keys a step may have.

@@ -151,7 +151,7 @@ impl Agent {
                         .blocks
                         .iter()
                         .any(|b| matches!(b, Block::Tool { .. }));
-                    complete(&mut answer, turn, !tools);
+                    complete(&mut answer, turn, !tools, &self.mode());
                     let calls = self.answer(turn, &answer)?;
                     let reason = answer.stop_reason().to_owned();
                     if !tools && !matches!(reason.as_str(), "max_tokens" | "refusal") {
@@ -291,7 +291,7 @@ impl Agent {
 }
 
 /// Puts in what the script could not know: the outcome of the last question, and prompts that were folded in.
-fn complete(answer: &mut Answer, turn: &Turn, last: bool) {
+fn complete(answer: &mut Answer, turn: &Turn, last: bool, mode: &str) {
     let outcome = if turn.allowed { "allowed" } else { "denied" };
     let folded: Vec<String> = turn
         .prompts
@@ -301,7 +301,7 @@ fn complete(answer: &mut Answer, turn: &Turn, last: bool) {
         .collect();
     for block in &mut answer.blocks {
         if let Block::Text(text) = block {
-            *text = text.replace("{outcome}", outcome);
+            *text = text.replace("{outcome}", outcome).replace("{mode}", mode);
             if last {
                 text.push_str(&folded.concat());
             }

@@ -7,6 +7,7 @@ use super::json::Object;
 use crate::core::{
     event::{AgentEvent, Block, PromptState, Question, TurnResult},
     json::repair_surrogates,
+    mode::PermissionMode,
 };
 
 /// Reads one line. Never panics, never empty: what asks nothing of us is [`AgentEvent::Ignored`], what cannot be
@@ -201,7 +202,13 @@ fn system(line: &Object<'_>) -> Option<AgentEvent> {
             version: line.text("claude_code_version"),
             directory: line.text("cwd"),
         }),
-        "status" if line.text("status")? == "compacting" => Some(AgentEvent::Compacting),
+        "status" if line.text("status").as_deref() == Some("compacting") => {
+            Some(AgentEvent::Compacting)
+        }
+        // Of each request to the model such a line tells, too; the mode stands in it where it changes.
+        "status" => Some(AgentEvent::Mode(PermissionMode::of_name(
+            &line.text("permissionMode")?,
+        )?)),
         "session_state_changed" => match line.text("state")?.as_str() {
             "running" => Some(AgentEvent::Busy),
             "idle" => Some(AgentEvent::Idle),
@@ -294,5 +301,6 @@ fn reply(line: &Object<'_>) -> Option<AgentEvent> {
                 .text("error")
                 .unwrap_or_else(|| "no reason given".to_owned())
         }),
+        code: response.text("error_code").filter(|_| failed),
     })
 }

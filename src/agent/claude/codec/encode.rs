@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::json::Object;
 use crate::{
-    core::{approval::session, event::Question},
+    core::{approval::session, event::Question, mode::PermissionMode},
     gateway::ports::{Answer, PromptImage},
 };
 
@@ -61,6 +61,14 @@ pub(in super::super) fn interrupt(request_id: &str) -> Vec<u8> {
     control_request(request_id, "interrupt")
 }
 
+/// Answered in milliseconds, also while a turn runs; then a line tells the mode.
+pub(in super::super) fn mode(request_id: &str, mode: PermissionMode) -> Vec<u8> {
+    request(
+        request_id,
+        &json!({ "subtype": "set_permission_mode", "mode": mode.as_str() }),
+    )
+}
+
 /// The gentlest end that was measured: within 0.3 s, also in the middle of an answer.
 pub(in super::super) fn end(request_id: &str) -> Vec<u8> {
     control_request(request_id, "end_session")
@@ -95,10 +103,14 @@ pub(in super::super) fn answer(question: &Question, answer: &Answer) -> Vec<u8> 
 }
 
 fn control_request(request_id: &str, subtype: &str) -> Vec<u8> {
+    request(request_id, &json!({ "subtype": subtype }))
+}
+
+fn request(request_id: &str, request: &Value) -> Vec<u8> {
     line(&json!({
         "type": "control_request",
         "request_id": request_id,
-        "request": { "subtype": subtype },
+        "request": request,
     }))
 }
 

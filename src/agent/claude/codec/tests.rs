@@ -7,7 +7,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    core::event::{AgentEvent, Block, PromptState, Question, TurnResult},
+    core::{
+        event::{AgentEvent, Block, PromptState, Question, TurnResult},
+        mode::PermissionMode,
+    },
     gateway::ports::Answer,
 };
 

@@ -511,6 +511,7 @@ fn whatever_the_agent_says_by_itself_breaks_its_silence() {
     let reply = AgentEvent::Reply {
         request_id: "r".to_owned(),
         error: None,
+        code: None,
     };
     for (event, breaks) in [
         (AgentEvent::Ignored, true),

@@ -43,6 +43,15 @@ impl Agent {
             match verdict {
                 Verdict::Run => {
                     turn.allowed = true;
+                    let mode = match call.name.as_str() {
+                        "EnterPlanMode" => Some("plan"),
+                        "ExitPlanMode" => Some("default"),
+                        _ => None,
+                    };
+                    if let Some(mode) = mode {
+                        self.args.mode = Some(mode.to_owned());
+                        self.tell_mode();
+                    }
                     if let Err(stop) = self.load(&call) {
                         if !matches!(stop, Stop::Quit(_)) {
                             self.reject(&call);

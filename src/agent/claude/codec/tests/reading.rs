@@ -19,6 +19,7 @@ fn what_is_not_known_is_ignored() {
         r#"{"type":"system"}"#,
         r#"{"type":"system","subtype":"something_new","status":{}}"#,
         r#"{"type":"system","subtype":"status","status":null}"#,
+        r#"{"type":"system","subtype":"status","status":null,"permissionMode":"hologram"}"#,
         r#"{"type":"system","subtype":"session_state_changed","state":"requires_action"}"#,
         r#"{"type":"assistant"}"#,
         r#"{"type":"assistant","message":{"content":[{"type":"hologram"},7,null]}}"#,
@@ -306,6 +307,10 @@ fn the_rest_of_the_protocol_is_read() {
             AgentEvent::Compacting,
         ),
         (
+            json!({"type":"system","subtype":"status","status":null,"permissionMode":"acceptEdits"}),
+            AgentEvent::Mode(PermissionMode::AcceptEdits),
+        ),
+        (
             json!({"type":"system","subtype":"session_state_changed","state":"idle"}),
             AgentEvent::Idle,
         ),
@@ -341,13 +346,15 @@ fn the_rest_of_the_protocol_is_read() {
             AgentEvent::Reply {
                 request_id: "r".to_owned(),
                 error: None,
+                code: None,
             },
         ),
         (
-            json!({"type":"control_response","response":{"subtype":"error","request_id":"r","error":"no"}}),
+            json!({"type":"control_response","response":{"subtype":"error","request_id":"r","error":"no","error_code":"invalid_mode"}}),
             AgentEvent::Reply {
                 request_id: "r".to_owned(),
                 error: Some("no".to_owned()),
+                code: Some("invalid_mode".to_owned()),
             },
         ),
         (

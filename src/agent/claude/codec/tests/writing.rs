@@ -16,6 +16,10 @@ fn requests_are_written_to_the_letter() {
         text(end("r2")),
         "{\"request\":{\"subtype\":\"end_session\"},\"request_id\":\"r2\",\"type\":\"control_request\"}\n"
     );
+    assert_eq!(
+        text(mode("r3", PermissionMode::AcceptEdits)),
+        "{\"request\":{\"mode\":\"acceptEdits\",\"subtype\":\"set_permission_mode\"},\"request_id\":\"r3\",\"type\":\"control_request\"}\n"
+    );
 }
 
 #[test]

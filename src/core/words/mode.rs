@@ -1,0 +1,110 @@
+//! Words about permission modes.
+
+use crate::core::{mode::PermissionMode, trouble::quoted};
+
+/// What the agent does in a mode, as the end of a sentence about it.
+#[must_use]
+pub fn does(mode: PermissionMode) -> &'static str {
+    match mode {
+        PermissionMode::Default => "asks before it changes anything",
+        PermissionMode::AcceptEdits => "edits files without asking, and asks before anything else",
+        PermissionMode::Plan => "only plans, until you approve the plan",
+        PermissionMode::Auto => "decides by itself what it asks for",
+        PermissionMode::DontAsk => "does only what it need not ask for",
+        PermissionMode::BypassPermissions => "asks for nothing",
+    }
+}
+
+/// Label of the button that chooses a mode.
+#[must_use]
+pub fn label(mode: PermissionMode) -> &'static str {
+    match mode {
+        PermissionMode::Default => "Ask first (default)",
+        PermissionMode::AcceptEdits => "Edit freely (acceptEdits)",
+        PermissionMode::Plan => "Plan only (plan)",
+        PermissionMode::Auto => "Decide itself (auto)",
+        PermissionMode::DontAsk => "Do not ask (dontAsk)",
+        PermissionMode::BypassPermissions => "Ask nothing (bypassPermissions)",
+    }
+}
+
+/// Which mode it is, for `/mode`.
+#[must_use]
+pub fn is(mode: PermissionMode) -> String {
+    format!("Mode {}: the agent {}.", mode.as_str(), does(mode))
+}
+
+/// One line of `/status`.
+#[must_use]
+pub fn status(mode: PermissionMode) -> String {
+    format!("Mode {}: it {}.", mode.as_str(), does(mode))
+}
+
+/// Answer to a change.
+#[must_use]
+pub fn set(mode: PermissionMode) -> String {
+    format!(
+        "Mode {} from now on: the agent {}.",
+        mode.as_str(),
+        does(mode)
+    )
+}
+
+/// Answer where it is so already.
+#[must_use]
+pub fn already(mode: PermissionMode) -> String {
+    format!(
+        "It is mode {} already: the agent {}.",
+        mode.as_str(),
+        does(mode)
+    )
+}
+
+/// Answer to a name that is none, or that nobody may choose.
+#[must_use]
+pub fn no_such(name: &str, choices: &[PermissionMode]) -> String {
+    let name = quoted(name);
+    if choices.is_empty() {
+        return format!("There is no mode “{name}” to choose: the mode is set on the server.");
+    }
+    let names: Vec<_> = choices.iter().map(|mode| mode.as_str()).collect();
+    format!(
+        "There is no mode “{name}” to choose. There are: {}.",
+        names.join(", ")
+    )
+}
+
+/// The running agent cannot come to a mode, but another process of it can.
+#[must_use]
+pub fn after_rest(mode: PermissionMode) -> String {
+    format!(
+        "The agent cannot change to mode {} while it runs. I start it anew for your next message.",
+        mode.as_str()
+    )
+}
+
+/// The agent does not take a mode.
+#[must_use]
+pub fn refused(mode: PermissionMode) -> String {
+    format!(
+        "The agent does not take mode {}, so it goes on as before. An administrator may have to update it.",
+        mode.as_str()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mode_has_its_words() {
+        for mode in PermissionMode::ALL {
+            assert!(label(mode).ends_with(&format!("({})", mode.as_str())));
+            assert!(is(mode).starts_with(&format!("Mode {}: the agent ", mode.as_str())));
+        }
+        assert_eq!(
+            no_such("x\ny", &[PermissionMode::Plan]),
+            "There is no mode “x y” to choose. There are: plan."
+        );
+    }
+}
