@@ -55,6 +55,11 @@ pub const RUN_AGAIN: &str = "The server was restarted, so I am running your mess
 pub const SESSION_GONE: &str = "The agent no longer knows what was said here before, so it takes your message as the first of a new conversation.";
 /// Under a turn that a restart hit twice.
 pub const RESTARTED_TOO_OFTEN: &str = "The agent was ended from outside each time that I ran this message. Please look at the server before you send it again.";
+/// A message was changed when the agent had it.
+pub const EDIT_TOO_LATE: &str = "✏️ That change came too late: the agent has your message as it was. If it matters, please send it as a new message.";
+/// A message became a command by a change.
+pub const EDIT_IS_NO_COMMAND: &str =
+    "✏️ A command works only as a new message, so I kept your message as it was.";
 /// Press of a button that has done its work.
 pub const OLD_BUTTON: &str = "That button is no longer of use.";
 /// Press of a button by somebody who may not.

@@ -69,6 +69,31 @@ impl Tx<'_> {
         )
     }
 
+    /// Forgets the files of a part: others stand in their place.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn attachments_drop(&self, turn: TurnId, inbox: InboxId) -> Result<(), StoreError> {
+        self.change(
+            "DELETE FROM attachments WHERE turn = ?1 AND inbox = ?2",
+            params![turn, inbox],
+        )?;
+        Ok(())
+    }
+
+    /// Whether a file is still to be fetched.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn attachment_is_wanted(&self, id: i64) -> Result<bool, StoreError> {
+        let found = self.first(
+            "SELECT 1 FROM attachments WHERE id = ?1 AND state = 'wanted'",
+            [id],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
     /// Files of the turn, in the order in which they came.
     ///
     /// # Errors

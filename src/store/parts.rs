@@ -1,15 +1,21 @@
 //! Parts of prompts that are not with an agent yet.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::{
     columns::Natural,
     error::StoreError,
-    rows::{Collected, TurnPart, TurnState},
+    rows::{Collected, PartOf, TurnPart, TurnState},
     turns::part,
-    tx::Tx,
+    tx::{Tx, one},
 };
-use crate::core::ids::{ConversationId, TurnId};
+use crate::core::{
+    Millis,
+    ids::{ConversationId, InboxId, TurnId},
+};
+
+/// How long people can change a message, in milliseconds.
+const EDITABLE: Millis = 48 * 60 * 60 * 1000;
 
 /// Rows of one turn are far below what does not fit.
 fn count(rows: u32) -> usize {
@@ -85,6 +91,57 @@ impl Tx<'_> {
             params![conversation, album],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
+    }
+
+    /// The part that came with this message, in the newest turn that has it: an open one, or one that was over in the last
+    /// two days, for which Telegram lets people change a message.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn part_of_message(
+        &self,
+        conversation: ConversationId,
+        message_id: i64,
+        now: Millis,
+    ) -> Result<Option<PartOf>, StoreError> {
+        let read = |row: &Row<'_>| {
+            Ok(PartOf {
+                conversation,
+                turn: row.get(0)?,
+                state: row.get(1)?,
+                inbox: row.get(2)?,
+                text: row.get(3)?,
+            })
+        };
+        let open = self.first(
+            "SELECT t.id, t.state, p.inbox, p.text FROM turns AS t JOIN turn_parts AS p ON p.turn = t.id
+             WHERE t.conversation = ?1 AND t.ended_at IS NULL AND p.message_id = ?2 ORDER BY t.id DESC LIMIT 1",
+            params![conversation, message_id],
+            read,
+        )?;
+        if open.is_some() {
+            return Ok(open);
+        }
+        self.first(
+            "SELECT t.id, t.state, p.inbox, p.text FROM turns AS t JOIN turn_parts AS p ON p.turn = t.id
+             WHERE t.conversation = ?1 AND t.ended_at IS NOT NULL AND t.ended_at > ?3 AND p.message_id = ?2
+             ORDER BY t.id DESC LIMIT 1",
+            params![conversation, message_id, now.saturating_sub(EDITABLE)],
+            read,
+        )
+    }
+
+    /// Replaces the text of a part that no agent has yet.
+    ///
+    /// # Errors
+    /// No such part, or an agent has it; the database's.
+    pub fn part_edit(&self, turn: TurnId, inbox: InboxId, text: &str) -> Result<(), StoreError> {
+        let changed = self.change(
+            "UPDATE turn_parts SET text = ?3 WHERE turn = ?1 AND inbox = ?2 AND turn IN (
+                 SELECT id FROM turns WHERE id = ?1 AND state IN ('collecting', 'held', 'queued'))",
+            params![turn, inbox, text],
+        )?;
+        one(changed, || format!("turn {turn} has no such part any more"))
     }
 
     /// The newest turn of the conversation that is held.

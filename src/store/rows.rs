@@ -195,6 +195,21 @@ impl TurnPart {
     pub const NO_UPDATE: InboxId = InboxId(0);
 }
 
+/// A part of a prompt, found by its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartOf {
+    /// Turn.
+    pub turn: TurnId,
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// State of the turn.
+    pub state: TurnState,
+    /// Update that brought the part.
+    pub inbox: InboxId,
+    /// Its text.
+    pub text: String,
+}
+
 /// What is known of the turn that is being collected without reading it all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collected {
@@ -383,6 +398,12 @@ impl Slot {
     #[must_use]
     pub fn missing(turn: TurnId) -> Self {
         Self { turn, number: -10 }
+    }
+
+    /// The message that tells that a change of a message was not taken.
+    #[must_use]
+    pub fn edited(turn: TurnId) -> Self {
+        Self { turn, number: -11 }
     }
 
     /// The message that tells how many messages of a prompt are collected so far. (Questions are numbered by their rows,

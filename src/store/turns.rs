@@ -112,24 +112,6 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Replaces the text of the part that came with this message, if its turn is still collecting; tells whether.
-    ///
-    /// # Errors
-    /// The database's.
-    pub fn turn_part_replace(
-        &self,
-        conversation: ConversationId,
-        message_id: i64,
-        text: &str,
-    ) -> Result<bool, StoreError> {
-        let changed = self.change(
-            "UPDATE turn_parts SET text = ?3 WHERE message_id = ?2 AND turn IN (
-                 SELECT id FROM turns WHERE conversation = ?1 AND ended_at IS NULL AND state = 'collecting')",
-            params![conversation, message_id, text],
-        )?;
-        Ok(changed > 0)
-    }
-
     /// The turn with this id, with its parts.
     ///
     /// # Errors

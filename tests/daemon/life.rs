@@ -2,6 +2,7 @@
 
 mod batching;
 mod commands;
+mod edits;
 mod groups;
 mod limits;
 mod marks;

@@ -9,6 +9,7 @@
 //! | `beside.rs` | forwarded from whom, in reply to what |
 //! | `command.rs` | slash commands |
 //! | `decide.rs` | `/allow`, `/deny` |
+//! | `edit.rs` | messages that are changed |
 //! | `mode.rs` | `/mode` and its buttons |
 //! | `prompt.rs` | prompts become turns |
 //! | `press.rs` | presses of buttons |
@@ -18,6 +19,7 @@
 mod beside;
 mod command;
 mod decide;
+mod edit;
 mod mode;
 mod press;
 mod prompt;
@@ -348,28 +350,6 @@ impl Desk<'_> {
 
     fn key(&self, message: &Message, person: &Person) -> ConversationKey {
         key(self.bot_id, message, person)
-    }
-
-    async fn edited(&self, message: &Message, person: &Person) -> Result<(), StoreError> {
-        let (key, id, now) = (self.key(message, person), self.id, self.deps.clock.now());
-        let (message_id, text) = (message.message_id, message.text.clone());
-        self.deps
-            .store
-            .tx(move |tx| {
-                let conversation = tx.conversation_open(&key, now)?;
-                // Only what has not been given to the agent can still be changed.
-                let replaced = tx.turn_part_replace(conversation.id, message_id, &text)?;
-                tx.inbox_done(
-                    id,
-                    if replaced {
-                        Verdict::Prompt
-                    } else {
-                        Verdict::Ignored
-                    },
-                    now,
-                )
-            })
-            .await
     }
 
     /// A message of a bot in a group refers to its cause; alone with a person that would be noise.

@@ -223,26 +223,7 @@ impl Arriving {
             return self.join(tx, conversation, held.turn, TurnState::Held, part);
         }
         let turn = self.add(tx, conversation, part, TurnState::Held)?;
-        self.ask(tx, turn)
-    }
-
-    /// Asks whether a turn that is held is to be run.
-    fn ask(&self, tx: &Tx<'_>, turn: TurnId) -> Result<(), StoreError> {
-        let (Some(row), Some(there)) = (tx.turn(turn)?, tx.collected(turn)?) else {
-            return Ok(());
-        };
-        let texts = row.parts.iter().map(|part| part.text.as_str());
-        let text = texts.into_iter().find(|text| !text.trim().is_empty());
-        let text = words::late(self.age, there.messages, text.unwrap_or_default());
-        let buttons = vec![vec![
-            words::button(words::RUN, format!("r:{turn}")),
-            words::button(words::DISCARD, format!("d:{turn}")),
-        ]];
-        let reply_to = self.reply_to.and(there.first);
-        let shown = show::note(text, buttons, reply_to);
-        let slot = Some(Slot { turn, number: 0 });
-        tx.out_show(self.target, slot, Urgency::Message, &shown, self.now)?;
-        Ok(())
+        ask(tx, &self.queue, turn, self.age, self.now)
     }
 
     /// Makes it a part of the turn that is being collected, or a turn, which the agent is given if it waits for one.
@@ -299,7 +280,7 @@ impl Arriving {
         tx.turn_part_add(turn, &part)?;
         self.bring(tx, turn, conversation, part.inbox)?;
         if state == TurnState::Held && is_asked(tx, turn)? {
-            return self.ask(tx, turn);
+            return ask(tx, &self.queue, turn, self.age, self.now);
         }
         if state == TurnState::Collecting
             && !self.window.is_apart()
@@ -358,7 +339,31 @@ impl Arriving {
 }
 
 /// Whether a turn that is held has a question of its own. (One that is kept after a stop stands in a list.)
-fn is_asked(tx: &Tx<'_>, turn: TurnId) -> Result<bool, StoreError> {
+pub(super) fn is_asked(tx: &Tx<'_>, turn: TurnId) -> Result<bool, StoreError> {
     let row = tx.out_slot(Slot { turn, number: 0 })?;
     Ok(row.is_some_and(|row| matches!(row.wanted, Wanted::Show(_))))
+}
+
+/// Asks whether a turn of this age that is held is to be run, or asks it as it is now.
+pub(super) fn ask(
+    tx: &Tx<'_>,
+    queue: &Queue,
+    turn: TurnId,
+    age: Millis,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let (Some(row), Some(there)) = (tx.turn(turn)?, tx.collected(turn)?) else {
+        return Ok(());
+    };
+    let texts = row.parts.iter().map(|part| part.text.as_str());
+    let text = texts.into_iter().find(|text| !text.trim().is_empty());
+    let text = words::late(age, there.messages, text.unwrap_or_default());
+    let buttons = vec![vec![
+        words::button(words::RUN, format!("r:{turn}")),
+        words::button(words::DISCARD, format!("d:{turn}")),
+    ]];
+    let shown = show::note(text, buttons, queue.reply_to(&row));
+    let slot = Some(Slot { turn, number: 0 });
+    tx.out_show(queue.target(), slot, Urgency::Message, &shown, now)?;
+    Ok(())
 }

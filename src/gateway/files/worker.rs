@@ -426,6 +426,10 @@ async fn record(deps: &Deps, job: &AttachmentJob, outcome: Outcome) -> Result<bo
     let turn = job.row.turn;
     deps.store
         .tx(move |tx| {
+            // Its message was changed meanwhile, and has another file.
+            if !tx.attachment_is_wanted(id)? {
+                return Ok(true);
+            }
             let mut tell: Option<String> = None;
             let over = match outcome {
                 Outcome::Here { size, heard } => {

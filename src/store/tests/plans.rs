@@ -100,7 +100,8 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.session_forget(conversation)?;
 
     tx.turn_part_add(turn, &part(1, "x"))?;
-    tx.turn_part_replace(conversation, 10, "y")?;
+    tx.part_of_message(conversation, 10, 1)?;
+    tx.part_edit(turn, InboxId(1), "y")?;
     tx.turn_collected(conversation)?;
     tx.collected(turn)?;
     tx.turn_of_album(conversation, "7")?;
@@ -204,6 +205,8 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.paired()?;
     tx.paired_remove(3)?;
     let file = tx.attachment_add(turn, conversation, inbox, &new_attachment("7-a", None), 1)?;
+    tx.attachment_is_wanted(1)?;
+    tx.attachments_drop(turn, InboxId(99))?;
     tx.attachments(turn)?;
     tx.attachments_awaited(turn)?;
     tx.attachments_due(1, 2)?;

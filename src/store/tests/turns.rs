@@ -125,9 +125,11 @@ fn a_turn_goes_its_way() {
     });
     db.tx(move |tx| {
         tx.turn_part_add(id, &part(3, "three"))?;
-        assert!(tx.turn_part_replace(conversation, 20, "TWO")?);
-        assert!(!tx.turn_part_replace(conversation, 99, "?")?);
-        assert!(!tx.turn_part_replace(ConversationId(99), 20, "?")?);
+        let part = tx.part_of_message(conversation, 20, 0)?.unwrap();
+        assert_eq!((part.turn, part.text.as_str()), (id, "two"));
+        tx.part_edit(id, part.inbox, "TWO")?;
+        assert_eq!(tx.part_of_message(conversation, 99, 0)?, None);
+        assert_eq!(tx.part_of_message(ConversationId(99), 20, 0)?, None);
         assert_eq!((tx.turns_waiting()?, tx.turns_running()?), (1, 0));
         Ok(())
     });
@@ -141,15 +143,19 @@ fn a_turn_goes_its_way() {
 
     db.tx(move |tx| {
         tx.turn_state(id, TurnState::Queued, 11)?;
-        // Its window is closed: an edit comes too late, a part that was cut off does not.
-        assert!(!tx.turn_part_replace(conversation, 20, "late")?);
+        // Its window is closed, and no agent has it yet.
+        tx.part_edit(id, InboxId(2), "TWO")?;
         tx.turn_part_add(id, &part(4, "four"))?;
         tx.run_add(&new_run(run_id(1), conversation, uuid(50)))?;
         tx.turn_submitted(id, &run_id(1), uuid(2), "{\"m\":1}", 12)?;
         assert_eq!((tx.turns_waiting()?, tx.turns_running()?), (0, 1));
         tx.turn_machine(id, "{\"m\":2}")
     });
-    // The prompt is with the agent: a part would be lost.
+    // The prompt is with the agent: a part would be lost, or a change of one.
+    assert!(
+        db.try_tx(move |tx| tx.part_edit(id, InboxId(2), "late"))
+            .is_err()
+    );
     assert!(
         db.try_tx(move |tx| tx.turn_part_add(id, &part(5, "five")))
             .is_err()
