@@ -68,7 +68,7 @@ use crate::{
     telegram::{
         BotToken,
         client::{Client, ClientOptions, Proxy},
-        delivery::{self, Delivery, DeliveryConfig, pacing::PacingRule},
+        delivery::{self, Delivery, DeliveryConfig, drafts::DraftBoard, pacing::PacingRule},
         intake::{self, Intake, IntakeConfig, PollHealth},
         presence,
         render::MarkdownRenderer,
@@ -215,7 +215,14 @@ pub fn run(loaded: Loaded, source: Source) -> Result<End> {
         let (store, _thread) =
             Store::open_counting(&loaded.settings.state_directory, Some(progress))?;
         drop(patience);
-        serve_all(loaded, store, supervisor, Some((hangups, source)), shutdown).await
+        Box::pin(serve_all(
+            loaded,
+            store,
+            supervisor,
+            Some((hangups, source)),
+            shutdown,
+        ))
+        .await
     });
     // Whatever still blocks is not waited for: the store is closed by now.
     runtime.shutdown_timeout(Duration::from_millis(200));
@@ -232,7 +239,8 @@ pub async fn serve(
     supervisor: SupervisorCommand,
     shutdown: CancellationToken,
 ) -> Result<()> {
-    serve_all(loaded, store, supervisor, None, shutdown)
+    // It holds all parts of the daemon, which is much for a stack.
+    Box::pin(serve_all(loaded, store, supervisor, None, shutdown))
         .await
         .map(drop)
 }
@@ -293,6 +301,7 @@ async fn serve_all(
     let dice: Arc<dyn Dice> = Arc::new(SystemDice);
     let (presence, _presence_task) =
         presence::spawn(client.clone(), Arc::clone(&clock), presence::EVERY);
+    let drafts = DraftBoard::new(Arc::clone(&clock));
     let health = watch::Sender::new(PollHealth::default());
     let pulse = Pulse::new(health.subscribe());
     let (hangups, source) = reload.unzip();
@@ -317,6 +326,7 @@ async fn serve_all(
         backend: Arc::new(Claude::new(in_use.agent.clone())),
         renderer: Arc::new(MarkdownRenderer),
         presence: Arc::new(presence),
+        drafts: Arc::new(drafts.clone()),
         clock: Arc::clone(&clock),
         dice: Arc::clone(&dice),
         config: in_use.gateway.clone(),
@@ -354,6 +364,7 @@ async fn serve_all(
         store: store.clone(),
         clock: Arc::clone(&clock),
         dice: Arc::clone(&dice),
+        drafts,
         config: DeliveryConfig {
             pacing: in_use.pacing.clone(),
             ..DeliveryConfig::default()

@@ -164,6 +164,7 @@ mod tests {
             ("features.permission_buttons", "false"),
             ("features.files", "false"),
             ("features.voice", "[1]"),
+            ("features.drafts", "true"),
             ("files.keep_days", "7"),
             ("files.quota_mb", "7"),
             ("files.transcriber", "[\"/x\"]"),

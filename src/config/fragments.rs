@@ -243,6 +243,8 @@ keys! {
             "Whether files are taken and given to the agent.";
         voice: Flag, (), Some(Flag::On),
             "Whether voice is turned into text, where files.transcriber is set.";
+        drafts: Flag, (), Some(Flag::Off),
+            "Whether an answer in a private chat is one of Telegram's drafts while it is written.";
     }
     conversation: Conversation {
         stop_word: String, TextRule::Word, None,

@@ -241,6 +241,7 @@ impl Draft {
                 permission_buttons: features.permission_buttons?.value,
                 files: features.files?.value,
                 voice: features.voice?.value,
+                drafts: features.drafts?.value,
             },
             files: Files {
                 keep: Duration::from_secs(u64::from(files.keep_days?.value) * 24 * 60 * 60),

@@ -40,10 +40,12 @@ pub struct Features {
     pub files: Flag,
     /// Voice is turned into text, where there is something that can.
     pub voice: Flag,
+    /// In private chats an answer is a draft while it is written.
+    pub drafts: Flag,
 }
 
 impl Default for Features {
-    /// All on.
+    /// All on, but for drafts.
     fn default() -> Self {
         Self {
             batching: Flag::On,
@@ -52,6 +54,7 @@ impl Default for Features {
             permission_buttons: Flag::On,
             files: Flag::On,
             voice: Flag::On,
+            drafts: Flag::Off,
         }
     }
 }

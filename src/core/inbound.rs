@@ -110,6 +110,15 @@ pub struct Press {
     pub data: String,
 }
 
+/// A press of the button with which a person stops an answer that is shown as a draft. It does not say who pressed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// Where the draft stands.
+    pub place: Place,
+    /// Id of the draft; foreign until proven ours.
+    pub draft_id: i64,
+}
+
 /// An update after reading.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Inbound {
@@ -117,6 +126,8 @@ pub enum Inbound {
     Message(Message),
     /// A press of a button.
     Press(Press),
+    /// A press of the stop button of a draft.
+    Stopped(Stopped),
     /// A group became a supergroup: the same chat goes on under another id.
     Migrated {
         /// Id that it had.

@@ -69,6 +69,56 @@ impl Formatted {
     pub fn units(&self) -> usize {
         units(&self.text)
     }
+
+    /// The end of it, at most so many UTF-16 units: from the beginning of a line where one is near, never half a
+    /// character. What looks different there looks so still.
+    #[must_use]
+    pub fn tail(&self, most: usize) -> Self {
+        let whole = self.units();
+        let Some(excess) = whole.checked_sub(most).filter(|excess| *excess > 0) else {
+            return self.clone();
+        };
+        let mut gone = 0;
+        let mut cut = self.text.len();
+        for (at, c) in self.text.char_indices() {
+            if gone >= excess {
+                cut = at;
+                break;
+            }
+            gone += c.len_utf16();
+        }
+        // A line that begins within the first half of what is left.
+        let rest = &self.text[cut..];
+        if let Some(line) = rest.find('\n').map(|at| at + 1)
+            && line <= rest.len() / 2
+        {
+            gone += units(&rest[..line]);
+            cut += line;
+        }
+        let spans = self.spans.iter().filter_map(|span| {
+            let from = span.offset.max(gone);
+            let length = (span.offset + span.length).checked_sub(from)?;
+            (length > 0).then(|| Span {
+                offset: from - gone,
+                length,
+                look: span.look.clone(),
+            })
+        });
+        Self {
+            text: self.text[cut..].to_owned(),
+            spans: spans.collect(),
+        }
+    }
+
+    /// Adds another behind it.
+    pub fn append(&mut self, other: Self) {
+        let offset = self.units();
+        self.text.push_str(&other.text);
+        self.spans.extend(other.spans.into_iter().map(|span| Span {
+            offset: span.offset + offset,
+            ..span
+        }));
+    }
 }
 
 /// Length of a text in UTF-16 units.
@@ -230,6 +280,46 @@ mod tests {
         }
     }
 
+    fn bold(offset: usize, length: usize) -> Span {
+        Span {
+            offset,
+            length,
+            look: Look::Bold,
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_text() {
+        let whole = Formatted {
+            text: "first line\nthe second one 😀 is longer".into(),
+            spans: vec![bold(0, 10), bold(6, 12), bold(26, 2)],
+        };
+        assert_eq!(whole.tail(1000), whole);
+        let from_a_line = whole.tail(33);
+        assert_eq!(from_a_line.text, "the second one 😀 is longer");
+        assert_eq!(from_a_line.spans, [bold(0, 7), bold(15, 2)]);
+        // Half of the emoji has no room.
+        assert_eq!(whole.tail(11).text, " is longer");
+        assert_eq!(whole.tail(12).text, "😀 is longer");
+        assert_eq!(whole.tail(0), Formatted::default());
+    }
+
+    #[test]
+    fn one_behind_the_other() {
+        let mut text = Formatted {
+            text: "😀".into(),
+            spans: vec![bold(0, 2)],
+        };
+        text.append(Formatted {
+            text: "ab".into(),
+            spans: vec![bold(1, 1)],
+        });
+        assert_eq!(
+            (&*text.text, &*text.spans),
+            ("😀ab", &[bold(0, 2), bold(3, 1)][..])
+        );
+    }
+
     proptest! {
         #[test]
         fn nothing_that_deceives_is_left(text in any::<String>(), most in 0_usize..50) {
@@ -240,6 +330,23 @@ mod tests {
             // Escapes are of ASCII alone, so whoever reads one can tell what stood there.
             if !text.contains(deceives) {
                 prop_assert_eq!(visible(&text), text);
+            }
+        }
+
+        #[test]
+        fn an_end_is_the_end_and_fits(
+            text in "(\\PC|😀|\n){0,60}", most in 0_usize..80,
+            spans in prop::collection::vec((0_usize..60, 1_usize..60), 0..10),
+        ) {
+            let whole = units(&text);
+            let spans = spans.into_iter().filter(|(from, length)| from + length <= whole)
+                .map(|(from, length)| bold(from, length)).collect();
+            let body = Formatted { text, spans };
+            let tail = body.tail(most);
+            prop_assert!(tail.units() <= most && body.text.ends_with(&tail.text));
+            prop_assert!(whole <= most || tail.units() + 1 >= most.div_ceil(4), "not more is cut than for a line");
+            for span in &tail.spans {
+                prop_assert!(span.length > 0 && span.offset + span.length <= tail.units());
             }
         }
     }

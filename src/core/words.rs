@@ -14,6 +14,8 @@ use super::{Millis, command, text::Button, trouble::Trouble};
 
 /// Placeholder of a turn that is about to run.
 pub const WORKING: &str = "…";
+/// Above the end of an answer that is longer than what can be shown of it while it is written.
+pub const MORE_ABOVE: &str = "…\n";
 /// Mark under an answer that the person ended.
 pub const INTERRUPTED: &str = "— Interrupted";
 /// Answer of a turn that said nothing.

@@ -42,7 +42,7 @@ use crate::{
 use self::{
     files::{Files, FilesConfig},
     gate::Gate,
-    ports::{Backend, Clock, Dice, Presence, Renderer, Runner, Tunables},
+    ports::{Backend, Clock, Dice, Drafts, Presence, Renderer, Runner, Tunables},
     restart::Restart,
     slots::Slots,
 };
@@ -137,6 +137,8 @@ pub struct Deps {
     pub renderer: Arc<dyn Renderer>,
     /// "typing…".
     pub presence: Arc<dyn Presence>,
+    /// Running answers as drafts.
+    pub drafts: Arc<dyn Drafts>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

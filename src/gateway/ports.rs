@@ -94,6 +94,36 @@ pub trait Presence: Send + Sync {
     fn typing(&self, chat_id: i64, thread_id: i64);
 }
 
+/// Where a running answer is shown as a draft, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DraftPlace {
+    /// Private chat.
+    pub chat_id: i64,
+    /// Topic, 0 where there is none.
+    pub thread_id: i64,
+    /// Its id, never 0: that of the turn.
+    pub id: i64,
+    /// Whether it has a button that stops it.
+    pub can_stop: bool,
+}
+
+/// Running answers that are shown without a row: lost ones are not missed.
+pub trait Drafts: Send + Sync {
+    /// Opens one. `None`: there are none there at the moment.
+    fn open(&self, place: DraftPlace) -> Option<Arc<dyn Draft>>;
+}
+
+/// A draft. It is shown, and renewed, until this is dropped.
+#[async_trait]
+pub trait Draft: Send + Sync {
+    /// Shows this; of several the newest. Never blocks. At most 4096 UTF-16 units.
+    fn show(&self, body: Formatted);
+    /// Returns when it is not going to be shown, or no further.
+    async fn refused(&self);
+    /// Whether that is so.
+    fn is_refused(&self) -> bool;
+}
+
 /// What to launch.
 #[derive(Clone, Debug)]
 pub struct Launch {

@@ -32,6 +32,8 @@ pub(super) struct Queue {
     // Whether an answer has a button that stops it, and a prompt that waits its own.
     stop_button: bool,
     buttons: bool,
+    // Whether answers are drafts while they are written.
+    drafts: bool,
 }
 
 /// Where a turn stands that waits.
@@ -59,11 +61,13 @@ impl Queue {
     /// Of the conversation with this key.
     pub(super) fn of(deps: &Deps, key: &ConversationKey) -> Self {
         let features = &deps.config.get().features;
+        let private = key.chat_id == key.user_id;
         Self {
             gate: deps.gate.clone(),
             key: *key,
             stop_button: features.stop_button.is_on(key.user_id),
             buttons: features.queue_buttons.is_on(key.user_id),
+            drafts: private && features.drafts.is_on(key.user_id),
         }
     }
 
@@ -81,7 +85,12 @@ impl Queue {
         turn.message().filter(|_| group)
     }
 
-    /// A turn is in line from now on: its message says where.
+    /// Whether answers are drafts while they are written.
+    pub(super) fn drafts(&self) -> bool {
+        self.drafts
+    }
+
+    /// A turn is in line from now on: its message says where. One that is about to run and is going to be a draft has none.
     ///
     /// # Errors
     /// The database's.
@@ -93,6 +102,30 @@ impl Queue {
         now: Millis,
     ) -> Result<(), StoreError> {
         self.show(tx, conversation, &[turn], false, now)
+    }
+
+    /// A turn in line that was about to run has to wait after all: it has a message, if it had none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn reassure(
+        &self,
+        tx: &Tx<'_>,
+        turn: &TurnRow,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let slot = Slot {
+            turn: turn.id,
+            number: 0,
+        };
+        if has_message(tx, slot)? {
+            return Ok(());
+        }
+        let certain = Self {
+            drafts: false,
+            ..self.clone()
+        };
+        certain.entered(tx, turn.conversation, turn.id, now)
     }
 
     /// Something of it has changed: what is shown of it becomes true.
@@ -132,6 +165,10 @@ impl Queue {
             };
             // Only those that have a message already; the others get theirs when they are in line.
             if !enters && !has_message(tx, slot)? {
+                continue;
+            }
+            let at_once = pause.is_none() && before + running == 0;
+            if self.drafts && at_once && !has_message(tx, slot)? {
                 continue;
             }
             let pause = match &pause {
@@ -445,7 +482,7 @@ impl Queue {
 }
 
 /// Whether a row of the outbox shows this message.
-fn has_message(tx: &Tx<'_>, slot: Slot) -> Result<bool, StoreError> {
+pub(super) fn has_message(tx: &Tx<'_>, slot: Slot) -> Result<bool, StoreError> {
     let row = tx.out_slot(slot)?;
     Ok(row.is_some_and(|row| matches!(row.wanted, Wanted::Show(_))))
 }

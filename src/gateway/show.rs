@@ -12,6 +12,9 @@ use crate::core::{
     words,
 };
 
+/// Between an answer and what stands below it.
+const GAP: &str = "\n\n";
+
 /// Messages of a running turn: the answer so far, the status line, a button that stops it where a turn is given.
 #[must_use]
 pub fn running(
@@ -28,6 +31,58 @@ pub fn running(
     }
     let stop = turn.map(|turn| vec![words::button(words::STOP, format!("s:{turn}"))]);
     messages(parts, stop.into_iter().collect(), reply_to)
+}
+
+/// A running turn in one piece: the end of its answer so far, as much as fits, and the status line.
+#[must_use]
+pub fn draft(renderer: &dyn Renderer, view: &View) -> Formatted {
+    let status = view
+        .status
+        .as_deref()
+        .map_or_else(|| Formatted::plain(words::WORKING), italic);
+    let (gap, above) = (units(GAP), Formatted::plain(words::MORE_ABOVE));
+    let (most, most_spans) = (
+        MESSAGE_UNITS - status.units() - gap - above.units(),
+        MESSAGE_SPANS - status.spans.len(),
+    );
+    // Of the messages that it is going to be, the last, and as much of those before it as there is room for.
+    let mut body = Formatted::default();
+    let mut whole = true;
+    for part in renderer.render(&view.answer).into_iter().rev() {
+        let used = if body.text.is_empty() {
+            0
+        } else {
+            body.units() + gap
+        };
+        let mut piece = part.tail(most.saturating_sub(used));
+        whole &= piece.text.len() == part.text.len();
+        if body.text.is_empty() {
+            piece.spans.truncate(most_spans);
+        }
+        if piece.text.is_empty() || piece.spans.len() + body.spans.len() > most_spans {
+            whole = false;
+            break;
+        }
+        if !body.text.is_empty() {
+            piece.append(Formatted::plain(GAP));
+        }
+        piece.append(body);
+        body = piece;
+        if !whole {
+            break;
+        }
+    }
+    if !whole {
+        let mut marked = above;
+        marked.append(body);
+        body = marked;
+    }
+    if body.text.is_empty() {
+        return status;
+    }
+    body.append(Formatted::plain(GAP));
+    body.append(status);
+    body
 }
 
 /// Messages of a turn that is over.
@@ -117,13 +172,8 @@ fn add_line(parts: &mut Vec<Formatted>, line: Formatted, needed: bool) {
             if last.units() + 2 + line.units() <= MESSAGE_UNITS
                 && last.spans.len() + line.spans.len() <= MESSAGE_SPANS =>
         {
-            let offset = last.units() + 2;
-            last.text.push_str("\n\n");
-            last.text.push_str(&line.text);
-            last.spans.extend(line.spans.into_iter().map(|s| Span {
-                offset: s.offset + offset,
-                ..s
-            }));
+            last.append(Formatted::plain(GAP));
+            last.append(line);
         }
         Some(_) if !needed => {}
         _ => parts.push(line),
@@ -260,6 +310,44 @@ mod tests {
         };
         let shown = over(&Plain, &by_admin, &Ending::Interrupted, None);
         assert_eq!(shown[0].body.text, "Half\n\n— Ended by an administrator");
+    }
+
+    #[test]
+    fn a_draft_shows_the_end_of_the_answer_and_what_goes_on() {
+        assert_eq!(draft(&Plain, &view("", None)).text, words::WORKING);
+        let short = draft(&Plain, &view("Hello", Some("Reading a.rs")));
+        assert_eq!(short.text, "Hello\n\nReading a.rs");
+        assert_eq!((short.spans[0].offset, short.spans[0].length), (7, 12));
+        let full = draft(&Plain, &view(&"x".repeat(MESSAGE_UNITS), Some("Reading")));
+        assert!(full.text.starts_with("…\nxxx") && full.text.ends_with("x\n\nReading"));
+        assert_eq!(full.units(), MESSAGE_UNITS);
+        // Of two messages the second and the end of the first.
+        let two = format!("{}{}", "x".repeat(MESSAGE_UNITS), "y".repeat(10));
+        let two = draft(&Plain, &view(&two, Some("Reading")));
+        assert!(two.text.ends_with("x\n\nyyyyyyyyyy\n\nReading"));
+        assert_eq!(two.units(), MESSAGE_UNITS);
+    }
+
+    #[test]
+    fn a_draft_has_no_more_looks_than_telegram_takes() {
+        struct Colourful;
+        impl Renderer for Colourful {
+            fn render(&self, _: &str) -> Vec<Formatted> {
+                let spans = (0..MESSAGE_SPANS).map(|offset| Span {
+                    offset,
+                    length: 1,
+                    look: Look::Bold,
+                });
+                let body = Formatted {
+                    text: "x".repeat(MESSAGE_SPANS),
+                    spans: spans.collect(),
+                };
+                vec![body.clone(), body]
+            }
+        }
+        let shown = draft(&Colourful, &view("", Some("Reading")));
+        assert_eq!(shown.spans.len(), MESSAGE_SPANS);
+        assert!(shown.text.contains(&"x".repeat(MESSAGE_SPANS)));
     }
 
     #[test]

@@ -233,6 +233,20 @@ impl Tx<'_> {
         })
     }
 
+    /// The message of this slot is not wanted any more, as by [`Tx::out_retract`], and the slot is free: what comes into
+    /// it is a message of its own, which stands below those that came meanwhile.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_release(&self, slot: Slot, now: Millis) -> Result<(), StoreError> {
+        self.out_retract(slot.turn, slot.number, slot.number + 1, now)?;
+        self.change(
+            "UPDATE outbox SET turn = NULL, number = NULL WHERE turn = ?1 AND number = ?2",
+            params![slot.turn, slot.number],
+        )?;
+        Ok(())
+    }
+
     /// At start, before anything is sent: what was on the wire when the daemon died is to be done again. Returns how
     /// many of these were first sends, which may have arrived and are marked as ambiguous.
     ///

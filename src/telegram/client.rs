@@ -22,7 +22,10 @@ use url::Url;
 use ways::Ways;
 
 pub use super::call_error::CallError;
-use super::{BotToken, breakage::Breakage, classify::Evidence, inbound, tally::Tally};
+use super::{
+    BotToken, breakage::Breakage, classify::Evidence, delivery::content::SendMessageDraft, inbound,
+    tally::Tally,
+};
 use crate::{
     core::{ip::IpVersion, live::Live},
     gateway::ports::Clock,
@@ -300,6 +303,16 @@ impl Client {
         payload: &payloads::AnswerCallbackQuery,
     ) -> Result<(), CallError> {
         self.call::<_, Anything>("answerCallbackQuery", payload)
+            .await?;
+        Ok(())
+    }
+
+    /// Shows a message that is being written.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn send_message_draft(&self, payload: &SendMessageDraft) -> Result<(), CallError> {
+        self.call::<_, Anything>("sendMessageDraft", payload)
             .await?;
         Ok(())
     }

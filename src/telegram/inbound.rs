@@ -9,12 +9,17 @@ mod about;
 use serde_json::{Map, Value};
 
 use crate::core::{
-    inbound::{Attachment, ChatKind, Inbound, Message, Person, Place, Press},
+    inbound::{Attachment, ChatKind, Inbound, Message, Person, Place, Press, Stopped},
     json::repair_surrogates,
 };
 
 /// Kinds of updates to ask for. Telegram remembers the last list it got, so it goes with every poll.
-pub const ALLOWED_UPDATES: &[&str] = &["message", "edited_message", "callback_query"];
+pub const ALLOWED_UPDATES: &[&str] = &[
+    "message",
+    "edited_message",
+    "callback_query",
+    "stopped_message_generation",
+];
 
 /// Longest name of a kind that is taken over from an update.
 const KIND_LENGTH: usize = 64;
@@ -162,6 +167,8 @@ pub fn read(raw: &str) -> Inbound {
         message_or_service(message, true)
     } else if let Some(press) = update.get("callback_query") {
         self::press(press).map(Inbound::Press)
+    } else if let Some(stopped) = update.get("stopped_message_generation") {
+        self::stopped(stopped).map(Inbound::Stopped)
     } else {
         update
             .keys()
@@ -245,6 +252,23 @@ fn press(value: &Value) -> Result<Press, &'static str> {
     })
 }
 
+fn stopped(value: &Value) -> Result<Stopped, &'static str> {
+    let Value::Object(fields) = value else {
+        return Err("a stop that is not an object");
+    };
+    let chat = fields.get("chat").and_then(Value::as_object);
+    Ok(Stopped {
+        place: Place {
+            chat_id: chat
+                .and_then(|chat| integer(chat, "id"))
+                .ok_or("a stop without a chat")?,
+            thread_id: integer(fields, "message_thread_id").unwrap_or(0),
+            kind: chat.map_or(ChatKind::Other, kind),
+        },
+        draft_id: integer(fields, "draft_id").ok_or("a stop without a draft")?,
+    })
+}
+
 fn place(message: &Map<String, Value>) -> Option<Place> {
     let chat = message.get("chat")?.as_object()?;
     // A thread id alone may also be the start of a chain of replies in an ordinary group.
@@ -256,13 +280,17 @@ fn place(message: &Map<String, Value>) -> Option<Place> {
         } else {
             0
         },
-        kind: match chat.get("type").and_then(Value::as_str) {
-            Some("private") => ChatKind::Private,
-            Some("group" | "supergroup") => ChatKind::Group,
-            Some("channel") => ChatKind::Channel,
-            _ => ChatKind::Other,
-        },
+        kind: kind(chat),
     })
+}
+
+fn kind(chat: &Map<String, Value>) -> ChatKind {
+    match chat.get("type").and_then(Value::as_str) {
+        Some("private") => ChatKind::Private,
+        Some("group" | "supergroup") => ChatKind::Group,
+        Some("channel") => ChatKind::Channel,
+        _ => ChatKind::Other,
+    }
 }
 
 fn person(value: &Value) -> Option<Person> {

@@ -2,6 +2,7 @@
 
 mod batching;
 mod commands;
+mod drafts;
 mod edits;
 mod groups;
 mod limits;

@@ -55,7 +55,12 @@ async fn updates_are_kept_handed_over_in_order_and_confirmed() {
     {
         assert_eq!(
             poll.params["allowed_updates"],
-            json!(["message", "edited_message", "callback_query"])
+            json!([
+                "message",
+                "edited_message",
+                "callback_query",
+                "stopped_message_generation"
+            ])
         );
     }
     intake.stop().await;

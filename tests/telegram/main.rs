@@ -9,6 +9,7 @@ mod calls;
 mod delivery;
 mod delivery_order;
 mod delivery_refusals;
+mod drafts;
 mod intake;
 mod network;
 mod presence;

@@ -23,7 +23,7 @@ use telexd::{
     telegram::{
         BotToken,
         client::{Client, ClientOptions},
-        delivery::{self, Delivery, DeliveryConfig, pacing::PacingRule},
+        delivery::{self, Delivery, DeliveryConfig, drafts::DraftBoard, pacing::PacingRule},
         intake::{self, Intake, IntakeConfig, IntakeError, PollHealth},
     },
 };
@@ -181,6 +181,16 @@ impl Rig {
     }
 
     pub fn deliver_by(&self, clock: Arc<dyn Clock>, config: DeliveryConfig) -> Running {
+        self.deliver_beside(DraftBoard::new(Arc::clone(&clock)), clock, config)
+    }
+
+    /// Beside the drafts of this board.
+    pub fn deliver_beside(
+        &self,
+        drafts: DraftBoard,
+        clock: Arc<dyn Clock>,
+        config: DeliveryConfig,
+    ) -> Running {
         let stop = CancellationToken::new();
         let delivery = Delivery {
             // It makes deadlines of Telegram's waits.
@@ -193,6 +203,7 @@ impl Rig {
             store: self.store.clone(),
             clock,
             dice: Arc::new(FreshDice),
+            drafts,
             config,
         };
         Running {

@@ -14,6 +14,7 @@
 //! | `prompt.rs` | prompts become turns |
 //! | `press.rs` | presses of buttons |
 //! | `queue.rs` | `/queue`, and the word that stops |
+//! | `stopped.rs` | stops of drafts |
 //! | `stranger.rs` | messages of people who are not known |
 
 mod beside;
@@ -24,6 +25,7 @@ mod mode;
 mod press;
 mod prompt;
 mod queue;
+mod stopped;
 mod stranger;
 
 use std::{
@@ -266,6 +268,7 @@ impl Desk<'_> {
         match inbound {
             Inbound::Message(message) => self.message(message).await,
             Inbound::Press(press) => press::take(self, press).await,
+            Inbound::Stopped(stopped) => stopped::take(self, stopped).await,
             Inbound::Migrated { from, to } => {
                 let (id, now, from, to) = (self.id, self.deps.clock.now(), *from, *to);
                 info!(from, to, "a group has moved to another chat id");

@@ -296,6 +296,7 @@ impl Arriving {
         Giving {
             now: self.now,
             stop_button: self.stop_button,
+            drafts: self.queue.drafts(),
             urgency: Urgency::Message,
         }
     }

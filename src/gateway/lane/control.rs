@@ -90,6 +90,7 @@ pub(crate) fn acknowledge_by(
             let shown = show::note(said.text, said.buttons.clone(), *reply_to);
             Some(tx.out_show(*target, None, Urgency::Message, &shown, now)?)
         }
+        Reply::Silence => None,
         Reply::Press { callback_id } => {
             let text: String = said.text.chars().take(PRESS).collect();
             tx.out_press(callback_id, &text, now)?;
@@ -227,6 +228,7 @@ impl Lane {
 
     /// Tells the agent to end the turn; the process is told to end if that does not help in time.
     pub(super) fn press_on(&mut self) {
+        self.end_draft();
         let line = self
             .deps
             .backend
@@ -386,37 +388,49 @@ impl Lane {
                 .answered(&question.question.request_id)
                 .is_empty()
             {
-                self.show_again().await;
+                self.show_again(Urgency::Progress).await;
             }
         }
         true
     }
 
     /// Shows the running turn as it is by what we know, without a word of the agent.
-    async fn show_again(&mut self) {
-        let Some(active) = self.run.as_ref().and_then(|live| live.active.as_ref()) else {
+    pub(super) async fn show_again(&mut self, urgency: Urgency) {
+        let Some(mut active) = self.run.as_ref().and_then(|live| live.active.clone()) else {
             return;
         };
         let Some(json) = work::to_json(&active.machine) else {
             return;
         };
+        let by_draft = self.by_draft(&mut active);
         let view = active.machine.view();
         let renderer = self.deps.renderer.as_ref();
-        let shown = show::running(
-            renderer,
-            &view,
-            self.stoppable(active.turn),
-            active.reply_to,
-        );
+        let shown = (!by_draft).then(|| {
+            show::running(
+                renderer,
+                &view,
+                self.stoppable(active.turn),
+                active.reply_to,
+            )
+        });
         let (turn, target, now) = (active.turn, self.target(), self.deps.clock.now());
         let done = self
             .deps
             .store
             .tx(move |tx| {
                 tx.turn_machine(turn, &json)?;
-                work::put(tx, target, turn, &shown, Urgency::Progress, now)
+                match shown {
+                    Some(shown) => work::put(tx, target, turn, &shown, urgency, now),
+                    None => Ok(()),
+                }
             })
             .await;
-        self.note_failure(done, "cannot show what the agent does");
+        let shown = self.note_failure(done, "cannot show what the agent does");
+        if let Some(live) = &mut self.run {
+            live.active = Some(active);
+        }
+        if shown.is_some() && by_draft {
+            self.sketch(&view);
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! | `work.rs` | queue, places, launching |
 //! | `submit.rs` | giving a prompt to the agent |
 //! | `standing.rs` | agents that wait: lent to the transaction that enters a prompt |
+//! | `draft.rs` | a running answer as a draft |
 //! | `output.rs` | lines of the agent -> state machine -> one transaction |
 //! | `ending.rs` | the end of a run and what becomes of its turn |
 //! | `take_up.rs` | runs of an earlier daemon |
@@ -21,6 +22,7 @@
 //! between the two is found and done again by `Lane::take_up` in the next life.
 
 mod control;
+mod draft;
 mod ending;
 mod full;
 mod kill;
@@ -47,6 +49,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tracing::{error, warn};
 use uuid::Uuid;
 
+use draft::Face;
 use limits::{Meter, Rest};
 use standing::Offer;
 use submit::Given;
@@ -113,6 +116,7 @@ struct Active {
     questions: Vec<Open>,
     // After an interrupt: when the process is told to end if the turn is not over.
     escalate: Option<Instant>,
+    face: Face,
 }
 
 /// A question that is open.
@@ -168,6 +172,8 @@ enum Wake {
     Back(Option<Box<Given>>),
     Notice(Option<Notice>),
     Place(Place),
+    // The draft of the running turn is not shown.
+    Refused,
     Deadline,
     Shutdown,
 }
@@ -235,6 +241,7 @@ pub(super) async fn run(
                 lane.place = Some(place);
                 lane.advance().await;
             }
+            Wake::Refused => lane.draft_refused().await,
             Wake::Deadline => {
                 if lane.on_deadline().await {
                     break;
@@ -254,12 +261,14 @@ impl Lane {
     async fn wait(&mut self, mailbox: &mut mpsc::Receiver<LaneMsg>) -> Wake {
         let deadline = self.next_deadline();
         let reading = self.run.as_ref().is_some_and(|live| live.stuck.is_none());
+        let sketching = self.sketching();
         tokio::select! {
             biased;
             () = self.deps.shutdown.cancelled() => Wake::Shutdown,
             msg = mailbox.recv() => Wake::Msg(msg),
             given = standing::back(&mut self.offer) => Wake::Back(given),
             place = wait_place(&mut self.line_up) => Wake::Place(place),
+            () = draft::refused(sketching) => Wake::Refused,
             notice = wait_notice(&mut self.run), if reading => Wake::Notice(notice),
             () = wait_until(deadline) => Wake::Deadline,
         }
@@ -443,7 +452,9 @@ impl Lane {
     /// "typing…" now, and again in a while, as long as a turn runs.
     fn type_on(&mut self) {
         let key = &self.conversation.key;
-        if self.run.as_ref().is_some_and(|live| live.active.is_some()) {
+        let active = self.run.as_ref().and_then(|live| live.active.as_ref());
+        // A draft says as much, and one sign may hide the other.
+        if active.is_some_and(|active| matches!(active.face, Face::Messages)) {
             self.deps.presence.typing(key.chat_id, key.thread_id);
             self.typing_at = Some(Instant::now() + TYPING);
         } else {

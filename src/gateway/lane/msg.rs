@@ -91,6 +91,8 @@ pub enum Reply {
         /// To which message, in groups.
         reply_to: Option<i64>,
     },
+    /// Not at all: there is nothing to answer to, and what becomes of it is to be seen.
+    Silence,
     /// By an answer to the press.
     Press {
         /// Telegram's id of the press.

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{Active, Lane, Line, RETRY, ending, limits, mode, work};
+use super::{Active, Lane, Line, RETRY, draft::Face, ending, limits, mode, work};
 use crate::{
     core::{
         Millis,
@@ -147,9 +147,11 @@ impl Lane {
         let over = outcome.is_some();
         let now = self.deps.clock.now();
         let renderer = self.deps.renderer.as_ref();
-        let turn = match &active {
+        let mut sketch = None;
+        let turn = match &mut active {
             Some(current) => {
                 let view = current.machine.view();
+                let by_draft = !over && self.by_draft(current);
                 let elsewhere = outcome
                     .as_ref()
                     .filter(|end| resumed && ending::session_unknown(end))
@@ -157,6 +159,10 @@ impl Lane {
                 let shown = match &outcome {
                     _ if elsewhere.is_some() => Vec::new(),
                     Some(end) => show::over(renderer, &view, &end.ending, current.reply_to),
+                    None if changed && by_draft => {
+                        sketch = Some(view);
+                        Vec::new()
+                    }
                     None if changed => show::running(
                         renderer,
                         &view,
@@ -194,6 +200,10 @@ impl Lane {
             mode_request: told.request().map(str::to_owned),
             turn,
         };
+        if let Some(current) = active.as_mut().filter(|_| over) {
+            current.face.end();
+            self.end_draft();
+        }
         fail::fail_point!("codec-before-commit");
         let opened = self.deps.store.tx(move |tx| change.apply(tx)).await?;
         fail::fail_point!("codec-after-commit");
@@ -210,6 +220,9 @@ impl Lane {
             }
             current.questions.extend(asked);
             live.active = if over { None } else { Some(current) };
+        }
+        if let Some(view) = sketch {
+            self.sketch(&view);
         }
         if self.typing_at.is_none() {
             self.type_on();
@@ -239,13 +252,7 @@ impl Lane {
             })
             .await?;
         self.deps.slots.busy(self.conversation.id);
-        Ok(Active {
-            turn,
-            machine,
-            reply_to: None,
-            questions: Vec::new(),
-            escalate: None,
-        })
+        Ok(Active::begun(turn, machine, None, Face::of(self.drafts())))
     }
 
     /// After the last transaction of a turn.

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use tracing::error;
 use uuid::Uuid;
 
-use super::{Active, Lane, work};
+use super::{
+    Active, Lane,
+    draft::{self, Face},
+    work,
+};
 use crate::{
     core::{
         Millis,
@@ -40,6 +44,8 @@ pub(in crate::gateway) struct Giving {
     pub(in crate::gateway) now: Millis,
     /// Whether its answer has a button that stops it.
     pub(in crate::gateway) stop_button: bool,
+    /// Whether its answer is a draft while it is written, if it has no message yet.
+    pub(in crate::gateway) drafts: bool,
     /// Of its first message.
     pub(in crate::gateway) urgency: Urgency,
 }
@@ -51,6 +57,7 @@ pub(super) struct Given {
     machine: Turn,
     reply_to: Option<i64>,
     files: Vec<AttachmentRow>,
+    draft: bool,
 }
 
 impl Given {
@@ -100,8 +107,13 @@ impl Ready {
         tx.session_metadata(self.session, &metadata)?;
         tx.session_used(self.session, giving.now)?;
         let reply_to = turn.message().filter(|_| !self.private);
+        if giving.drafts && turn.attempts == 0 {
+            // What said that it waits goes: the answer comes as a new message, below what came meanwhile.
+            draft::release(tx, turn.id, giving.now)?;
+        }
+        let draft = giving.drafts && draft::is_free(tx, turn.id)?;
         // One that is run again says so until its answer begins.
-        if turn.attempts == 0 {
+        if turn.attempts == 0 && !draft {
             let view = machine.view();
             let shown = show::running(
                 self.renderer.as_ref(),
@@ -118,6 +130,7 @@ impl Ready {
             machine,
             reply_to,
             files,
+            draft,
         }))
     }
 }
@@ -157,6 +170,7 @@ impl Lane {
         Giving {
             now: self.deps.clock.now(),
             stop_button: self.stop_button(),
+            drafts: self.drafts(),
             urgency: Urgency::Progress,
         }
     }
@@ -222,6 +236,7 @@ impl Lane {
             machine,
             reply_to,
             files,
+            draft,
         } = given;
         let line = self.prompt_line(uuid, &turn, files).await;
         let Some(live) = &self.run else { return false };
@@ -243,14 +258,10 @@ impl Lane {
         fail::fail_point!("lane-appended");
         self.deps.slots.busy(self.conversation.id);
         if let Some(live) = &mut self.run {
-            live.active = Some(Active {
-                turn: turn.id,
-                machine,
-                reply_to,
-                questions: Vec::new(),
-                escalate: None,
-            });
+            let face = Face::of(draft);
+            live.active = Some(Active::begun(turn.id, machine, reply_to, face));
         }
+        self.begin_draft().await;
         self.type_on();
         true
     }

@@ -4,7 +4,11 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::{
-    Active, Comeback, Lane, Live, RETRY, ending::Start, kill::kill_ordered, limits::Rest,
+    Active, Comeback, Lane, Live, RETRY,
+    draft::{self, Face},
+    ending::Start,
+    kill::kill_ordered,
+    limits::Rest,
     mode::Told,
 };
 use crate::{
@@ -58,16 +62,29 @@ impl Lane {
                     Some(turn) => tx.attachments(turn.id)?,
                     None => Vec::new(),
                 };
+                let draft = match &turn {
+                    Some(turn) => draft::is_free(tx, turn.id)?,
+                    None => false,
+                };
                 let chosen = mode::chosen(tx, id)?;
-                Ok((turn, questions, files, chosen, kill_ordered(tx, &run)?))
+                Ok((
+                    turn,
+                    questions,
+                    files,
+                    (draft, chosen),
+                    kill_ordered(tx, &run)?,
+                ))
             })
             .await;
-        let Some((turn, questions, files, chosen, killed)) =
+        let Some((turn, questions, files, (draft, chosen), killed)) =
             self.note_failure(read, "cannot read the turn of a run")
         else {
             return false;
         };
-        let mut active = turn.as_ref().map(|turn| self.active(turn, &questions));
+        let face = Face::of(draft && self.drafts());
+        let mut active = turn
+            .as_ref()
+            .map(|turn| self.active(turn, &questions, face));
         if let Some(active) = active.as_mut().filter(|_| killed) {
             active.machine.interrupt_by_admin();
         }
@@ -142,6 +159,7 @@ impl Lane {
         if killed {
             self.end_killed();
         }
+        self.begin_draft().await;
         self.type_on();
         true
     }
@@ -176,17 +194,15 @@ impl Lane {
         self.take_up_forgotten().await;
     }
 
-    fn active(&self, turn: &TurnRow, questions: &[QuestionRow]) -> Active {
+    fn active(&self, turn: &TurnRow, questions: &[QuestionRow], face: Face) -> Active {
+        let reply_to = self.reply_to(turn.message());
         Active {
-            turn: turn.id,
-            machine: read_machine(turn),
-            reply_to: self.reply_to(turn.message()),
             questions: questions
                 .iter()
                 .filter(|q| q.answer.is_none())
                 .map(|q| self.open(q.id))
                 .collect(),
-            escalate: None,
+            ..Active::begun(turn.id, read_machine(turn), reply_to, face)
         }
     }
 

@@ -60,7 +60,12 @@ impl Lane {
             if self.tell_mode(chosen) {
                 continue;
             }
+            let next = open.iter().find(|turn| turn.state == TurnState::Queued);
+            let waits = next.filter(|_| self.drafts()).map(|turn| turn.id);
             if !self.step(open, session).await {
+                if let Some(turn) = waits {
+                    self.reassure(turn).await;
+                }
                 return;
             }
         }

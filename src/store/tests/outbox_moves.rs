@@ -55,6 +55,35 @@ fn a_retracted_message_that_is_there_is_deleted_there() {
 }
 
 #[test]
+fn a_slot_that_is_released_takes_a_message_of_its_own() {
+    within(|tx, turn| {
+        // One that never went out is forgotten; nothing there is nothing to do.
+        let id = show(tx, slot(turn, 0), "waits", 1)?;
+        tx.out_release(slot(turn, 0), 2)?;
+        assert!(tx.out_row(id)?.is_none());
+        tx.out_release(slot(turn, 0), 2)?;
+        // One that is there is deleted there, and one that is on the wire once it has arrived.
+        let there = show(tx, slot(turn, 0), "waits", 3)?;
+        deliver(tx, there, Some(4), 3)?;
+        tx.out_release(slot(turn, 0), 4)?;
+        let on_its_way = show(tx, slot(turn, 0), "waits again", 5)?;
+        deliver(tx, there, None, 5)?;
+        assert!(tx.out_sending(on_its_way, 1)?);
+        tx.out_release(slot(turn, 0), 6)?;
+        tx.out_sent(on_its_way, 1, Some(7), 7)?;
+        let (gone, answer) = (row(tx, on_its_way), show(tx, slot(turn, 0), "answer", 8)?);
+        assert_eq!(
+            (&gone.wanted, gone.state),
+            (&Wanted::Gone, OutState::Pending)
+        );
+        assert_eq!((gone.message_id, gone.slot), (Some(7), None));
+        assert!(![there, on_its_way].contains(&answer));
+        assert_eq!(tx.out_slot(slot(turn, 0))?.unwrap().id, answer);
+        Ok(())
+    });
+}
+
+#[test]
 fn a_message_that_is_retracted_while_it_goes_out_is_deleted_afterwards() {
     within(|tx, turn| {
         let id = show(tx, slot(turn, 0), "x", 1)?;

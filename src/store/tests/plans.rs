@@ -167,6 +167,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.out_backlog()?;
     tx.out_counts()?;
     tx.out_retract(turn, 0, 1, 1)?;
+    tx.out_release(slot, 1)?;
     tx.out_recover(1)?;
     tx.out_prune(1)?;
 

@@ -168,7 +168,7 @@ async fn call(
 }
 
 /// A row that no call can be made for.
-fn bad_id(error: BadId) -> CallError {
+pub(super) fn bad_id(error: BadId) -> CallError {
     CallError {
         method: "(none)",
         class: CallClass::Rejected,

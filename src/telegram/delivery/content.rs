@@ -1,5 +1,6 @@
 //! What is wanted, as the calls of the Bot API that bring it about. Pure.
 
+use serde::Serialize;
 use teloxide_core::{
     payloads::{EditMessageText, SendMessage},
     types::{
@@ -12,6 +13,7 @@ use url::Url;
 
 use crate::{
     core::text::{Formatted, Look, MESSAGE_SPANS, MESSAGE_UNITS, Shown, Span, units},
+    gateway::ports::DraftPlace,
     store::rows::Target,
 };
 
@@ -113,6 +115,42 @@ pub fn edited_message(
     edit.reply_markup = markup;
     edit.link_preview_options = Some(no_preview());
     Ok(edit)
+}
+
+/// A draft. Our own, because the library is of a time before them.
+#[derive(Clone, Debug, Serialize)]
+pub struct SendMessageDraft {
+    chat_id: i64,
+    draft_id: i64,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_thread_id: Option<ThreadId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entities: Option<Vec<MessageEntity>>,
+    can_stop: bool,
+    /// What is there stays until the whole answer comes, however far it is.
+    keep_on_stop: bool,
+}
+
+/// The draft that shows this.
+///
+/// # Errors
+/// [`BadId`] if the topic has an impossible id.
+pub fn draft(place: DraftPlace, body: &Formatted) -> Result<SendMessageDraft, BadId> {
+    let shown = Shown {
+        body: body.clone(),
+        ..Shown::default()
+    };
+    let (text, entities, _) = parts(&shown, Dress::default());
+    Ok(SendMessageDraft {
+        chat_id: place.chat_id,
+        draft_id: place.id,
+        text,
+        message_thread_id: thread(place.thread_id)?,
+        entities,
+        can_stop: place.can_stop,
+        keep_on_stop: place.can_stop,
+    })
 }
 
 /// Text of an answer to a press: at most 200 UTF-16 units; none where it is empty.

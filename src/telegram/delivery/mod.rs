@@ -2,9 +2,10 @@
 //!
 //! One call at a time for each chat, several chats at once, each paced for itself, so that one chat's limits
 //! and failures hold up nobody else. Answers to presses go ahead of everything. A row is taken as it stands when
-//! its turn comes, so of many edits only the newest is made.
+//! its turn comes, so of many edits only the newest is made. Drafts go in the gaps between rows.
 
 pub mod content;
+pub mod drafts;
 pub mod outcome;
 pub mod pacing;
 
@@ -15,7 +16,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use self::{attempt::Tools, pacing::PacingRule, worker::Worker};
+use self::{
+    attempt::Tools,
+    drafts::{DraftBoard, Sketcher},
+    pacing::PacingRule,
+    worker::Worker,
+};
 use super::client::Client;
 use crate::{
     core::{Millis, backoff::BackoffRule, live::Live},
@@ -90,6 +96,8 @@ pub struct Delivery {
     pub clock: Arc<dyn Clock>,
     /// Chance in the waits.
     pub dice: Arc<dyn Dice>,
+    /// Running answers that are shown as drafts.
+    pub drafts: DraftBoard,
     /// Numbers.
     pub config: DeliveryConfig,
 }
@@ -107,8 +115,10 @@ pub async fn run(delivery: Delivery, shutdown: CancellationToken) -> Result<(), 
         store,
         clock,
         dice,
+        drafts,
         config,
     } = delivery;
+    let sketcher = Sketcher::new(drafts, client.clone());
     let tools = Tools {
         client,
         store,
@@ -116,5 +126,5 @@ pub async fn run(delivery: Delivery, shutdown: CancellationToken) -> Result<(), 
         dice,
         config,
     };
-    Worker::new(Arc::new(tools), shutdown).run().await
+    Worker::new(Arc::new(tools), sketcher, shutdown).run().await
 }

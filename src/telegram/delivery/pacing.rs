@@ -69,7 +69,17 @@ impl Level {
 struct Chat {
     chat: Level,
     group: Level,
+    /// Of drafts, which take nothing of the others.
+    draft: Level,
     last: Millis,
+}
+
+impl Chat {
+    /// Whether something of its allowances is used.
+    fn at_work(self, now: Millis) -> bool {
+        let levels = [self.chat, self.group, self.draft];
+        levels.iter().any(|level| level.0 > now) || self.last >= now
+    }
 }
 
 /// What was used of all allowances.
@@ -139,9 +149,43 @@ impl Pacing {
             self.overall.take(limit, now);
         }
         if self.chats.len() >= self.sweep_at {
-            self.chats
-                .retain(|_, used| used.chat.0 > now || used.group.0 > now || used.last >= now);
+            self.chats.retain(|_, used| used.at_work(now));
             self.sweep_at = (self.chats.len() * 2).max(SWEEP_FROM);
+        }
+    }
+
+    /// When a draft may go to this chat: when the whole allowance for messages is there, and no sooner after another draft
+    /// than one message after another. It takes nothing of the chat's allowance, and of that over all only what no
+    /// burst needs.
+    #[must_use]
+    pub fn draft_ready_at(&self, chat_id: i64, now: Millis) -> Millis {
+        let used = self.chats.get(&chat_id).copied().unwrap_or_default();
+        let mut at = Millis::MIN;
+        if let Some(limit) = self.chat_limit() {
+            at = at.max(used.chat.ready_at(limit, now, true));
+            at = at.max(used.draft.ready_at(limit, now, true));
+        }
+        if let Some(limit) = self.group_limit(chat_id) {
+            at = at.max(used.group.ready_at(limit, now, true));
+        }
+        if let Some(limit) = self.overall_limit() {
+            at = at.max(self.overall.ready_at(limit, now, true));
+        }
+        at
+    }
+
+    /// Counts a draft.
+    pub fn take_draft(&mut self, chat_id: i64, now: Millis) {
+        let (chat, overall) = (self.chat_limit(), self.overall_limit());
+        if let Some(limit) = chat {
+            self.chats
+                .entry(chat_id)
+                .or_default()
+                .draft
+                .take(limit, now);
+        }
+        if let Some(limit) = overall {
+            self.overall.take(limit, now);
         }
     }
 
@@ -256,6 +300,46 @@ mod tests {
         pacing.take(7, 5_000);
         assert_eq!(pacing.ready_at(7, 5_000, true), 6_000);
         assert!(pacing.ready_at(7, 5_000, false) <= 5_000);
+    }
+
+    #[test]
+    fn a_draft_waits_for_messages_and_no_message_waits_for_a_draft() {
+        let mut pacing = Pacing::new(PacingRule {
+            overall_per_second: 0,
+            ..PacingRule::default()
+        });
+        let now = 5_000;
+        assert!(pacing.draft_ready_at(7, now) <= now);
+        pacing.take_draft(7, now);
+        assert_eq!(pacing.draft_ready_at(7, now), 6_000, "one in a second");
+        for patient in [false, true] {
+            assert!(pacing.ready_at(7, now, patient) <= now);
+        }
+        for _ in 0..3 {
+            pacing.take(7, now);
+        }
+        assert_eq!(pacing.draft_ready_at(7, now), 8_000, "after all of these");
+    }
+
+    #[test]
+    fn drafts_leave_the_burst_over_all_to_messages() {
+        let mut pacing = Pacing::new(PacingRule::default());
+        let mut drafts = 0;
+        for chat in 1..100 {
+            if pacing.draft_ready_at(chat, 5_000) <= 5_000 {
+                pacing.take_draft(chat, 5_000);
+                drafts += 1;
+            }
+        }
+        assert_eq!(drafts, 1);
+        let messages = (1..100).filter(|chat| {
+            let free = pacing.ready_at(*chat, 5_000, false) <= 5_000;
+            if free {
+                pacing.take(*chat, 5_000);
+            }
+            free
+        });
+        assert_eq!(messages.count(), 6);
     }
 
     #[test]

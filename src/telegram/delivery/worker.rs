@@ -14,12 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     attempt::{Tools, Way, attempt},
+    drafts::{Sketcher, Traffic},
+    outcome::{Step, step},
     pacing::Pacing,
 };
 use crate::{
     core::{Millis, messages},
     store::{
-        StoreError,
+        StoreError, Tx,
         rows::{OutRow, OutboxId, Urgency},
     },
     telegram::chance,
@@ -43,10 +45,13 @@ struct Flight {
     row: OutboxId,
     /// Chat that it keeps busy; none for a press.
     chat: Option<i64>,
+    /// Whether it is a message that is new.
+    first: bool,
 }
 
 pub(super) struct Worker {
     tools: Arc<Tools>,
+    sketcher: Sketcher,
     shutdown: CancellationToken,
     pacing: Pacing,
     tasks: JoinSet<Result<Way, StoreError>>,
@@ -63,10 +68,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(tools: Arc<Tools>, shutdown: CancellationToken) -> Self {
+    pub(super) fn new(tools: Arc<Tools>, sketcher: Sketcher, shutdown: CancellationToken) -> Self {
         Self {
             pacing: Pacing::new(*tools.config.pacing.get()),
             tools,
+            sketcher,
             shutdown,
             tasks: JoinSet::new(),
             flights: HashMap::new(),
@@ -87,7 +93,7 @@ impl Worker {
         loop {
             let open = stop_at.is_none_or(|at| Instant::now() < at);
             let wake = if open {
-                self.start_what_is_due().await?
+                self.start_what_is_due(stop_at.is_none()).await?
             } else {
                 None
             };
@@ -134,6 +140,7 @@ impl Worker {
                     // Those whom the same transaction has answered go first: one may have a prompt on its way.
                     tokio::task::yield_now().await;
                 }
+                () = self.sketcher.news(), if stop_at.is_none() => {}
                 () = nap => {}
             }
         }
@@ -165,8 +172,9 @@ impl Worker {
         }
     }
 
-    /// Starts what may go now; tells after how long to look again (`None`: when something changes).
-    async fn start_what_is_due(&mut self) -> Result<Option<Duration>, StoreError> {
+    /// Starts what may go now; tells after how long to look again (`None`: when something changes). `drafts`: whether
+    /// these go as well.
+    async fn start_what_is_due(&mut self, drafts: bool) -> Result<Option<Duration>, StoreError> {
         loop {
             let now = self.tools.clock.now();
             if self.seen.is_none_or(|seen| now < seen) {
@@ -187,12 +195,16 @@ impl Worker {
             }
             self.seen = Some(now);
             let page = self.page;
+            let sketched = drafts.then(|| self.sketcher.chats());
             let read = self
                 .tools
                 .store
-                .tx(move |tx| Ok((tx.out_due(now, page)?, tx.out_next_due(now)?)))
+                .tx(move |tx| {
+                    let held = held(tx, sketched.as_deref())?;
+                    Ok((tx.out_due(now, page)?, tx.out_next_due(now)?, held))
+                })
                 .await;
-            let (mut rows, next_due) = match read {
+            let (mut rows, next_due, held) = match read {
                 Ok(read) => read,
                 Err(StoreError::Closed) => return Err(StoreError::Closed),
                 Err(error) => {
@@ -209,15 +221,33 @@ impl Worker {
             self.shut_until = self.shut_until.min(now.saturating_add(longest));
             let mut wake = next_due;
             let mut started = false;
+            let mut waiting = HashSet::new();
             for row in rows {
                 match self.may_start(&row, now) {
                     May::Now => {
                         self.start(row, now);
                         started = true;
                     }
-                    May::At(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
-                    May::AfterAnother => {}
+                    May::At(at) => {
+                        waiting.insert(row.target.chat_id);
+                        wake = Some(wake.map_or(at, |wake| wake.min(at)));
+                    }
+                    May::AfterAnother => {
+                        waiting.insert(row.target.chat_id);
+                    }
                 }
+            }
+            if held.is_some() && now < self.shut_until {
+                wake = wake.into_iter().chain([self.shut_until]).min();
+            } else if let Some(held) = held {
+                let busy = |chat| waiting.contains(&chat) || self.busy_chats.contains(&chat);
+                let look = self.sketcher.start(&mut Traffic {
+                    now,
+                    pacing: &mut self.pacing,
+                    busy: &busy,
+                    held: &held,
+                });
+                wake = wake.into_iter().chain(look).min();
             }
             if full && !started && self.page < LARGEST_PAGE && self.has_room() {
                 // All that were read have to wait; others behind them may not.
@@ -266,6 +296,10 @@ impl Worker {
         if self.busy_chats.contains(&row.target.chat_id) || !self.has_room() {
             return May::AfterAnother;
         }
+        if let Some(left) = self.sketcher.hold(row) {
+            let ms = Millis::try_from(left.as_millis()).unwrap_or(0);
+            return May::At(now.saturating_add(ms.max(1)));
+        }
         let patient = row.urgency == Urgency::Progress;
         match self.pacing.ready_at(row.target.chat_id, now, patient) {
             at if at <= now => May::Now,
@@ -277,6 +311,7 @@ impl Worker {
         let flight = Flight {
             row: row.id,
             chat: (row.urgency != Urgency::Press).then_some(row.target.chat_id),
+            first: step(&row) == Step::Send,
         };
         self.busy_rows.insert(flight.row);
         if let Some(chat) = flight.chat {
@@ -304,6 +339,9 @@ impl Worker {
             self.busy_rows.remove(&flight.row);
             if let Some(chat) = flight.chat {
                 self.busy_chats.remove(&chat);
+                if flight.first {
+                    self.sketcher.board().covered(chat);
+                }
             }
         }
         let now = self.tools.clock.now();
@@ -342,6 +380,20 @@ impl Worker {
     fn shut(&mut self, now: Millis, wait_ms: u64) {
         self.shut_until = now.saturating_add(Millis::try_from(wait_ms).unwrap_or(Millis::MAX));
     }
+}
+
+/// Deadlines of Telegram's for these chats; `None` where there are no chats.
+fn held(tx: &Tx<'_>, chats: Option<&[i64]>) -> Result<Option<HashMap<i64, Millis>>, StoreError> {
+    let Some(chats) = chats.filter(|chats| !chats.is_empty()) else {
+        return Ok(None);
+    };
+    let mut held = HashMap::new();
+    let all = tx.limit("all")?;
+    for chat in chats {
+        let until = all.max(tx.limit(&format!("chat:{chat}"))?);
+        held.extend(until.map(|until| (*chat, until)));
+    }
+    Ok(Some(held))
 }
 
 /// Whether a row may go.

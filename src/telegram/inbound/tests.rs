@@ -366,6 +366,49 @@ fn a_move_of_a_group_is_told() {
 }
 
 #[test]
+fn a_stopped_draft() {
+    let read_stop = |mut stopped: Value, more: Value| {
+        for (name, value) in more.as_object().unwrap() {
+            stopped[name] = value.clone();
+        }
+        read(&json!({"update_id": 1, "stopped_message_generation": stopped}).to_string())
+    };
+    let bare = json!({"chat": {"id": 5, "type": "private"}, "draft_id": 9_000_000_000_i64});
+    let stopped = |thread_id, kind| {
+        Inbound::Stopped(Stopped {
+            place: Place {
+                chat_id: 5,
+                thread_id,
+                kind,
+            },
+            draft_id: 9_000_000_000,
+        })
+    };
+    assert_eq!(
+        read_stop(bare.clone(), json!({})),
+        stopped(0, ChatKind::Private)
+    );
+    assert_eq!(
+        read_stop(bare.clone(), json!({"message_thread_id": 7})),
+        stopped(7, ChatKind::Private)
+    );
+    assert_eq!(
+        read_stop(bare.clone(), json!({"chat": {"id": 5, "type": "odd"}})),
+        stopped(0, ChatKind::Other)
+    );
+    for odd in [
+        json!({"chat": 5}),
+        json!({"chat": {}}),
+        json!({"draft_id": "9"}),
+    ] {
+        assert!(matches!(
+            read_stop(bare.clone(), odd),
+            Inbound::Unreadable(_)
+        ));
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_said_without_its_text() {
     for raw in [
         "",
@@ -422,6 +465,8 @@ fn any_json() -> impl Strategy<Value = Value> {
             "message",
             "edited_message",
             "callback_query",
+            "stopped_message_generation",
+            "draft_id",
             "chat",
             "id",
             "from",
@@ -473,7 +518,7 @@ proptest! {
     #[test]
     fn nothing_makes_it_panic(update in any_json(), inner in any_json()) {
         let _ = read(&update.to_string());
-        for kind in ["message", "edited_message", "callback_query"] {
+        for kind in ["message", "edited_message", "callback_query", "stopped_message_generation"] {
             let _ = read(&json!({"update_id": 1, kind: inner}).to_string());
         }
     }
