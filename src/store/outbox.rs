@@ -72,7 +72,7 @@ impl Stored {
 impl Tx<'_> {
     /// This is to be shown. With a slot that has a row, the content of that row is replaced where it differs
     /// (revision + 1, to be done again, also after a refusal; a deadline of Telegram's stays); what was refused is not
-    /// tried again unchanged. Where the message once went is not changed by `target`. Else it is a new message.
+    /// tried again unchanged, unless it is final now and was not then. Where the message once went is not changed by `target`. Else it is a new message.
     ///
     /// # Errors
     /// The slot's turn is not there; the database's.
@@ -88,7 +88,10 @@ impl Tx<'_> {
         if let Some(there) = slot.map(|slot| self.out_slot(slot)).transpose()?.flatten() {
             let deadline = self.out_deadline(&there)?;
             self.out_change(there.id, Some(now), |stored| {
-                if stored.row.wanted != wanted {
+                // A step on the way may have been refused because its message is gone.
+                let final_now =
+                    stored.row.state == OutState::Rejected && urgency < stored.row.urgency;
+                if stored.row.wanted != wanted || final_now {
                     stored.want(wanted, urgency, deadline);
                 } else if !stored.over() {
                     stored.row.urgency = urgency.min(stored.row.urgency);

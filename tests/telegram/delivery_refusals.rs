@@ -87,14 +87,48 @@ async fn an_answer_whose_message_is_gone_comes_anew_a_step_of_it_does_not() {
     rig.api.user(1001, "Ann").delete(1001, first);
     rig.show(1001, Some(slot), Urgency::Progress, shown("two"))
         .await;
-    rig.row_when(row, |row| row.sent_revision == 2).await;
+    rig.row_when(row, |row| row.state == OutState::Rejected)
+        .await;
     assert!(rig.api.view(|v| v.bot_messages(1001)).is_empty());
-    rig.show(1001, Some(slot), Urgency::Message, shown("three"))
+    // The first of several messages: whole already, so that the last of its edits has nothing new.
+    rig.show(1001, Some(slot), Urgency::Message, shown("two"))
         .await;
     let anew = rig.row_when(row, |row| row.sent_revision == 3).await;
     assert_ne!(anew.message_id, Some(first));
-    assert_eq!(rig.api.view(|v| v.bot_texts(1001)), ["three"]);
+    assert_eq!(rig.api.view(|v| v.bot_texts(1001)), ["two"]);
     delivery.stop().await;
+}
+
+#[tokio::test]
+async fn a_finished_answer_is_not_kept_back_whatever_the_edit_is_refused_for() {
+    for description in [
+        "Bad Request: message can't be edited",
+        "Bad Request: MESSAGE_EDIT_TIME_EXPIRED",
+        "Bad Request: MESSAGE_ID_INVALID",
+        "Bad Request: not enough rights to edit the message",
+        "Bad Request: message thread not found",
+        "Bad Request: something that nobody thought of",
+    ] {
+        let rig = Rig::new().await;
+        rig.acquainted(1001);
+        let slot = rig.slot(1001).await;
+        let delivery = rig.deliver();
+        let row = rig
+            .show(1001, Some(slot), Urgency::Message, shown("so far"))
+            .await;
+        rig.done(row).await;
+        rig.api
+            .fault(Fault::always("editMessageText", refusal(description)));
+        rig.show(1001, Some(slot), Urgency::Message, bold("the whole answer"))
+            .await;
+        let row = rig.row_when(row, |row| row.sent_revision == 2).await;
+        assert_eq!((row.state, row.ambiguous), (OutState::Done, 0));
+        let messages = rig.api.view(|v| v.bot_messages(1001));
+        let last = messages.last().unwrap();
+        assert_eq!(last.text, "the whole answer", "{description}");
+        assert_eq!(Some(last.message_id), row.message_id);
+        delivery.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -235,9 +269,15 @@ async fn a_refusal_does_not_bury_newer_content() {
     rig.row_when(row, |row| row.sent_revision == 3).await;
     assert_eq!(rig.api.view(|v| v.bot_texts(1001)), ["three"]);
 
-    rig.show(1001, Some(slot), Urgency::Message, shown("two"))
+    // As a step on the way it is left out, as what is final it comes anew.
+    rig.show(1001, Some(slot), Urgency::Progress, shown("two"))
         .await;
     rig.row_when(row, |row| row.state == OutState::Rejected)
         .await;
+    assert_eq!(rig.api.view(|v| v.bot_texts(1001)), ["three"]);
+    rig.show(1001, Some(slot), Urgency::Message, shown("two"))
+        .await;
+    rig.done(row).await;
+    assert_eq!(rig.api.view(|v| v.bot_texts(1001)), ["three", "two"]);
     delivery.stop().await;
 }

@@ -250,6 +250,30 @@ fn what_was_refused_is_not_tried_as_it_is() {
 }
 
 #[test]
+fn what_was_refused_on_the_way_is_tried_when_it_is_final() {
+    within(|tx, turn| {
+        let slot = slot(turn, 0);
+        let id = show(tx, slot, "a", 1)?;
+        deliver(tx, id, Some(4), 1)?;
+        tx.out_show(CHAT, Some(slot), Urgency::Progress, &shown("b"), 2)?;
+        tx.out_sending(id, 2)?;
+        tx.out_rejected(id, "Bad Request: message to edit not found", 3)?;
+        tx.out_show(CHAT, Some(slot), Urgency::Progress, &shown("b"), 4)?;
+        assert_eq!(row(tx, id).state, OutState::Rejected);
+        show(tx, slot, "b", 5)?;
+        assert_eq!(
+            (row(tx, id).state, row(tx, id).revision),
+            (OutState::Pending, 3)
+        );
+        tx.out_sending(id, 3)?;
+        tx.out_rejected(id, "Bad Request", 6)?;
+        show(tx, slot, "b", 7)?;
+        assert_eq!(row(tx, id).state, OutState::Rejected, "not twice");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_failure_of_old_content_is_no_try_of_the_new() {
     within(|tx, turn| {
         let id = show(tx, slot(turn, 0), "a", 1)?;

@@ -130,8 +130,8 @@ fn after_refusal(row: &OutRow, step: Step, dress: Dress, reason: Reason) -> Afte
         Reason::DeleteTargetGone => After::Done,
         Reason::EditTargetGone => match step {
             Step::Delete(_) => After::Done,
-            // An edit on the way has lost its message: the final one sends it anew.
-            Step::Edit(_) if row.urgency == Urgency::Progress => After::Done,
+            // An edit on the way has lost its message: the final one sends it anew, also where it has the same content.
+            Step::Edit(_) if row.urgency == Urgency::Progress => After::Rejected,
             Step::Edit(_) => After::Anew,
             _ => After::Rejected,
         },
@@ -152,6 +152,10 @@ fn after_refusal(row: &OutRow, step: Step, dress: Dress, reason: Reason) -> Afte
         }),
         // Nobody thought of this one: the plainest form is tried before the text is given up.
         Reason::Unknown if !dress.plain && has_spans(row) => After::Plain,
+        // There is nowhere to send it anew.
+        Reason::Blocked | Reason::Kicked | Reason::ChatGone => After::Rejected,
+        // Whatever it is that cannot be edited: what is finished is not kept back by that.
+        _ if matches!(step, Step::Edit(_)) && row.urgency != Urgency::Progress => After::Anew,
         _ => After::Rejected,
     }
 }
@@ -327,7 +331,17 @@ mod tests {
             (&send, cut, Reason::TooLong, After::Rejected),
             (&send, whole, Reason::ThreadGone, After::Redress(no_thread)),
             (&send, no_thread, Reason::ThreadGone, After::Rejected),
-            (&last, whole, Reason::ThreadGone, After::Rejected),
+            (&last, whole, Reason::ThreadGone, After::Anew),
+            (&last, whole, Reason::NoRights, After::Anew),
+            (&last, whole, Reason::Unknown, After::Anew),
+            (&last, whole, Reason::Other, After::Anew),
+            (&last, cut, Reason::TooLong, After::Anew),
+            (&last, plain, Reason::EntitiesInvalid, After::Anew),
+            (&last, no_buttons, Reason::ButtonsInvalid, After::Anew),
+            (&last, whole, Reason::Blocked, After::Rejected),
+            (&last, whole, Reason::Kicked, After::Rejected),
+            (&last, whole, Reason::ChatGone, After::Rejected),
+            (&progress, whole, Reason::Other, After::Rejected),
             (&send, whole, Reason::ReplyGone, After::Redress(no_reply)),
             (
                 &send,
@@ -335,7 +349,7 @@ mod tests {
                 Reason::ButtonsInvalid,
                 After::Redress(no_buttons),
             ),
-            (&progress, whole, Reason::EditTargetGone, After::Done),
+            (&progress, whole, Reason::EditTargetGone, After::Rejected),
             (&last, whole, Reason::EditTargetGone, After::Anew),
             (&send, whole, Reason::EditTargetGone, After::Rejected),
             (&send, whole, Reason::Blocked, After::Rejected),
