@@ -370,6 +370,38 @@ mod tests {
     }
 
     #[test]
+    fn however_long_an_answer_is_edited_in_a_group_its_end_finds_room() {
+        const GROUP: i64 = -5;
+        let mut pacing = Pacing::new(PacingRule::default());
+        let (begun, mut edits) = (1_000_000, Vec::new());
+        // Edits as fast as they may, and at any moment of it the end: a whole answer of several messages.
+        for now in (begun..begun + 180_000).step_by(100) {
+            if pacing.ready_at(GROUP, now, true) <= now {
+                pacing.take(GROUP, now);
+                edits.push((now, GROUP));
+            }
+            let mut end = Pacing {
+                chats: pacing.chats.clone(),
+                ..Pacing::new(PacingRule::default())
+            };
+            // As many as the chat's own burst lets through, and one that waits no longer than two intervals of it.
+            for _ in 0..2 {
+                assert!(end.ready_at(GROUP, now, false) <= now, "at {now}");
+                end.take(GROUP, now);
+            }
+            for late in [1_000, 2_000] {
+                assert!(end.ready_at(GROUP, now + late, false) <= now + late);
+                end.take(GROUP, now + late);
+            }
+        }
+        let most = most_in_window(&edits, Some(GROUP), 60_000);
+        assert!(
+            (12..=16).contains(&most),
+            "{most} edits in a minute leave four for other messages"
+        );
+    }
+
+    #[test]
     fn zero_means_no_limit() {
         let pacing = Pacing::new(PacingRule {
             chat_interval_ms: 0,
