@@ -105,6 +105,8 @@ fn words(text: &str) -> String {
     let mut rest = text;
     // The run before, and what stood between it and this one.
     let mut before: Option<&str> = None;
+    // Where it begins in `out`; a mark may stand there in its place.
+    let mut begins = 0;
     let mut hide_value = false;
     while !rest.is_empty() {
         let start = rest.find(of_secret).unwrap_or(rest.len());
@@ -125,9 +127,10 @@ fn words(text: &str) -> String {
         let of_bot = gap == ":"
             && word.len() >= 10
             && before.is_some_and(|b| b.bytes().rev().take_while(u8::is_ascii_digit).count() >= 3);
-        if of_bot && let Some(id) = before {
-            out.truncate(out.len() - gap.len() - id.len());
+        if of_bot {
+            out.truncate(begins);
         }
+        begins = out.len();
         if hide_value || after_scheme || of_bot || is_secret(word) {
             if !(out.ends_with(MARK)) {
                 out.push_str(MARK);
@@ -208,6 +211,26 @@ mod tests {
         assert_eq!(
             scrub("it said hunter2, twice: hunter2", &["hunter2", ""]),
             "it said (secret), twice: (secret)"
+        );
+    }
+
+    /// What the fuzzer found: the number before the colon had gone as a secret already.
+    #[test]
+    fn the_number_of_a_bot_may_have_gone_before() {
+        assert_eq!(
+            scrub("x key=12345678:abcdefghijklmnop", &[]),
+            "x key=(secret)"
+        );
+        assert_eq!(
+            scrub("a_key=abc888:8888888888888888", &[]),
+            "a_key=(secret)"
+        );
+        assert_eq!(
+            scrub(
+                "h88888888888888888888-key88888888888888888888:8888888888888x",
+                &[]
+            ),
+            "(secret)"
         );
     }
 
