@@ -264,6 +264,7 @@ async fn serve_all(
         .map_err(|cause| Misconfigured(format!("the bot token is not one: {cause}")))?;
     let mut options = ClientOptions::new(settings.telegram.api_url.clone());
     options.poll_timeout = settings.telegram.poll_timeout;
+    options.counts = store.tally().clone();
     options.ip = settings.telegram.ip;
     options
         .local_files

@@ -19,6 +19,10 @@ pub struct Life {
     pub ended: bool,
     /// When whom was last told of a crash, by Telegram user id.
     pub told: BTreeMap<i64, Millis>,
+    /// How many lives there were, this one included.
+    pub starts: u64,
+    /// How many of those before ended otherwise than in order.
+    pub crashes: u64,
 }
 
 /// How the life before ended.
@@ -51,7 +55,11 @@ impl Life {
     #[must_use]
     pub fn begin(before: Option<&Self>, boot: Option<&str>, now: Millis) -> Self {
         let recent = |at: Millis| !may_be_told(Some(at), now);
+        let (starts, crashes) = before.map_or((0, 0), |before| (before.starts, before.crashes));
+        let crashed = Self::end_of(before, boot) != Before::InOrder;
         Self {
+            starts: starts.saturating_add(1),
+            crashes: crashes.saturating_add(crashed.into()),
             boot: boot.map(str::to_owned),
             ended: false,
             told: before.map_or_else(BTreeMap::new, |before| {
@@ -90,7 +98,7 @@ mod tests {
         Life {
             boot: boot.map(str::to_owned),
             ended,
-            told: BTreeMap::new(),
+            ..Life::default()
         }
     }
 
@@ -111,6 +119,19 @@ mod tests {
                 "{before:?} {boot:?}"
             );
         }
+    }
+
+    #[test]
+    fn lives_and_crashes_are_counted() {
+        let counts = |life: &Life| (life.starts, life.crashes);
+        let first = Life::begin(None, Some("a"), 0);
+        assert_eq!(counts(&first), (1, 0));
+        let mut second = Life::begin(Some(&first), Some("a"), 0);
+        assert_eq!(counts(&second), (2, 1));
+        second.ended = true;
+        let third = Life::begin(Some(&second), Some("a"), 0);
+        assert_eq!(counts(&third), (3, 1));
+        assert_eq!(counts(&Life::begin(Some(&third), Some("b"), 0)), (4, 2));
     }
 
     #[test]

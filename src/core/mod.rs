@@ -32,6 +32,7 @@ pub mod profile;
 pub mod prompt;
 pub mod queue;
 pub mod stall;
+pub mod tally;
 pub mod text;
 pub mod trouble;
 pub mod turn;

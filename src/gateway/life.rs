@@ -38,9 +38,10 @@ pub async fn begin(
     now: Millis,
 ) -> Result<Before, StoreError> {
     let access = access.clone();
-    let (before, told) = store
+    let (before, told, life) = store
         .tx(move |tx| enter(tx, &access, boot.as_deref(), now))
         .await?;
+    store.tally().lives(life.starts, life.crashes);
     match before {
         Before::InOrder => {}
         Before::Crashed => warn!(
@@ -74,7 +75,7 @@ fn enter(
     access: &Access,
     boot: Option<&str>,
     now: Millis,
-) -> Result<(Before, usize), StoreError> {
+) -> Result<(Before, usize, Life), StoreError> {
     let last = read(tx)?;
     let before = Life::end_of(last.as_ref(), boot);
     let mut life = Life::begin(last.as_ref(), boot, now);
@@ -92,7 +93,7 @@ fn enter(
         }
     }
     write(tx, &life, now)?;
-    Ok((before, told))
+    Ok((before, told, life))
 }
 
 /// Who is to be told, where, and whether they wait for an answer. One place for each person: that of the oldest turn

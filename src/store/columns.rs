@@ -14,12 +14,24 @@ use crate::core::{
     pairing,
 };
 
+/// The text of an enum, as it stands in its column.
+pub(super) trait Word {
+    /// It.
+    fn word(&self) -> &'static str;
+}
+
 /// An enum as the text that the CHECK constraints of the schema name.
 macro_rules! as_text {
     ($($type:ty { $($variant:ident = $text:literal),+ $(,)? })+) => {$(
+        impl Word for $type {
+            fn word(&self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
         impl ToSql for $type {
             fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                Ok(ToSqlOutput::from(match self { $(Self::$variant => $text),+ }))
+                Ok(ToSqlOutput::from(self.word()))
             }
         }
 

@@ -3,12 +3,12 @@
 use rusqlite::params;
 
 use super::{
-    columns::{Natural, at_most},
+    columns::{Natural, Word as _, at_most},
     error::StoreError,
     rows::{InboxRow, RawUpdate, Verdict},
     tx::{Tx, one},
 };
-use crate::core::{Millis, ids::InboxId};
+use crate::core::{Millis, ids::InboxId, tally::Count};
 
 /// How much longer than others an update is kept that could not be read.
 const KEEP_UNREADABLE: Millis = 30 * 24 * 60 * 60 * 1000;
@@ -37,6 +37,9 @@ impl Tx<'_> {
                 params![bot_id, update.update_id, update.raw, now],
                 |row| row.get(0),
             )?;
+            if id.is_some() {
+                self.counts(Count::Update);
+            }
             new.extend(id);
         }
         Ok(new)
@@ -100,7 +103,9 @@ impl Tx<'_> {
         )?;
         one(changed, || {
             format!("update {id} of the inbox is not there or was acted on already")
-        })
+        })?;
+        self.counts(Count::Acted(verdict.word()));
+        Ok(())
     }
 
     /// When the update was committed here; `None` if it is not in the inbox.

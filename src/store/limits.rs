@@ -4,7 +4,7 @@
 use rusqlite::params;
 
 use super::{error::StoreError, tx::Tx};
-use crate::core::Millis;
+use crate::core::{Millis, tally::Count};
 
 impl Tx<'_> {
     /// Nothing is sent in this scope before `until`. A later deadline that is there already stays.
@@ -17,6 +17,9 @@ impl Tx<'_> {
              ON CONFLICT (scope) DO UPDATE SET until = max(until, excluded.until), set_at = excluded.set_at",
             params![scope, until, now],
         )?;
+        if scope == "all" || scope.starts_with("chat:") {
+            self.counts(Count::Throttled(until.saturating_sub(now)));
+        }
         self.touch_outbox();
         Ok(())
     }

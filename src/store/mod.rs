@@ -50,7 +50,7 @@ pub use self::{
     schema::{MigrateReport, migrate_to},
     tx::Tx,
 };
-use crate::core::happened::Happened;
+use crate::core::{happened::Happened, tally::Tally};
 
 /// Handle to the owning thread; cheap to clone.
 #[derive(Clone)]
@@ -198,6 +198,12 @@ impl Store {
             0 => None,
             us => Some(Duration::from_micros(us)),
         }
+    }
+
+    /// The counters of this life. What is written here counts in them, once it is committed.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.shared.tally
     }
 
     /// Commits since the start: with the number of requests it tells how many share one.

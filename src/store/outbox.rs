@@ -16,7 +16,7 @@ use super::{
     rows::{OutRow, OutState, OutboxId, Slot, Target, Urgency, Wanted},
     tx::{Tx, one},
 };
-use crate::core::{Millis, ids::TurnId, text::Shown};
+use crate::core::{Millis, ids::TurnId, tally::Count, text::Shown};
 
 impl Stored {
     fn over(&self) -> bool {
@@ -302,7 +302,12 @@ impl Tx<'_> {
         message_id: Option<i64>,
         now: Millis,
     ) -> Result<(), StoreError> {
+        let mut sent = None;
         self.out_change(id, Some(now), |stored| {
+            if !stored.over() {
+                let waited = now.saturating_sub(stored.waiting_since);
+                sent = Some(Count::Sent(stored.row.urgency.word(), waited));
+            }
             let deleted = if stored.row.state == OutState::Sending {
                 stored.wire_gone
             } else {
@@ -325,7 +330,11 @@ impl Tx<'_> {
                 row.state = OutState::Pending;
                 stored.waiting_since = now;
             }
-        })
+        })?;
+        if let Some(sent) = sent {
+            self.counts(sent);
+        }
+        Ok(())
     }
 
     /// It may or may not have been done: to be repeated. Counted where it was the first send of a message, which is
@@ -340,6 +349,7 @@ impl Tx<'_> {
         not_before: Millis,
         now: Millis,
     ) -> Result<(), StoreError> {
+        self.counts(Count::Retry("ambiguous"));
         self.out_change(id, Some(now), |stored| {
             if stored.over() {
                 return;
@@ -362,6 +372,7 @@ impl Tx<'_> {
         not_before: Millis,
         now: Millis,
     ) -> Result<(), StoreError> {
+        self.counts(Count::Retry("later"));
         self.out_change(id, Some(now), |stored| {
             if !stored.over() {
                 stored.failed(error, not_before);
@@ -374,6 +385,7 @@ impl Tx<'_> {
     /// # Errors
     /// No such row; the database's.
     pub fn out_rejected(&self, id: OutboxId, error: &str, now: Millis) -> Result<(), StoreError> {
+        let mut refused = false;
         self.out_change(id, Some(now), |stored| {
             let newer = stored.row.state == OutState::Sending
                 && stored.wire_revision != stored.row.revision;
@@ -385,7 +397,12 @@ impl Tx<'_> {
             } else {
                 OutState::Rejected
             };
-        })
+            refused = stored.row.state == OutState::Rejected;
+        })?;
+        if refused {
+            self.counts(Count::Refused);
+        }
+        Ok(())
     }
 
     /// Its entities were refused: it goes as plain text from now on, at once.
@@ -393,6 +410,7 @@ impl Tx<'_> {
     /// # Errors
     /// No such row; the database's.
     pub fn out_plain(&self, id: OutboxId) -> Result<(), StoreError> {
+        self.counts(Count::Retry("plain"));
         self.out_change(id, None, |stored| {
             stored.row.plain = true;
             stored.back_to_pending();
@@ -404,6 +422,7 @@ impl Tx<'_> {
     /// # Errors
     /// No such row; the database's.
     pub fn out_anew(&self, id: OutboxId) -> Result<(), StoreError> {
+        self.counts(Count::Retry("anew"));
         self.out_change(id, None, |stored| {
             stored.row.message_id = None;
             stored.row.sent_revision = 0;

@@ -344,6 +344,18 @@ pub enum Urgency {
     Progress = 2,
 }
 
+impl Urgency {
+    /// Its name.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Press => "press",
+            Self::Message => "message",
+            Self::Progress => "progress",
+        }
+    }
+}
+
 /// What an outbox row is to bring about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {

@@ -8,7 +8,12 @@ use super::{
     rows::{RunRow, RunStatus},
     tx::{Tx, one},
 };
-use crate::core::{Millis, happened::Happened, ids::RunId};
+use crate::core::{
+    Millis,
+    happened::Happened,
+    ids::RunId,
+    tally::{Count, run_end},
+};
 
 fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     Ok(RunRow {
@@ -23,6 +28,17 @@ fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         ended_at: row.get(8)?,
         exit: row.get(9)?,
     })
+}
+
+/// The kind of an end, from its record.
+fn how(exit: &str) -> Option<&'static str> {
+    #[derive(serde::Deserialize)]
+    struct Exit<'a> {
+        #[serde(borrow)]
+        how: std::borrow::Cow<'a, str>,
+    }
+    let exit: Option<Exit<'_>> = serde_json::from_str(exit).ok()?;
+    exit.map(|exit| run_end(&exit.how))
 }
 
 impl RunStatus {
@@ -68,6 +84,7 @@ impl Tx<'_> {
             ],
         )?;
         if !new.status.over() {
+            self.counts(Count::RunStarted);
             self.happens(Happened::RunStarted {
                 run: new.id.clone(),
                 conversation: new.conversation,
@@ -168,11 +185,14 @@ impl Tx<'_> {
             |row| row.get(0),
         )?;
         match conversation {
-            Some(conversation) => self.happens(Happened::RunEnded {
-                run: id.clone(),
-                conversation,
-                result: status.as_str(),
-            }),
+            Some(conversation) => {
+                self.counts(Count::RunEnded(exit.and_then(how)));
+                self.happens(Happened::RunEnded {
+                    run: id.clone(),
+                    conversation,
+                    result: status.as_str(),
+                });
+            }
             None if self.run(id)?.is_none() => {
                 return Err(StoreError::Other(format!("there is no run {id}")));
             }

@@ -22,7 +22,7 @@ use super::{
     files::Lock,
     tx::{Told, Tx},
 };
-use crate::core::happened::Happened;
+use crate::core::{happened::Happened, tally::Tally};
 
 /// Requests that may wait before senders wait themselves.
 pub(super) const QUEUE: usize = 256;
@@ -132,6 +132,8 @@ pub(super) struct Shared {
     pub(super) damaged: Notify,
     /// Tells what happened, after the commit.
     pub(super) happened: broadcast::Sender<Happened>,
+    /// Counts what was committed.
+    pub(super) tally: Tally,
 }
 
 impl Default for Shared {
@@ -142,6 +144,7 @@ impl Default for Shared {
             write_us: AtomicU64::default(),
             damaged: Notify::default(),
             happened: broadcast::Sender::new(KEPT),
+            tally: Tally::default(),
         }
     }
 }
@@ -248,6 +251,7 @@ impl Owner {
         let changes_before = self.connection.total_changes();
         let mut told = Told::default();
         let mut outcome = Ok(());
+        let mut wrote = None;
         while let Some(mut job) = waiting.pop_front() {
             let step = if alone {
                 let tx = Tx::new(&self.connection);
@@ -260,6 +264,7 @@ impl Owner {
                 Ok(more) => {
                     told.outbox |= more.outbox;
                     told.happened.extend(more.happened);
+                    told.counts.extend(more.counts);
                 }
                 Err(error) => {
                     outcome = Err(error);
@@ -274,7 +279,9 @@ impl Owner {
             let (begun, changes) = (Instant::now(), self.connection.total_changes());
             outcome = self.execute("COMMIT");
             if changes != changes_before {
-                let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+                let took = begun.elapsed();
+                wrote = Some(took);
+                let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 self.shared.write_us.store(took.max(1), Ordering::Relaxed);
                 self.in_log = self.in_log.saturating_add(1);
             }
@@ -289,10 +296,16 @@ impl Owner {
                 tracing::error!(%error, "a transaction could not be taken back");
             }
             if !own_fault || !matches!(error, StoreError::Other(_)) {
+                self.shared.tally.failure(match error {
+                    StoreError::Full => "full",
+                    StoreError::Corrupt => "damaged",
+                    _ => "other",
+                });
                 tracing::warn!(event = error.kind(), %error, closures = ran.len(), "a transaction failed");
             }
         } else {
             self.shared.commits.fetch_add(1, Ordering::Relaxed);
+            self.shared.tally.commit(wrote);
         }
         if whole.is_some() {
             told = Told::default();
@@ -303,6 +316,9 @@ impl Owner {
         // Last: whoever was answered may have a prompt on its way, and is to be first with its next transaction.
         if told.outbox {
             self.shared.outbox.notify_one();
+        }
+        for what in told.counts {
+            self.shared.tally.count(what);
         }
         for what in told.happened {
             // An error means that nobody watches.

@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 use uuid::Uuid;
 
 use super::{
-    columns::{Natural, UuidText},
+    columns::{Natural, UuidText, Word as _},
     error::StoreError,
     rows::{NewTurn, TurnEnd, TurnPart, TurnRow, TurnState},
     tx::{Tx, one},
@@ -14,6 +14,7 @@ use crate::core::{
     happened::Happened,
     ids::{ConversationId, RunId, TurnId},
     mark::Mark,
+    tally::Count,
 };
 
 /// Without its parts.
@@ -74,6 +75,13 @@ impl Tx<'_> {
         )?);
         for part in &new.parts {
             self.part_insert(id, part)?;
+        }
+        // What an agent says by itself has a turn without a prompt.
+        if new.state != TurnState::Submitted {
+            self.counts(Count::Prompt);
+        }
+        if new.state.over() {
+            self.counts(Count::Turn(new.state.word(), None));
         }
         Ok(id)
     }
@@ -158,7 +166,11 @@ impl Tx<'_> {
             "UPDATE turns SET state = ?2, ended_at = ?3 WHERE id = ?1 AND ended_at IS NULL",
             params![id, state, state.over().then_some(now)],
         )?;
-        not_over(changed, id)
+        not_over(changed, id)?;
+        if state.over() {
+            self.counts(Count::Turn(state.word(), None));
+        }
+        Ok(())
     }
 
     /// The prompt is with the run, under this uuid. The run must be there ([`Tx::run_add`] comes first).
@@ -173,12 +185,17 @@ impl Tx<'_> {
         machine: &str,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let changed = self.change(
+        let created: Option<Millis> = self.first(
             "UPDATE turns SET state = 'submitted', run = ?2, uuid = ?3, machine = ?4, submitted_at = ?5
-             WHERE id = ?1 AND ended_at IS NULL",
+             WHERE id = ?1 AND ended_at IS NULL RETURNING created_at",
             params![id, run, UuidText(uuid), machine, now],
+            |row| row.get(0),
         )?;
-        not_over(changed, id)
+        not_over(usize::from(created.is_some()), id)?;
+        if let Some(created) = created {
+            self.counts(Count::Given(now.saturating_sub(created)));
+        }
+        Ok(())
     }
 
     /// Stores the state machine (JSON). Belongs in the transaction of [`Tx::run_offset`].
@@ -204,14 +221,19 @@ impl Tx<'_> {
                 end.state
             )));
         }
-        let conversation = self.first(
+        let ended: Option<(ConversationId, Option<Millis>)> = self.first(
             "UPDATE turns SET state = ?2, machine = ifnull(?3, machine), cost_usd = ?4, duration_ms = ?5, ended_at = ?6
-             WHERE id = ?1 AND ended_at IS NULL RETURNING conversation",
+             WHERE id = ?1 AND ended_at IS NULL RETURNING conversation, submitted_at",
             params![id, end.state, end.machine, end.cost_usd, end.duration_ms.map(Natural), now],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        not_over(usize::from(conversation.is_some()), id)?;
-        if let (TurnState::Failed, Some(conversation)) = (end.state, conversation) {
+        not_over(usize::from(ended.is_some()), id)?;
+        let Some((conversation, given)) = ended else {
+            return Ok(());
+        };
+        let took = given.map(|given| now.saturating_sub(given));
+        self.counts(Count::Turn(end.state.word(), took));
+        if end.state == TurnState::Failed {
             self.happens(Happened::TurnFailed {
                 turn: id,
                 conversation,

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 
 use super::error::StoreError;
-use crate::core::happened::Happened;
+use crate::core::{happened::Happened, tally::Count};
 
 /// A write transaction. Its methods stand in one file per table (`inbox.rs`, `turns.rs`, …).
 ///
@@ -15,6 +15,7 @@ pub struct Tx<'c> {
     connection: &'c Connection,
     outbox_touched: Cell<bool>,
     happened: RefCell<Vec<Happened>>,
+    counts: RefCell<Vec<Count>>,
 }
 
 /// What is to be told of a transaction once it is committed.
@@ -24,6 +25,8 @@ pub(super) struct Told {
     pub(super) outbox: bool,
     /// For those who watch.
     pub(super) happened: Vec<Happened>,
+    /// For the tally.
+    pub(super) counts: Vec<Count>,
 }
 
 impl<'c> Tx<'c> {
@@ -32,6 +35,7 @@ impl<'c> Tx<'c> {
             connection,
             outbox_touched: Cell::new(false),
             happened: RefCell::default(),
+            counts: RefCell::default(),
         }
     }
 
@@ -45,10 +49,16 @@ impl<'c> Tx<'c> {
         self.happened.borrow_mut().push(what);
     }
 
+    /// To be called by whatever is counted.
+    pub(super) fn counts(&self, what: Count) {
+        self.counts.borrow_mut().push(what);
+    }
+
     pub(super) fn told(&self) -> Told {
         Told {
             outbox: self.outbox_touched.get(),
             happened: self.happened.take(),
+            counts: self.counts.take(),
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -27,7 +27,7 @@ use super::{
     tally::Tally,
 };
 use crate::{
-    core::{ip::IpVersion, live::Live},
+    core::{ip::IpVersion, live::Live, tally::Tally as Counts},
     gateway::ports::Clock,
 };
 
@@ -53,6 +53,8 @@ pub struct ClientOptions {
     pub addresses: Vec<SocketAddr>,
     /// Folder in which a server on this machine keeps its files, where it tells their paths in place of giving them out.
     pub local_files: Option<PathBuf>,
+    /// Where calls are counted, beside [`Client::tally`].
+    pub counts: Counts,
 }
 
 /// A proxy, with what it wants to know of who comes.
@@ -83,6 +85,7 @@ impl ClientOptions {
             ip: IpVersion::Any,
             addresses: Vec::new(),
             local_files: None,
+            counts: Counts::default(),
         }
     }
 }
@@ -92,6 +95,9 @@ const POLL_SLACK: Duration = Duration::from_secs(10);
 
 /// What a download is called in errors and faults; it is no method of Telegram's.
 pub(super) const DOWNLOAD: &str = "file";
+
+/// The method that brings updates.
+const POLL: &str = "getUpdates";
 
 /// The bot, as `getMe` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -235,9 +241,7 @@ impl Client {
             timeout: self.0.options.poll_timeout.as_secs(),
             allowed_updates: inbound::ALLOWED_UPDATES,
         };
-        let updates: Vec<Box<RawValue>> = self
-            .send(&self.0.ways.get().polls, "getUpdates", &body)
-            .await?;
+        let updates: Vec<Box<RawValue>> = self.send(&self.0.ways.get().polls, POLL, &body).await?;
         Ok(updates
             .into_iter()
             .map(|update| Polled {
@@ -381,6 +385,14 @@ impl Client {
 
     /// The answer to a request for the content of a file at this path, or why there is none.
     pub(super) async fn open_file(&self, path: &str) -> Result<reqwest::Response, CallError> {
+        let begun = Instant::now();
+        let opened = self.open(path).await;
+        let class = opened.as_ref().err().map(|error| &error.class);
+        self.0.options.counts.call(DOWNLOAD, class, begun.elapsed());
+        opened
+    }
+
+    async fn open(&self, path: &str) -> Result<reqwest::Response, CallError> {
         const METHOD: &str = DOWNLOAD;
         /// Nothing reads as this, so an answer that claims success is an error as well.
         #[derive(Deserialize)]
@@ -406,6 +418,23 @@ impl Client {
     }
 
     async fn send<P: Serialize + Sync, R: DeserializeOwned>(
+        &self,
+        http: &reqwest::Client,
+        method: &'static str,
+        payload: &P,
+    ) -> Result<R, CallError> {
+        let begun = Instant::now();
+        let sent = self.exchange(http, method, payload).await;
+        let class = sent.as_ref().err().map(|error| &error.class);
+        if method == POLL {
+            self.0.options.counts.poll(class);
+        } else {
+            self.0.options.counts.call(method, class, begun.elapsed());
+        }
+        sent
+    }
+
+    async fn exchange<P: Serialize + Sync, R: DeserializeOwned>(
         &self,
         http: &reqwest::Client,
         method: &'static str,

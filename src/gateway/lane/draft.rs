@@ -194,6 +194,7 @@ impl Active {
             reply_to,
             questions: Vec::new(),
             escalate: None,
+            unheard: None,
             face,
         }
     }

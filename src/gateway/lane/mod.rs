@@ -117,6 +117,8 @@ struct Active {
     // After an interrupt: when the process is told to end if the turn is not over.
     escalate: Option<Instant>,
     face: Face,
+    // When its prompt came, as long as the agent has said nothing.
+    unheard: Option<Millis>,
 }
 
 /// A question that is open.

@@ -102,6 +102,7 @@ impl Lane {
         };
         let showed_silence = shows_silence(&active);
         let mut taken: usize = 0;
+        let mut heard = None;
         for line in lines {
             taken += 1;
             for event in self.deps.backend.decode(&line.bytes) {
@@ -127,6 +128,9 @@ impl Lane {
                     rest.on(&event, None);
                     continue;
                 };
+                if unasked(&event) {
+                    heard = current.unheard.take().or(heard);
+                }
                 for effect in current.machine.on(&event) {
                     match effect {
                         Effect::Show => changed = true,
@@ -207,6 +211,10 @@ impl Lane {
         fail::fail_point!("codec-before-commit");
         let opened = self.deps.store.tx(move |tx| change.apply(tx)).await?;
         fail::fail_point!("codec-after-commit");
+        if let Some(since) = heard {
+            let tally = self.deps.store.tally();
+            tally.first_output(now.saturating_sub(since));
+        }
         let asked: Vec<_> = opened.asked.iter().map(|row| self.open(*row)).collect();
         if let Some(live) = &mut self.run {
             live.rest = rest;

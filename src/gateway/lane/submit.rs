@@ -259,7 +259,10 @@ impl Lane {
         self.deps.slots.busy(self.conversation.id);
         if let Some(live) = &mut self.run {
             let face = Face::of(draft);
-            live.active = Some(Active::begun(turn.id, machine, reply_to, face));
+            live.active = Some(Active {
+                unheard: Some(turn.created_at),
+                ..Active::begun(turn.id, machine, reply_to, face)
+            });
         }
         self.begin_draft().await;
         self.type_on();

@@ -1,6 +1,7 @@
 //! Tests of the room.
 
 mod attachments;
+mod counts;
 mod due;
 mod full;
 mod kill;
