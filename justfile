@@ -71,11 +71,12 @@ fuzz seconds="60" *laws:
   tests/fuzz/run {{ seconds }} {{ laws }}
 
 # Foreign programs against ours: Bot API clients on the loopback server, another renderer of Markdown, another model of the
-# Bot API on what the daemon sends.
+# Bot API on what the daemon sends, the reference parser of OpenMetrics on its metrics.
 foreign:
   tests/foreign/run
   tests/foreign/markdown
   tests/foreign/judged
+  tests/foreign/metrics
 
 # The package, into debian/ of the target folder or another one (docs/packaging.md).
 deb folder="":

@@ -9,16 +9,22 @@
 //! | `app.rs` | order of start and stop |
 //! | `app/agents.rs` | how agents are started |
 //! | `app/bus.rs` | the administrative interface on D-Bus |
+//! | `app/health.rs` | how it stands, over HTTP |
 //! | `app/introduce.rs` | the bot's name |
 //! | `app/menus.rs` | the menus of commands |
-//! | `app/pulse.rs` | signs of life for the watchdog, the status |
+//! | `app/observer.rs` | how it all stands, measured |
+//! | `app/own.rs` | what this process takes |
+//! | `app/pulse.rs` | signs of life of the parts, for the watchdog |
 //! | `app/reload.rs` | the settings in use; reloads, changes at run time |
 //! | `app/sole.rs` | one daemon for one bot on a machine |
 
 mod agents;
 mod bus;
+mod health;
 mod introduce;
 mod menus;
+mod observer;
+mod own;
 mod pulse;
 mod reload;
 mod sole;
@@ -42,8 +48,9 @@ use uuid::Uuid;
 
 use self::{
     menus::Menus,
-    pulse::{Looker, Pulse},
-    reload::InUse,
+    observer::{Looker, Observer},
+    pulse::Pulse,
+    reload::{InUse, Surroundings},
 };
 use crate::{
     agent::claude::Claude,
@@ -51,7 +58,6 @@ use crate::{
     cli::Word,
     config::{self, Contacts, Loaded, Settings},
     core::{Millis, ids::RunId, limits, messages, mode::Modes},
-    dbus::Seen,
     gateway::{
         self, BotName, Deps, admin,
         files::{Files, FilesConfig, Places, Transcriber},
@@ -61,7 +67,7 @@ use crate::{
         ports::{Clock, Dice, SupervisorCommand},
         restart::Restart,
     },
-    health::Limits,
+    health::{Limits, http::Listener},
     runner,
     store::{OpenError, Store},
     systemd::{herald, herald::Herald, log, log::Kinds, notify, patience::Patience},
@@ -209,6 +215,7 @@ pub fn run(loaded: Loaded, source: Source) -> Result<End> {
         stop_on_signals(shutdown.clone())?;
         let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
         let supervisor = agents::find_supervisor()?;
+        let passed = health::passed();
         // Blocks this thread: nothing else runs yet.
         let progress = Arc::default();
         let patience = Patience::begin(Arc::clone(&progress));
@@ -220,6 +227,7 @@ pub fn run(loaded: Loaded, source: Source) -> Result<End> {
             store,
             supervisor,
             Some((hangups, source)),
+            passed,
             shutdown,
         ))
         .await
@@ -240,9 +248,16 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<()> {
     // It holds all parts of the daemon, which is much for a stack.
-    Box::pin(serve_all(loaded, store, supervisor, None, shutdown))
-        .await
-        .map(drop)
+    Box::pin(serve_all(
+        loaded,
+        store,
+        supervisor,
+        None,
+        Vec::new(),
+        shutdown,
+    ))
+    .await
+    .map(drop)
 }
 
 async fn serve_all(
@@ -250,6 +265,7 @@ async fn serve_all(
     store: Store,
     supervisor: SupervisorCommand,
     reload: Option<(Signal, Source)>,
+    passed: Vec<Listener>,
     shutdown: CancellationToken,
 ) -> Result<End> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -298,13 +314,15 @@ async fn serve_all(
     let state_directory = settings.state_directory.clone();
     let runner = Arc::new(agents::runner(&settings, by_systemd, supervisor)?);
     let bus = bus::which(settings.bus, by_systemd);
+    let listen = settings.health.listen.clone();
+    let watchdog = herald::watchdog_wanted();
     let tasks = TaskTracker::new();
     let dice: Arc<dyn Dice> = Arc::new(SystemDice);
     let (presence, _presence_task) =
         presence::spawn(client.clone(), Arc::clone(&clock), presence::EVERY);
     let drafts = DraftBoard::new(Arc::clone(&clock));
-    let health = watch::Sender::new(PollHealth::default());
-    let pulse = Pulse::new(health.subscribe());
+    let polls = watch::Sender::new(PollHealth::default());
+    let pulse = Pulse::new(polls.subscribe());
     let (hangups, source) = reload.unzip();
     let in_use = Arc::new(InUse::new(
         (settings, base),
@@ -312,8 +330,11 @@ async fn serve_all(
         let_in,
         source,
         Arc::clone(&pulse),
-        by_systemd,
-        bot_name.clone(),
+        Surroundings {
+            by_systemd,
+            watchdog,
+            bot_name: bot_name.clone(),
+        },
     ));
     let access = in_use.gateway.get().access.clone();
     let files = Files {
@@ -345,18 +366,29 @@ async fn serve_all(
     let gateway = Gateway::start(deps)
         .await
         .context("cannot take up what an earlier life left")?;
-    let looker = Arc::new(Looker {
-        pulse: Arc::clone(&pulse),
-        store: store.clone(),
-        gateway: gateway.clone(),
-        clock: Arc::clone(&clock),
-    });
-    let news = watch::Sender::new(Seen::default());
+    let looker = Looker::new(
+        Arc::clone(&pulse),
+        store.clone(),
+        gateway.clone(),
+        Arc::clone(&runner) as _,
+        Arc::clone(&clock),
+        in_use.rules.clone(),
+    );
+    let period = pulse::period(watchdog);
+    // Not one of the tasks that a stop waits for: it beats until the runtime ends.
+    tokio::spawn(pulse::beat(Arc::clone(&pulse), period));
+    let observer = Observer {
+        looker: Arc::clone(&looker),
+        period,
+    };
+    tasks.spawn(observer.run(shutdown.clone()));
+    // Held to the end: dropping it ends its thread.
+    let _server = health::serve(passed, listen.as_ref(), &looker);
     // Before anything is sent or asked of Telegram: who finds the name taken must not disturb the other telexd.
     let mut face = tokio::select! {
         biased;
         () = shutdown.cancelled() => None,
-        face = bus::claim(bus, &looker, &news) => face?,
+        face = bus::claim(bus, &looker) => face?,
     };
     // Told apart from the shutdown: it goes on sending while the others stop.
     let flush = CancellationToken::new();
@@ -393,7 +425,7 @@ async fn serve_all(
         clock: Arc::clone(&clock),
         dice,
         config: IntakeConfig::default(),
-        health,
+        health: polls,
     };
     let mut intake = tokio::spawn(intake::run(intake, shutdown.clone()));
     if let Some(hangups) = hangups {
@@ -412,7 +444,7 @@ async fn serve_all(
         "ready"
     );
     // Held to the end: dropping it ends its thread.
-    let _herald = announce(looker, news, face.is_some(), &tasks, &shutdown);
+    let _herald = announce(&looker, watchdog, &tasks, &shutdown);
 
     // After the word that it is ready, which need not wait for a write. Killed before it is done, the next start does it.
     tokio::select! {
@@ -474,15 +506,13 @@ async fn serve_all(
     })
 }
 
-/// Starts what the service manager hears, the watchdog's signs of life and the status, and what is told on the bus.
+/// Starts what the service manager hears: the watchdog's signs of life and the status.
 fn announce(
-    looker: Arc<Looker>,
-    news: watch::Sender<Seen>,
-    on_bus: bool,
+    looker: &Arc<Looker>,
+    watchdog: Option<Duration>,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Arc<Herald> {
-    let watchdog = herald::watchdog_wanted();
     let watched = Arc::clone(&looker.pulse);
     let limits = watchdog.map(Limits::of);
     let herald = Arc::new(Herald::start(
@@ -490,19 +520,13 @@ fn announce(
         messages::WATCHDOG_LATE,
         move || limits.map_or(Ok(()), |limits| watched.check(&limits)),
     ));
-    if herald.is_heard() || on_bus {
-        let period = pulse::period(watchdog);
-        if watchdog.is_some() {
-            // Not one of the tasks that a stop waits for: it beats until the runtime ends.
-            tokio::spawn(pulse::beat(Arc::clone(&looker.pulse), period));
-        }
-        let reporter = pulse::Reporter {
-            looker,
-            herald: Arc::clone(&herald),
-            news,
-            period,
-        };
-        tasks.spawn(reporter.run(shutdown.clone()));
+    if herald.is_heard() {
+        let reports = looker.reports();
+        tasks.spawn(observer::tell_manager(
+            Arc::clone(&herald),
+            reports,
+            shutdown.clone(),
+        ));
     }
     herald
 }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use tokio::sync::watch;
 use tracing::info;
 
-use super::{Misconfigured, pulse::Looker};
+use super::{Misconfigured, observer::Looker};
 use crate::{
     config::choices::{self, LogLevel},
-    dbus::{Behind, Bus, Face, Log, Seen},
+    dbus::{Behind, Bus, Face, Log},
     systemd::log,
 };
 
@@ -25,11 +24,7 @@ pub(super) fn which(wanted: choices::Bus, by_systemd: bool) -> Option<Bus> {
 }
 
 /// Puts the interface on the bus.
-pub(super) async fn claim(
-    bus: Option<Bus>,
-    looker: &Arc<Looker>,
-    news: &watch::Sender<Seen>,
-) -> Result<Option<Face>> {
+pub(super) async fn claim(bus: Option<Bus>, looker: &Arc<Looker>) -> Result<Option<Face>> {
     let Some(bus) = bus else {
         info!(
             "there is no administrative interface: dbus.bus says so, or systemd does not start the agents"
@@ -41,7 +36,7 @@ pub(super) async fn claim(
         gateway: tokio::runtime::Handle::current(),
         started_at: looker.clock.now(),
         sight: Arc::clone(looker) as _,
-        news: news.subscribe(),
+        news: looker.reports(),
         happened: looker.gateway.happened(),
         log: Arc::new(OwnLog),
     };

@@ -1,7 +1,5 @@
-//! Signs of life of the parts, for the watchdog, and how it all stands, for the status.
-//!
-//! Runs only where a service manager listens or a bus is there. Between two beats nothing here wakes up, whatever happens in between:
-//! the way of a message is not touched.
+//! Signs of life of the parts, for the watchdog and whoever asks. Between two beats nothing here wakes up, whatever happens
+//! in between: the way of a message is not touched.
 
 use std::{
     sync::{
@@ -11,28 +9,19 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
-use tracing::debug;
 
 use crate::{
-    core::{Millis, trouble::CallClass},
-    dbus::{Seen, Sight},
-    gateway::{handle::Gateway, ports::Clock},
-    health::{self, Beats, Limits, Polling, Readiness, Trouble},
-    store::{Store, StoreError},
-    systemd::herald::Herald,
+    core::trouble::CallClass,
+    health::{self, Beats, Limits, Polling, Trouble},
     telegram::intake::{PollHealth, PollTrouble},
 };
 
 /// Between two beats without a watchdog, and at most with one.
 const SLOWEST: Duration = Duration::from_secs(5);
-/// Between two sentences while something is wrong: they count down to the next try.
-const COUNTDOWN: Duration = Duration::from_secs(1);
 /// Longest quotation of an error, in characters.
 const QUOTE: usize = 120;
 
@@ -87,6 +76,61 @@ impl Pulse {
         self.news.notify_one();
     }
 
+    /// Told when there is something new to say.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// How updates come in, whenever that changes.
+    pub(super) fn polls(&self) -> watch::Receiver<PollHealth> {
+        self.polls.clone()
+    }
+
+    /// How updates come in now.
+    pub(super) fn polling(&self) -> Polling {
+        Polling {
+            reached: self.reached.load(Ordering::Relaxed),
+            ..polling(&self.polls.borrow())
+        }
+    }
+
+    /// Whether the start is over, and the end has not begun.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed) && !self.is_stopping()
+    }
+
+    /// Whether the end has begun.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Since this was made, at the beginning.
+    pub(super) fn up(&self) -> Duration {
+        self.zero.elapsed()
+    }
+
+    /// What the last reload left to be said, if anything.
+    pub(super) fn reload(&self) -> Option<String> {
+        let left = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
+        left.clone()
+    }
+
+    /// Age of the runtime's last sign of life, and by how much the poll loop is overdue.
+    pub(super) fn ages(&self) -> (Duration, Duration) {
+        let now = Instant::now();
+        (self.since(&self.runtime, now), self.overdue(now))
+    }
+
+    /// The database has answered.
+    pub(super) fn answered(&self) {
+        self.beat(&self.store, Instant::now());
+    }
+
+    fn overdue(&self, now: Instant) -> Duration {
+        let back_by = self.polls.borrow().back_by;
+        back_by.map_or(Duration::ZERO, |by| now.saturating_duration_since(by))
+    }
+
     /// For the watchdog: what is late, as a sentence. Blocks for no longer than a look.
     pub(super) fn check(&self, limits: &Limits) -> Result<(), String> {
         self.check_at(Instant::now(), limits)
@@ -97,11 +141,9 @@ impl Pulse {
             runtime: self.since(&self.runtime, now),
             ..Beats::default()
         };
-        if !self.stopping.load(Ordering::Relaxed) {
+        if !self.is_stopping() {
             beats.store = self.since(&self.store, now);
-            let back_by = self.polls.borrow().back_by;
-            beats.intake_overdue =
-                back_by.map_or(Duration::ZERO, |by| now.saturating_duration_since(by));
+            beats.intake_overdue = self.overdue(now);
         }
         health::told(&health::late(&beats, limits)).map_or(Ok(()), Err)
     }
@@ -135,134 +177,6 @@ pub(super) async fn beat(pulse: Arc<Pulse>, period: Duration) {
             stand_still();
         }
         pulse.beat(&pulse.runtime, Instant::now());
-    }
-}
-
-/// Looks at how it all stands.
-pub(super) struct Looker {
-    pub(super) pulse: Arc<Pulse>,
-    pub(super) store: Store,
-    pub(super) gateway: Gateway,
-    pub(super) clock: Arc<dyn Clock>,
-}
-
-/// Tells how it all stands, whenever that changes.
-pub(super) struct Reporter {
-    pub(super) looker: Arc<Looker>,
-    /// The service manager.
-    pub(super) herald: Arc<Herald>,
-    /// The bus.
-    pub(super) news: watch::Sender<Seen>,
-    pub(super) period: Duration,
-}
-
-/// What the database knows.
-#[derive(Clone, Copy, Default)]
-struct Counts {
-    running: u64,
-    queued: u64,
-    processes: u64,
-    oldest_in: Option<Millis>,
-    oldest_out: Option<Millis>,
-}
-
-impl Reporter {
-    /// Asks the database now and then, which is its sign of life, and says how it stands, until `shutdown`.
-    pub(super) async fn run(self, shutdown: CancellationToken) {
-        let looker = &self.looker;
-        let mut polls = looker.pulse.polls.clone();
-        let mut counts = Counts::default();
-        let mut asked_at: Option<Instant> = None;
-        loop {
-            if asked_at.is_none_or(|at| at.elapsed() >= self.period) {
-                asked_at = Some(Instant::now());
-                match looker.ask().await {
-                    Ok(found) => counts = found,
-                    Err(StoreError::Closed) => return,
-                    // An answer all the same.
-                    Err(cause) => debug!(%cause, "cannot count what is open"),
-                }
-                looker.pulse.beat(&looker.pulse.store, Instant::now());
-            }
-            let seen = looker.seen(&polls.borrow_and_update(), counts);
-            self.herald.status(health::sentence(&seen.readiness));
-            let nap = if seen.readiness.polling.trouble.is_some() {
-                self.period.min(COUNTDOWN)
-            } else {
-                self.period
-            };
-            self.news.send_replace(seen);
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = polls.changed() => {}
-                () = looker.pulse.news.notified() => {}
-                () = tokio::time::sleep(nap) => {}
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Sight for Looker {
-    async fn look(&self) -> Result<Seen, String> {
-        let counts = self.ask().await.map_err(|cause| cause.to_string())?;
-        let polls = self.pulse.polls.borrow().clone();
-        Ok(self.seen(&polls, counts))
-    }
-}
-
-impl Looker {
-    async fn ask(&self) -> Result<Counts, StoreError> {
-        self.store
-            .tx(|tx| {
-                if store_frozen() {
-                    stand_still();
-                }
-                Ok(Counts {
-                    running: tx.turns_running()?,
-                    queued: tx.turns_waiting()?,
-                    processes: tx.runs_live_count()?,
-                    oldest_in: tx.inbox_backlog()?.1,
-                    oldest_out: tx.out_backlog()?.1,
-                })
-            })
-            .await
-    }
-
-    fn seen(&self, polls: &PollHealth, counts: Counts) -> Seen {
-        let at = self.clock.now();
-        Seen {
-            at,
-            readiness: self.readiness(at, polls, counts),
-        }
-    }
-
-    fn readiness(&self, now: Millis, polls: &PollHealth, counts: Counts) -> Readiness {
-        let age = |since: Millis| {
-            Duration::from_millis(u64::try_from(now.saturating_sub(since)).unwrap_or(0))
-        };
-        Readiness {
-            polling: Polling {
-                reached: self.pulse.reached.load(Ordering::Relaxed),
-                ..polling(polls)
-            },
-            conversations: self.gateway.lanes(),
-            running: counts.running,
-            queued: counts.queued,
-            processes: counts.processes,
-            database: self.store.size_bytes(),
-            ready: self.pulse.ready.load(Ordering::Relaxed),
-            oldest_in: counts.oldest_in.map(age),
-            oldest_out: counts.oldest_out.map(age),
-            write: self.store.last_write(),
-            beat: self.pulse.since(&self.pulse.runtime, Instant::now()),
-            reload: self
-                .pulse
-                .reload
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
-        }
     }
 }
 
@@ -332,14 +246,8 @@ fn runtime_frozen() -> bool {
     false
 }
 
-/// Whether a test wants the database's thread to stand still from now on.
-fn store_frozen() -> bool {
-    fail::fail_point!("store-frozen", |_| true);
-    false
-}
-
 /// Keeps this thread for good.
-fn stand_still() -> ! {
+pub(super) fn stand_still() -> ! {
     loop {
         std::thread::park();
     }

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -16,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::{agents, gateway_config, pacing, pulse::Pulse};
+use super::{agents, gateway_config, observer, pacing, pulse::Pulse};
 use crate::{
     agent::claude::ClaudeConfig,
     config::{
@@ -31,6 +32,7 @@ use crate::{
         ports::{Reloaded, SettingInfo, SettingRefused, Tunables},
         slots::Slots,
     },
+    health::conditions::Rules,
     systemd::{log, notify},
     telegram::delivery::pacing::PacingRule,
 };
@@ -55,8 +57,21 @@ pub(super) struct InUse {
     pub(super) agent: Live<ClaudeConfig>,
     pub(super) pacing: Live<PacingRule>,
     pub(super) slots: Slots,
+    pub(super) rules: Live<Rules>,
+    /// Interval of the service manager's watchdog.
+    watchdog: Option<Duration>,
     /// Told of each change.
     pub(super) changed: Arc<Notify>,
+}
+
+/// What settings do not tell.
+pub(super) struct Surroundings {
+    /// Whether agents are started by systemd.
+    pub(super) by_systemd: bool,
+    /// Interval of the service manager's watchdog.
+    pub(super) watchdog: Option<Duration>,
+    /// Name of the bot.
+    pub(super) bot_name: BotName,
 }
 
 /// What the settings in use are made of.
@@ -94,10 +109,15 @@ impl InUse {
         let_in: BTreeSet<i64>,
         source: Option<Source>,
         pulse: Arc<Pulse>,
-        by_systemd: bool,
-        bot_name: BotName,
+        Surroundings {
+            by_systemd,
+            watchdog,
+            bot_name,
+        }: Surroundings,
     ) -> Self {
         Self {
+            rules: Live::new(rules(&settings, watchdog)),
+            watchdog,
             gateway: Live::new(gateway_config(&settings, &let_in, bot_name.clone())),
             agent: Live::new(agents::config(&settings, by_systemd)),
             pacing: Live::new(pacing(&settings)),
@@ -134,6 +154,7 @@ impl InUse {
             self.agent.set(agents::config(&after, self.by_systemd));
             self.pacing.set(pacing(&after));
             self.slots.resize(after.agent.max_processes);
+            self.rules.set(rules(&after, self.watchdog));
             self.changed.notify_one();
             if after.log_level != state.settings.log_level {
                 log::set_level(log::level(after.log_level.into()));
@@ -269,6 +290,10 @@ impl Tunables for InUse {
         notify::ready();
         done
     }
+}
+
+fn rules(settings: &Settings, watchdog: Option<Duration>) -> Rules {
+    observer::rules(&settings.health, settings.telegram.poll_timeout, watchdog)
 }
 
 fn shown(setting: Setting) -> SettingInfo {

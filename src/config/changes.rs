@@ -58,6 +58,9 @@ pub fn take_over(now: &Settings, new: Settings) -> (Settings, Changes) {
         "messages.stale_after_s": stale_after,
         "delivery": delivery,
         "log.level": log_level,
+        "health.write_ms": health.write,
+        "health.queue_s": health.queue,
+        "health.disk_free_mb": health.disk_free,
     }
     restart! {
         "the bot token": telegram.token,
@@ -69,6 +72,7 @@ pub fn take_over(now: &Settings, new: Settings) -> (Settings, Changes) {
         "telegram.local_files": telegram.local_files,
         "agent.launcher": agent.launcher,
         "state.directory": state_directory,
+        "health.listen": health.listen,
         "dbus.bus": bus,
     }
     (after, changes)
@@ -171,6 +175,10 @@ mod tests {
             ("files.transcriber_timeout_s", "7"),
             ("messages.stale_after_s", "77"),
             ("log.level", "\"debug\""),
+            ("health.listen", "\"127.0.0.1:9\""),
+            ("health.write_ms", "7"),
+            ("health.queue_s", "7"),
+            ("health.disk_free_mb", "7"),
             ("dbus.bus", "\"off\""),
             ("delivery.chat_interval_ms", "7"),
             ("delivery.group_per_minute", "7"),

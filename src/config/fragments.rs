@@ -10,6 +10,7 @@ use crate::core::{flag::Flag, ip::IpVersion, policy::Approvers, profile::Profile
 use super::{
     choices::{Bus, Launcher, LogLevel, PermissionMode},
     kinds::{Kind, Mistake, Range, TextRule},
+    listen::Listen,
     problem::Origin,
     proxy::ProxyAddress,
 };
@@ -130,7 +131,7 @@ fn kind_of(name: &str) -> &'static str {
         "bool" => "boolean",
         "Flag" => "switch",
         "PathBuf" => "path",
-        "Url" | "ProxyAddress" => "address",
+        "Url" | "ProxyAddress" | "Listen" => "address",
         "Vec<i64>" | "Vec<String>" | "Vec<PermissionMode>" => "list",
         _ if name.starts_with("BTreeMap") => "table",
         _ => "text",
@@ -267,6 +268,16 @@ keys! {
     log: Log {
         level: LogLevel, (), Some(LogLevel::default()),
             "From which importance on something is logged; from debug on, texts of people are.";
+    }
+    health: Health {
+        listen: Listen, (), None,
+            "Where it can be asked over HTTP how telexd is, without telexd-health.socket: HOST:PORT of this machine or unix:PATH.";
+        write_ms: u32, range(1, 600_000, "milliseconds"), Some(1_000),
+            "How long a write to the database may take.";
+        queue_s: u32, range(1, 30 * DAY_S, "seconds"), Some(1_800),
+            "How long a prompt may wait for an agent.";
+        disk_free_mb: u32, range(0, 1_000_000, "megabytes"), Some(500),
+            "Least room on the disk of the state directory.";
     }
     dbus: Dbus {
         bus: Bus, (), Some(Bus::default()),

@@ -9,6 +9,7 @@ pub mod choices;
 pub mod fragments;
 pub mod inputs;
 pub mod kinds;
+pub mod listen;
 pub mod problem;
 pub mod proxy;
 pub mod reading;
@@ -30,9 +31,10 @@ use crate::core::ip::IpVersion;
 
 pub use self::{
     choices::{Launcher, LogLevel, PermissionMode},
+    listen::Listen,
     problem::{Problem, Problems},
     runtime::Base,
-    settings::{Agent, Delivery, Settings, Telegram},
+    settings::{Agent, Delivery, Health, Settings, Telegram},
     token::Token,
 };
 

@@ -38,6 +38,7 @@ pub const FILES_ONLY: &[&str] = &[
     "agent.modes",
     "files.transcriber",
     "state.directory",
+    "health.listen",
     "dbus.bus",
 ];
 
@@ -52,6 +53,7 @@ pub const AFTER_RESTART: &[&str] = &[
     "telegram.local_files",
     "agent.launcher",
     "state.directory",
+    "health.listen",
     "dbus.bus",
 ];
 

@@ -19,6 +19,7 @@ use super::{
     choices::{Bus, Launcher, LogLevel, PermissionMode},
     fragments::{Found, Fragment},
     inputs::Inputs,
+    listen::Listen,
     problem::{Origin, Problem},
     token::Token,
 };
@@ -48,6 +49,8 @@ pub struct Settings {
     pub stale_after: Duration,
     /// From which importance on something is logged.
     pub log_level: LogLevel,
+    /// How it stands: where it is told, and what is not well any more.
+    pub health: Health,
     /// On which bus the administrative interface is.
     pub bus: Bus,
     /// Pace of what is sent.
@@ -112,6 +115,19 @@ pub struct Agent {
     pub approvers: Approvers,
     /// Most output of one process, in bytes.
     pub output_limit: u64,
+}
+
+/// How it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Where it is told over HTTP, besides at the sockets that systemd passes.
+    pub listen: Option<Listen>,
+    /// How long a write may take.
+    pub write: Duration,
+    /// How long a prompt may wait for an agent.
+    pub queue: Duration,
+    /// Least room on the disk, in bytes.
+    pub disk_free: u64,
 }
 
 /// Pace of what is sent.
@@ -185,6 +201,7 @@ impl Draft {
             files,
             messages,
             log,
+            health,
             dbus,
             delivery,
         } = self.fragment;
@@ -252,6 +269,12 @@ impl Draft {
             stop_word: conversation.stop_word.map(|found| found.value),
             stale_after: seconds(&messages.stale_after_s?),
             log_level: log.level?.value,
+            health: Health {
+                listen: health.listen.map(|found| found.value),
+                write: Duration::from_millis(health.write_ms?.value.into()),
+                queue: seconds(&health.queue_s?),
+                disk_free: u64::from(health.disk_free_mb?.value) * 1_000_000,
+            },
             bus: dbus.bus?.value,
             delivery: Delivery {
                 chat_interval: Duration::from_millis(delivery.chat_interval_ms?.value.into()),

@@ -137,6 +137,11 @@ fn a_whole_configuration() {
         stale_after_s = 4
         [log]
         level = "debug"
+        [health]
+        listen = "127.0.0.1:9464"
+        write_ms = 8
+        queue_s = 9
+        disk_free_mb = 10
         [delivery]
         chat_interval_ms = 5
         group_per_minute = 6
@@ -191,6 +196,15 @@ fn a_whole_configuration() {
     assert_eq!(settings.batching, window);
     assert_eq!(settings.stale_after.as_secs(), 4);
     assert_eq!(settings.log_level, LogLevel::Debug);
+    assert_eq!(
+        settings.health,
+        Health {
+            listen: Some(Listen::Tcp("127.0.0.1:9464".parse().unwrap())),
+            write: Duration::from_millis(8),
+            queue: Duration::from_secs(9),
+            disk_free: 10_000_000,
+        }
+    );
     assert_eq!(
         settings.delivery,
         Delivery {
@@ -261,6 +275,7 @@ fn every_other_key_has_a_default() {
         "agent.model",
         "conversation.stop_word",
         "files.transcriber",
+        "health.listen",
     ];
     assert_eq!(unset, wanted);
     assert_eq!(Fragment::defaults().entries().len(), KEYS.len());

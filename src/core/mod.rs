@@ -22,6 +22,7 @@ pub mod limits;
 pub mod live;
 pub mod mark;
 pub mod messages;
+pub mod meter;
 pub mod mode;
 pub mod moment;
 pub mod pace;

@@ -1,13 +1,8 @@
 //! `org.telexd1.Manager`: how it stands, and orders.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use zbus::{Connection, interface, message::Header, object_server::SignalEmitter, wire::Variant};
 
 use super::{
@@ -19,33 +14,11 @@ use super::{
 use crate::{
     core::{Millis, ids::ConversationId, pause::Pause},
     gateway::handle::Decision,
-    health::{self, Readiness, Trouble},
+    health::{Report, Sight},
 };
-
-/// How old an answer about the health may be: many callers at once look once.
-const FRESH: Duration = Duration::from_millis(500);
 
 /// The name of the interface.
 pub const INTERFACE: &str = "org.telexd1.Manager";
-
-/// What was seen of the daemon at one moment.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Seen {
-    /// The moment.
-    pub at: Millis,
-    /// How it stood.
-    pub readiness: Readiness,
-}
-
-/// Looks at the daemon.
-#[async_trait]
-pub trait Sight: Send + Sync {
-    /// How it stands now.
-    ///
-    /// # Errors
-    /// The database does not answer; why.
-    async fn look(&self) -> Result<Seen, String>;
-}
 
 /// What the properties say.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,12 +34,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of(seen: &Seen, pause: Option<Arc<Pause>>) -> Self {
+    pub(super) fn of(seen: &Report, pause: Option<Arc<Pause>>) -> Self {
         let readiness = &seen.readiness;
-        let polling = &readiness.polling;
         Self {
-            status: health::sentence(readiness),
-            connected: polling.reached && polling.trouble.is_none(),
+            status: seen.sentence(),
+            connected: seen.connected(),
             last_poll: last_poll(seen),
             conversations: u32::try_from(readiness.conversations).unwrap_or(u32::MAX),
             running_turns: count(readiness.running),
@@ -124,7 +96,7 @@ impl Facts {
 }
 
 /// When a poll last came back, in microseconds since the epoch; 0: never.
-fn last_poll(seen: &Seen) -> u64 {
+fn last_poll(seen: &Report) -> u64 {
     let Some(since) = seen.readiness.polling.completed else {
         return 0;
     };
@@ -148,26 +120,13 @@ fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// One word for what keeps updates from coming in, and the words of others about it.
-fn trouble(trouble: &Trouble) -> (&'static str, Option<&str>) {
-    match trouble {
-        Trouble::Unreachable(why) => ("unreachable", Some(why)),
-        Trouble::Throttled => ("throttled", None),
-        Trouble::TokenRefused => ("token-refused", None),
-        Trouble::Conflict => ("conflict", None),
-        Trouble::Refused(words) => ("refused", Some(words)),
-        Trouble::Storage(why) => ("storage", Some(why)),
-        Trouble::NoProgress => ("no-progress", None),
-    }
-}
-
 /// Everything that `Health` tells.
-fn told(seen: &Seen, pause: Option<Arc<Pause>>) -> HashMap<&'static str, Variant<'static>> {
+fn told(seen: &Report, pause: Option<Arc<Pause>>) -> HashMap<&'static str, Variant<'static>> {
     let readiness = &seen.readiness;
     let polling = &readiness.polling;
     let facts = Facts::of(seen, pause);
     let mut told = HashMap::from([
-        ("ok", Variant::from(readiness.ready && facts.connected)),
+        ("ok", Variant::from(seen.ready())),
         ("ready", Variant::from(readiness.ready)),
         ("summary", Variant::from(facts.status.clone())),
         ("connected", Variant::from(facts.connected)),
@@ -182,7 +141,7 @@ fn told(seen: &Seen, pause: Option<Arc<Pause>>) -> HashMap<&'static str, Variant
         ("beat_ms", Variant::from(ms(readiness.beat))),
     ]);
     if let Some(kind) = &polling.trouble {
-        let (word, about) = trouble(kind);
+        let (word, about) = kind.word();
         told.insert("trouble", Variant::from(word));
         if let Some(about) = about {
             told.insert("trouble_about", Variant::from(about.to_owned()));
@@ -199,7 +158,7 @@ fn told(seen: &Seen, pause: Option<Arc<Pause>>) -> HashMap<&'static str, Variant
         }
     }
     if let Some(write) = readiness.write {
-        told.insert("write_us", Variant::from(us(write)));
+        told.insert("write_us", Variant::from(us(write.took)));
     }
     if let Some(reload) = &readiness.reload {
         told.insert("reload", Variant::from(reload.clone()));
@@ -212,8 +171,7 @@ pub(super) struct Manager {
     started_at: Millis,
     sight: Arc<dyn Sight>,
     /// How it stood when that last changed: what the properties say.
-    news: watch::Receiver<Seen>,
-    last: Mutex<Option<(Instant, Seen)>>,
+    news: watch::Receiver<Arc<Report>>,
 }
 
 impl Manager {
@@ -221,14 +179,13 @@ impl Manager {
         desk: Arc<Desk>,
         started_at: Millis,
         sight: Arc<dyn Sight>,
-        news: watch::Receiver<Seen>,
+        news: watch::Receiver<Arc<Report>>,
     ) -> Self {
         Self {
             desk,
             started_at,
             sight,
             news,
-            last: Mutex::new(None),
         }
     }
 
@@ -240,8 +197,10 @@ impl Manager {
 impl Ruled for Manager {
     fn to_call(method: &str) -> Option<Action> {
         match method {
-            "Health" | "ListRuns" | "ListConversations" | "ListPeople" | "ListQuestions"
-            | "ListAudit" | "ListConfig" | "GetConfig" | "ListPairings" => Some(Action::Inspect),
+            "Health" | "Report" | "ListRuns" | "ListConversations" | "ListPeople"
+            | "ListQuestions" | "ListAudit" | "ListConfig" | "GetConfig" | "ListPairings" => {
+                Some(Action::Inspect)
+            }
             "Pause" | "Resume" | "Kill" | "KillAll" | "Interrupt" | "Clear" | "Restart"
             | "Send" => Some(Action::Control),
             "SetConfig" | "ResetConfig" | "Reload" => Some(Action::Configure),
@@ -256,22 +215,13 @@ impl Ruled for Manager {
 #[interface(name = "org.telexd1.Manager", introspection_docs = false)]
 impl Manager {
     #[zbus(out_args("health"))]
-    async fn health(&self) -> Result<HashMap<&'static str, Variant<'static>>, Error> {
-        // Held over the look on purpose: whoever comes meanwhile takes its result.
-        let mut last = self.last.lock().await;
-        if let Some((at, seen)) = &*last
-            && at.elapsed() < FRESH
-        {
-            return Ok(told(seen, self.desk.admin.paused()));
-        }
-        let seen = self
-            .sight
-            .look()
-            .await
-            .map_err(|why| Error::Failed(format!("the database does not answer: {why}")))?;
-        let answer = told(&seen, self.desk.admin.paused());
-        *last = Some((Instant::now(), seen));
-        Ok(answer)
+    async fn health(&self) -> HashMap<&'static str, Variant<'static>> {
+        told(&*self.sight.look().await, self.desk.admin.paused())
+    }
+
+    #[zbus(out_args("document"))]
+    async fn report(&self) -> String {
+        self.sight.look().await.document()
     }
 
     #[zbus(out_args("outcome"))]

@@ -47,13 +47,7 @@ use zbus::{
     message,
 };
 
-pub use self::{
-    caller::Caller,
-    error::Error,
-    gate::Action,
-    log_control::Log,
-    manager::{Seen, Sight},
-};
+pub use self::{caller::Caller, error::Error, gate::Action, log_control::Log};
 use self::{
     caller::Trust,
     desk::Desk,
@@ -65,6 +59,7 @@ use self::{
 use crate::{
     core::{Millis, happened::Happened},
     gateway::handle::Admin,
+    health::{Report, Sight},
 };
 
 /// The name on the bus.
@@ -116,7 +111,7 @@ pub struct Behind {
     /// Looks at how it stands.
     pub sight: Arc<dyn Sight>,
     /// How it stands, whenever that changes.
-    pub news: watch::Receiver<Seen>,
+    pub news: watch::Receiver<Arc<Report>>,
     /// What happens.
     pub happened: broadcast::Receiver<Happened>,
     /// The log.

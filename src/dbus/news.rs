@@ -1,6 +1,6 @@
 //! What is told to whoever listens.
 
-use std::{borrow::Cow, collections::HashMap, time::Duration};
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::{broadcast, watch};
 use tracing::debug;
@@ -11,10 +11,10 @@ use zbus::{
 use super::{
     PATH,
     desk::Desk,
-    manager::{self, Facts, Manager, Seen},
+    manager::{self, Facts, Manager},
     objects::Objects,
 };
-use crate::core::happened::Happened;
+use crate::{core::happened::Happened, health::Report};
 
 /// Least time between two signals about changed properties.
 const CHANGES: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ const CHANGES: Duration = Duration::from_secs(1);
 pub(super) async fn tell_changes(
     connection: &Connection,
     desk: &Desk,
-    mut news: watch::Receiver<Seen>,
+    mut news: watch::Receiver<Arc<Report>>,
 ) {
     let mut told = Facts::of(&news.borrow_and_update(), desk.admin.paused());
     loop {

@@ -6,6 +6,7 @@ use std::{
     fmt,
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -447,6 +448,15 @@ pub enum Remains {
     Missing,
 }
 
+/// What all agents take together. Empty where that cannot be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Memory, in bytes.
+    pub memory: Option<u64>,
+    /// Processor time so far, by whatever it is measured of: each grows as long as that is there.
+    pub cpu: Vec<(String, Duration)>,
+}
+
 /// Starting and finding runs.
 #[async_trait]
 pub trait Runner: Send + Sync {
@@ -470,6 +480,10 @@ pub trait Runner: Send + Sync {
     /// Told once at the start, before anything is launched: these are the runs that may live. Whatever else a service
     /// manager still has of an earlier daemon is to be ended. Returns at once.
     fn expect(&self, _live: Vec<RunId>) {}
+    /// What the agents take at the moment. Waits no longer than a moment.
+    async fn usage(&self) -> Usage {
+        Usage::default()
+    }
     /// Name of the service manager's unit that a live run is, where it is one.
     async fn unit(&self, _run: &RunId) -> Option<String> {
         None

@@ -2,16 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Polling, Readiness, Trouble};
-
-/// Waits up to this are nothing to tell of.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Writes that take longer say something about the disk.
-const SLOW_WRITE: Duration = Duration::from_secs(1);
+use super::{Polling, Readiness, Trouble, conditions::Condition};
 
 /// How it stands, in one line: "polling, 3 conversations, 1 turn running".
-#[must_use]
-pub fn sentence(now: &Readiness) -> String {
+pub(super) fn sentence(now: &Readiness, conditions: &[Condition]) -> String {
     let mut line = polling(&now.polling);
     match (now.conversations, now.running) {
         (0, 0) => {
@@ -32,20 +26,13 @@ pub fn sentence(now: &Readiness) -> String {
             ));
         }
     }
-    if let Some(age) = now.oldest_in.filter(|age| *age > PATIENCE) {
-        line.push_str(&format!(
-            "; a message has waited for {} to be acted on",
-            span(age)
-        ));
-    }
-    if let Some(age) = now.oldest_out.filter(|age| *age > PATIENCE) {
-        line.push_str(&format!("; something to send has waited for {}", span(age)));
-    }
-    if let Some(took) = now.write.filter(|took| *took > SLOW_WRITE) {
-        line.push_str(&format!(
-            "; the disk is slow ({:.1} s for a write)",
-            took.as_secs_f64()
-        ));
+    for words in conditions
+        .iter()
+        .map(|condition| &condition.words)
+        .filter(|words| !words.is_empty())
+    {
+        line.push_str("; ");
+        line.push_str(words);
     }
     if let Some(reload) = &now.reload {
         line.push_str("; ");
@@ -103,7 +90,7 @@ fn count(n: u64, thing: &str) -> String {
 }
 
 /// A length of time in its largest unit.
-fn span(length: Duration) -> String {
+pub(super) fn span(length: Duration) -> String {
     match length.as_secs() {
         s @ 0..=59 => format!("{s} s"),
         s @ 60..=3599 => format!("{} min", s / 60),
@@ -117,6 +104,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::health::{
+        Limits, Write,
+        conditions::{Judge, Rules},
+    };
+
+    /// The sentence as it is judged.
+    fn sentence(now: &Readiness) -> String {
+        let rules = Rules {
+            poll: s(70),
+            watchdog: Limits::of(s(30)),
+            answer: s(5),
+            inbox: s(60),
+            outbox: s(300),
+            queue: s(1800),
+            write: s(1),
+            disk: 0,
+        };
+        super::sentence(now, &Judge::default().judge(0, now, &rules))
+    }
 
     fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -128,6 +134,7 @@ mod tests {
                 completed: Some(s(3)),
                 ..Polling::default()
             },
+            ready: true,
             ..Readiness::default()
         }
     }
@@ -142,6 +149,7 @@ mod tests {
                 next_try: Some(Duration::from_millis(17_400)),
                 trouble: Some(trouble),
             },
+            ready: true,
             ..Readiness::default()
         }
     }
@@ -149,7 +157,13 @@ mod tests {
     #[test]
     fn sentences() {
         for (now, wanted) in [
-            (Readiness::default(), "connecting to Telegram, idle"),
+            (
+                Readiness {
+                    ready: true,
+                    ..Readiness::default()
+                },
+                "connecting to Telegram, idle",
+            ),
             (polls(), "polling, idle"),
             (
                 Readiness {
@@ -157,6 +171,7 @@ mod tests {
                         reached: true,
                         ..Polling::default()
                     },
+                    ready: true,
                     ..Readiness::default()
                 },
                 "polling, idle",
@@ -192,7 +207,10 @@ mod tests {
                 Readiness {
                     oldest_in: Some(s(61)),
                     oldest_out: Some(s(7200)),
-                    write: Some(Duration::from_millis(2340)),
+                    write: Some(Write {
+                        took: Duration::from_millis(2340),
+                        ago: s(0),
+                    }),
                     reload: Some("restart to apply state.directory".to_owned()),
                     ..polls()
                 },
@@ -203,7 +221,10 @@ mod tests {
                 Readiness {
                     oldest_in: Some(s(60)),
                     oldest_out: Some(s(1)),
-                    write: Some(s(1)),
+                    write: Some(Write {
+                        took: s(1),
+                        ago: s(0),
+                    }),
                     ..polls()
                 },
                 "polling, idle",

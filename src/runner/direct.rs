@@ -19,10 +19,11 @@ use super::{
     fds,
     follow::Departure,
     handoff::{Doors, SameUser},
+    usage,
 };
 use crate::{
     core::profile::Profile,
-    gateway::ports::{NotStarted, RunnerError, ServiceTrouble, Spec, SupervisorCommand},
+    gateway::ports::{NotStarted, RunnerError, ServiceTrouble, Spec, SupervisorCommand, Usage},
 };
 
 /// Variables that a supervisor gets from the daemon: nothing else of the daemon's environment, which may hold
@@ -95,6 +96,13 @@ struct Direct {
 
 #[async_trait]
 impl Launcher for Direct {
+    async fn usage(&self) -> Usage {
+        let socket = self.socket.clone();
+        tokio::task::spawn_blocking(move || usage::below_supervisors(&socket))
+            .await
+            .unwrap_or_default()
+    }
+
     async fn start(&self, spec: &Spec, paths: &RunPaths) -> Result<Departure, RunnerError> {
         if !spec.profile.is_standard() {
             // Without the sandbox that somebody wanted for it, it had better not run.

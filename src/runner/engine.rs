@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     core::{ids::RunId, profile::Profile},
-    gateway::ports::{Exit, Followed, Remains, Runner, RunnerError, Spec},
+    gateway::ports::{Exit, Followed, Remains, Runner, RunnerError, Spec, Usage},
 };
 
 /// Starts the supervisor of a run whose directory is ready, and knows what can be known of a run besides its directory.
@@ -47,6 +47,11 @@ pub(crate) trait Launcher: Send + Sync {
 
     /// See [`Runner::expect`].
     fn expect(&self, _live: Vec<RunId>) {}
+
+    /// See [`Runner::usage`].
+    async fn usage(&self) -> Usage {
+        Usage::default()
+    }
 
     /// How the unit of a run is named, where each is one.
     fn units(&self) -> Option<fn(&Profile, &RunId) -> String> {
@@ -206,6 +211,10 @@ impl Runner for Engine {
             .map_err(|e| trouble("take up the run in", paths.dir(), &e))?;
         let wake = Arc::new(Notify::new());
         Ok(self.follow(run, paths, output, wake, None))
+    }
+
+    async fn usage(&self) -> Usage {
+        self.launcher.usage().await
     }
 
     async fn inspect(&self, run: &RunId) -> Remains {

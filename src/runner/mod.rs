@@ -61,6 +61,7 @@ mod room;
 mod socket;
 pub mod supervisor;
 mod systemd;
+mod usage;
 mod watch;
 pub mod wire;
 

@@ -10,6 +10,7 @@ use super::{
     tx::Tx,
 };
 use crate::core::{
+    Millis,
     ids::{ConversationKey, TurnId},
     queue::{self, Seat},
 };
@@ -29,6 +30,18 @@ impl Tx<'_> {
             params![id],
         )?;
         not_over(changed, id)
+    }
+
+    /// Since when the oldest turn has been waiting for the agent.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turns_oldest_waiting(&self) -> Result<Option<Millis>, StoreError> {
+        self.only(
+            "SELECT min(created_at) FROM turns WHERE ended_at IS NULL AND state = 'queued'",
+            [],
+            |row| row.get(0),
+        )
     }
 
     /// How many turns wait for the agent: collecting or queued. (Held and asked ones wait for a person.)

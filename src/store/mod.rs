@@ -206,6 +206,20 @@ impl Store {
         &self.shared.tally
     }
 
+    /// How long ago that was.
+    #[must_use]
+    pub fn last_write_ago(&self) -> Duration {
+        let at = Duration::from_millis(self.shared.write_at_ms.load(Ordering::Relaxed));
+        self.shared.zero.elapsed().saturating_sub(at)
+    }
+
+    /// Bytes that are left for the daemon on the disk of the database; `None`: the system does not tell.
+    #[must_use]
+    pub fn free_bytes(&self) -> Option<u64> {
+        let disk = nix::sys::statvfs::statvfs(self.path.parent()?).ok()?;
+        Some(disk.blocks_available().saturating_mul(disk.fragment_size()))
+    }
+
     /// Commits since the start: with the number of requests it tells how many share one.
     #[must_use]
     pub fn commits(&self) -> u64 {

@@ -128,6 +128,10 @@ pub(super) struct Shared {
     pub(super) commits: AtomicU64,
     /// Duration of the last commit that wrote something, in microseconds, at least 1; 0 before the first.
     pub(super) write_us: AtomicU64,
+    /// When that was, in milliseconds since `zero`.
+    pub(super) write_at_ms: AtomicU64,
+    /// Zero of that clock.
+    pub(super) zero: Instant,
     /// Tells that the database was found to be damaged.
     pub(super) damaged: Notify,
     /// Tells what happened, after the commit.
@@ -142,6 +146,8 @@ impl Default for Shared {
             outbox: Notify::default(),
             commits: AtomicU64::default(),
             write_us: AtomicU64::default(),
+            write_at_ms: AtomicU64::default(),
+            zero: Instant::now(),
             damaged: Notify::default(),
             happened: broadcast::Sender::new(KEPT),
             tally: Tally::default(),
@@ -283,6 +289,9 @@ impl Owner {
                 wrote = Some(took);
                 let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 self.shared.write_us.store(took.max(1), Ordering::Relaxed);
+                let at = self.shared.zero.elapsed().as_millis();
+                let at = u64::try_from(at).unwrap_or(u64::MAX);
+                self.shared.write_at_ms.store(at, Ordering::Relaxed);
                 self.in_log = self.in_log.saturating_add(1);
             }
             fail::fail_point!("store-after-commit");

@@ -7,4 +7,5 @@ mod line;
 pub mod log;
 pub mod notify;
 pub mod patience;
+pub mod sockets;
 pub mod watchdog;

@@ -20,6 +20,7 @@ mod bus;
 mod crash;
 mod ctl;
 mod files;
+mod health;
 mod life;
 mod real;
 mod talk;

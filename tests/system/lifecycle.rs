@@ -52,7 +52,7 @@ async fn configured(release: Release) -> Machine {
     machine
 }
 
-async fn put_package(machine: &Machine) {
+pub async fn put_package(machine: &Machine) {
     let bytes = std::fs::read(package()).unwrap();
     machine
         .put_file("/root/telexd.deb", &bytes, 0o644, "root:root")
@@ -60,7 +60,7 @@ async fn put_package(machine: &Machine) {
 }
 
 /// Makes of the package a newer one, and installs it as an administrator would.
-async fn upgrade(machine: &Machine) -> String {
+pub async fn upgrade(machine: &Machine) -> String {
     let said = machine
         .ok("set -e; cd /root; dpkg-deb --raw-extract telexd.deb new; \
              sed -i 's/^Version: .*/Version: 999/' new/DEBIAN/control; \

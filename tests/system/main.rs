@@ -34,6 +34,7 @@ mod boots;
 mod bus;
 mod ctl;
 mod files;
+mod health;
 mod journal;
 mod lifecycle;
 mod package;

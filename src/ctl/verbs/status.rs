@@ -19,6 +19,8 @@ use crate::ctl::{
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Picture {
     health: Dict,
+    /// The document; `None`: this daemon does not tell.
+    report: Option<Value>,
     properties: Dict,
     /// `None`: this daemon does not tell.
     runs: Option<Vec<Dict>>,
@@ -47,6 +49,12 @@ pub(super) async fn run(ctl: &mut Ctl<'_>) -> Result<u8, Failure> {
 pub(super) async fn look_at(bus: &Bus) -> Result<Picture, Failure> {
     let health: Raw = bus.telexd("Health", &()).await?;
     let properties = bus.state().await?;
+    let told: Result<String, Failure> = bus.telexd("Report", &()).await;
+    let report: Option<Value> = match told {
+        Ok(document) => serde_json::from_str(&document).ok(),
+        Err(failure) if failure.name.ends_with(".UnknownMethod") => None,
+        Err(failure) => return Err(failure),
+    };
     let runs = match list(bus, "ListRuns").await {
         Ok(runs) => Some(runs),
         Err(failure) if failure.name.ends_with(".UnknownMethod") => None,
@@ -56,13 +64,17 @@ pub(super) async fn look_at(bus: &Bus) -> Result<Picture, Failure> {
         Some(runs) => ps::memory(bus, runs).await,
         None => Vec::new(),
     };
+    // Where the daemon is no unit, it knows itself.
+    let known = |of: &str| report.as_ref()?["memory"][of].as_u64();
+    let (daemon, agents) = (known("daemon"), known("agents"));
     Ok(Picture {
         health: values::dict(health),
+        report,
         properties,
         runs,
         run_memory,
-        daemon_memory: units::memory(bus, units::DAEMON).await,
-        agents_memory: units::memory(bus, units::AGENTS).await,
+        daemon_memory: units::memory(bus, units::DAEMON).await.or(daemon),
+        agents_memory: units::memory(bus, units::AGENTS).await.or(agents),
     })
 }
 
@@ -81,6 +93,9 @@ impl Picture {
             "properties": self.properties,
             "memory": {"telexd": self.daemon_memory, "agents": self.agents_memory},
         });
+        if let Some(report) = &self.report {
+            all["report"] = report.clone();
+        }
         if let Some(runs) = &self.runs {
             all["runs"] = json!(runs);
         }
@@ -279,6 +294,7 @@ mod tests {
                 "conversations": 3, "running": 1, "queued": 2, "processes": 2, "oldest_in_ms": 4000, "write_us": 2140,
                 "database_bytes": 1_250_000, "failures": 0}),
             ),
+            report: None,
             properties: dict(
                 json!({"Version": "0.1.0", "StartedAt": 0, "Paused": !reason.is_empty(), "Reason": reason, "PausedBy": "Uma"}),
             ),

@@ -28,6 +28,7 @@ const PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const UNIT_SERVICE: &str = "org.freedesktop.systemd1.Service";
+const UNIT_SLICE: &str = "org.freedesktop.systemd1.Slice";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// How long an answer may take. Starting polkit on a busy machine takes seconds.
@@ -270,6 +271,12 @@ impl Bus {
             all.0.extend(more.0);
         }
         Ok(all)
+    }
+
+    /// What systemd says about a slice as such.
+    pub(super) async fn slice(&self, name: &str) -> Result<Properties, CallError> {
+        let path: OwnedObjectPath = read(&self.manager("LoadUnit", &(name,)).await?)?;
+        self.all(&path, UNIT_SLICE).await
     }
 
     async fn all(&self, path: &ObjectPath<'_>, interface: &str) -> Result<Properties, CallError> {

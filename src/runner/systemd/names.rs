@@ -5,6 +5,9 @@ use crate::core::{ids::RunId, profile::Profile};
 /// What every name of such a unit begins with.
 const STEM: &str = "telexd-agent";
 
+/// The slice that all of them are in, unless the administrator has put them elsewhere.
+pub(super) const SLICE: &str = "telexd-agents.slice";
+
 /// Patterns, as systemd takes them, that every name of such a unit matches.
 pub(super) const PATTERNS: [&str; 2] = ["telexd-agent@*.service", "telexd-agent-*@*.service"];
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     core::{ids::RunId, profile::Profile},
-    gateway::ports::{Exit, NotStarted, RunnerError, ServiceTrouble, Spec},
+    gateway::ports::{Exit, NotStarted, RunnerError, ServiceTrouble, Spec, Usage},
     runner::{
         directory::{About, Ended, RunPaths},
         engine::Launcher,
@@ -41,6 +41,8 @@ const TIDY: Duration = Duration::from_secs(5);
 /// How often a call is tried that a bus that is away must not swallow, and the pause between.
 const TRIES: u32 = 30;
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long systemd may take to tell what agents take.
+const USAGE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Units of agents.
 pub(super) struct Units {
@@ -153,6 +155,21 @@ impl Launcher for Units {
                 }
             }
         });
+    }
+
+    async fn usage(&self) -> Usage {
+        let asked = timeout(USAGE_WITHIN, self.bus.slice(names::SLICE)).await;
+        let Ok(Ok(slice)) = asked else {
+            return Usage::default();
+        };
+        let cpu = slice.number("CPUUsageNSec").map(Duration::from_nanos);
+        Usage {
+            memory: slice.number("MemoryCurrent"),
+            cpu: cpu
+                .into_iter()
+                .map(|spent| (names::SLICE.to_owned(), spent))
+                .collect(),
+        }
     }
 
     fn units(&self) -> Option<fn(&Profile, &RunId) -> String> {

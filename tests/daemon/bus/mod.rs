@@ -155,6 +155,43 @@ pub async fn changed(changes: &mut MessageStream) -> HashMap<String, OwnedVarian
 }
 
 #[tokio::test]
+async fn the_report_is_the_document_and_health_says_the_same() {
+    let (world, _bus, daemon, client) = up().await;
+    let ready = async || {
+        let reply = call(&client, MANAGER, "Report", &()).await.unwrap();
+        let text: String = reply.body().deserialize().unwrap();
+        let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+        (told["ready"] == true).then_some(told)
+    };
+    let told = loop {
+        if let Some(told) = ready().await {
+            break told;
+        }
+        breathe().await;
+    };
+    let said = health(&client).await;
+    assert!(orders::of::<bool>(&said, "ok"));
+    assert_eq!(
+        orders::of::<bool>(&said, "connected"),
+        told["telegram"]["connected"]
+    );
+    assert_eq!(orders::of::<String>(&said, "summary"), told["status"]);
+    assert!(told["memory"]["daemon"].as_u64().unwrap() > 1_000_000);
+    for condition in [
+        "started",
+        "telegram",
+        "runtime",
+        "database",
+        "poll_loop",
+        "disk",
+    ] {
+        assert_eq!(told["conditions"][condition]["ok"], true, "{told:#}");
+    }
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
 async fn health_and_properties_say_how_it_stands_and_changes_are_told() {
     let (world, _bus, daemon, client) = up().await;
     let mut changes = signals(&client, PROPERTIES).await;

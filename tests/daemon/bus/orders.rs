@@ -14,6 +14,7 @@ use crate::support::{ADMIN, USER, World, wait_until};
 /// Every method of the manager's, with arguments that busctl takes, and the action that it needs.
 const METHODS: &[(&str, &[&str], &str)] = &[
     ("Health", &[], "inspect"),
+    ("Report", &[], "inspect"),
     ("Pause", &["s", "because"], "control"),
     ("Resume", &[], "control"),
     ("ListRuns", &["a{sv}", "0"], "inspect"),
