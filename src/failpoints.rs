@@ -53,6 +53,9 @@ pub const ORDERS: &[&str] = &[
 /// Points that only a person who stops something, or orders something about what waits, comes by.
 pub const QUEUE: &[&str] = &["lane-stopping", "press-committed"];
 
+/// Points that only an answer to an agent's question comes by.
+pub const QUESTIONS: &[&str] = &["question-committed"];
+
 /// Names of the parts that can be frozen: what the watchdog looks after.
 pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];
 
@@ -61,7 +64,8 @@ pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];
 /// # Errors
 /// A sentence, when the environment asks for something that there is not.
 pub fn arm() -> Result<(), String> {
-    if let Some((point, nth)) = wish("TELEXD_KILL_AT", &[POINTS, FILES, ORDERS, QUEUE].concat())? {
+    let points = [POINTS, FILES, ORDERS, QUEUE, QUESTIONS].concat();
+    if let Some((point, nth)) = wish("TELEXD_KILL_AT", &points)? {
         let passed = AtomicU64::new(0);
         fail::cfg_callback(point, move || {
             if passed.fetch_add(1, Ordering::SeqCst) + 1 == nth {
@@ -150,6 +154,7 @@ mod tests {
             super::FILES,
             super::ORDERS,
             super::QUEUE,
+            super::QUESTIONS,
             super::STEPS,
             super::PARTS,
         ]

@@ -27,6 +27,8 @@ pub enum Command {
     Allow,
     /// A question of an agent is answered with no.
     Deny,
+    /// A question of an agent is answered with a choice or with words.
+    Answer,
     /// Messages are kept, and no agent is given one.
     Pause,
     /// The end of that.
@@ -99,12 +101,17 @@ const MODE: CommandInfo = CommandInfo {
 };
 const ALLOW: CommandInfo = CommandInfo {
     name: "allow",
-    description: "Let the agent do what it asks: /allow [number]",
+    description: "Let the agent do what it asks: /allow [number] [session]",
     least_role: Role::User,
 };
 const DENY: CommandInfo = CommandInfo {
     name: "deny",
-    description: "Do not let it: /deny [number]",
+    description: "Do not let it: /deny [number] [why]",
+    least_role: Role::User,
+};
+const ANSWER: CommandInfo = CommandInfo {
+    name: "answer",
+    description: "Answer what the agent asks: /answer [number] choice or words",
     least_role: Role::User,
 };
 const PAUSE: CommandInfo = CommandInfo {
@@ -160,7 +167,7 @@ const DEBUG: CommandInfo = CommandInfo {
 
 impl Command {
     /// All that are ours, in the order in which people see them.
-    pub const KNOWN: [Self; 19] = [
+    pub const KNOWN: [Self; 20] = [
         Self::Start,
         Self::Help,
         Self::Status,
@@ -170,6 +177,7 @@ impl Command {
         Self::Mode,
         Self::Allow,
         Self::Deny,
+        Self::Answer,
         Self::Pause,
         Self::Resume,
         Self::Ps,
@@ -195,6 +203,7 @@ impl Command {
             Self::Mode => Some(&MODE),
             Self::Allow => Some(&ALLOW),
             Self::Deny => Some(&DENY),
+            Self::Answer => Some(&ANSWER),
             Self::Pause => Some(&PAUSE),
             Self::Resume => Some(&RESUME),
             Self::Ps => Some(&PS),
@@ -440,6 +449,7 @@ mod tests {
                 "mode",
                 "allow",
                 "deny",
+                "answer",
                 "pause",
                 "resume",
                 "ps",
@@ -464,7 +474,8 @@ mod tests {
                 "queue",
                 "mode",
                 "allow",
-                "deny"
+                "deny",
+                "answer"
             ]
         );
         for info in commands_for(Role::Admin) {

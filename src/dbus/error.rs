@@ -21,6 +21,8 @@ pub enum Error {
     NoSuchConversation(String),
     /// There is no such question.
     NoSuchQuestion(String),
+    /// The question wants an answer, not a yes.
+    NeedsAnswer(String),
     /// There is no such setting.
     NoSuchKey(String),
     /// The value cannot be taken by the setting, or not in this way.
@@ -63,6 +65,7 @@ impl From<AdminError> for Error {
             "NoSuchRun" => Self::NoSuchRun(text),
             "NoSuchConversation" => Self::NoSuchConversation(text),
             "NoSuchQuestion" => Self::NoSuchQuestion(text),
+            "NeedsAnswer" => Self::NeedsAnswer(text),
             "NoSuchKey" => Self::NoSuchKey(text),
             "InvalidValue" => Self::InvalidValue(text),
             "ConfigRefused" => Self::ConfigRefused(text),

@@ -12,8 +12,7 @@ use super::{
     lists::{self, Dict, Options},
 };
 use crate::{
-    core::{Millis, ids::ConversationId, pause::Pause},
-    gateway::handle::Decision,
+    core::{Millis, approval::step::Act, ids::ConversationId, pause::Pause},
     health::{Report, Sight},
 };
 
@@ -394,7 +393,7 @@ impl Manager {
         let done = self
             .desk
             .order(connection, &header, |admin, who| async move {
-                admin.decide(who, question, Decision::Once).await
+                admin.decide(who, question, Act::Allow).await
             })
             .await?;
         Ok(done.as_str())
@@ -410,7 +409,7 @@ impl Manager {
         let done = self
             .desk
             .order(connection, &header, |admin, who| async move {
-                admin.decide(who, question, Decision::Deny).await
+                admin.decide(who, question, Act::Deny).await
             })
             .await?;
         Ok(done.as_str())

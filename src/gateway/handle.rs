@@ -18,7 +18,6 @@ pub use super::{
         Admin, AdminError, Configured, ConversationInfo, Outcome, PairingInfo, Paused, PersonInfo,
         Refusal, Resumed, RunInfo,
     },
-    lane::Decision,
     ports::{Reloaded, SettingInfo},
 };
 use crate::{

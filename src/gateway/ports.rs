@@ -11,10 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+pub use crate::core::approval::Answer;
 use crate::{
     core::{
         Millis,
@@ -220,24 +220,6 @@ pub trait Backend: Send + Sync {
     fn answer(&self, question: &Question, answer: &Answer) -> Vec<u8>;
     /// Reads one output line. Never panics; anything unknown is [`AgentEvent::Ignored`].
     fn decode(&self, line: &[u8]) -> Vec<AgentEvent>;
-}
-
-/// Answer to a question.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// Yes; with another input where given; remembered for the session where asked for.
-    Allow {
-        /// Replacement of the tool's input.
-        input: Option<Value>,
-        /// Whether to remember the agent's own suggestions for the session.
-        remember: bool,
-    },
-    /// No, and what the agent is told.
-    Deny {
-        /// Reason for the agent.
-        message: String,
-    },
 }
 
 /// How a run ended: content of `exit.json`.

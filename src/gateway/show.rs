@@ -1,8 +1,11 @@
 //! What the messages of a turn show. Pure.
 
+mod choice;
+mod plan;
 mod question;
 
-pub use question::{Answer, question};
+pub use plan::messages_of_plan;
+pub use question::{Answer, Face, question};
 
 use super::ports::Renderer;
 use crate::core::{
@@ -238,8 +241,9 @@ fn take_units(text: &str, limit: usize) -> String {
 mod tests {
     use super::*;
 
-    struct Plain;
-    impl Renderer for Plain {
+    /// Every text as it is, cut where a message is full.
+    pub(super) struct Lines;
+    impl Renderer for Lines {
         fn render(&self, markdown: &str) -> Vec<Formatted> {
             let chars: Vec<char> = markdown.chars().collect();
             chars
@@ -260,7 +264,7 @@ mod tests {
     #[test]
     fn a_running_turn_has_its_status_and_a_stop_button() {
         let shown = running(
-            &Plain,
+            &Lines,
             &view("Hello", Some("Reading a.rs")),
             Some(TurnId(7)),
             Some(3),
@@ -282,11 +286,11 @@ mod tests {
     #[test]
     fn an_empty_running_turn_shows_something() {
         assert_eq!(
-            running(&Plain, &view("", None), None, None)[0].body.text,
+            running(&Lines, &view("", None), None, None)[0].body.text,
             words::WORKING
         );
         assert_eq!(
-            over(&Plain, &view("", None), &Ending::Completed, None)[0]
+            over(&Lines, &view("", None), &Ending::Completed, None)[0]
                 .body
                 .text,
             words::NO_WORDS
@@ -297,10 +301,10 @@ mod tests {
     fn a_full_message_gives_way_to_what_must_be_said_but_not_to_a_status() {
         let full = "x".repeat(MESSAGE_UNITS);
         assert_eq!(
-            running(&Plain, &view(&full, Some("Reading")), None, None).len(),
+            running(&Lines, &view(&full, Some("Reading")), None, None).len(),
             1
         );
-        let shown = over(&Plain, &view(&full, None), &Ending::Interrupted, Some(9));
+        let shown = over(&Lines, &view(&full, None), &Ending::Interrupted, Some(9));
         assert_eq!(shown.len(), 2);
         assert_eq!(shown[1].body.text, words::INTERRUPTED);
         assert_eq!((shown[0].reply_to, shown[1].reply_to), (Some(9), None));
@@ -308,22 +312,22 @@ mod tests {
             by_admin: true,
             ..view("Half", None)
         };
-        let shown = over(&Plain, &by_admin, &Ending::Interrupted, None);
+        let shown = over(&Lines, &by_admin, &Ending::Interrupted, None);
         assert_eq!(shown[0].body.text, "Half\n\n— Ended by an administrator");
     }
 
     #[test]
     fn a_draft_shows_the_end_of_the_answer_and_what_goes_on() {
-        assert_eq!(draft(&Plain, &view("", None)).text, words::WORKING);
-        let short = draft(&Plain, &view("Hello", Some("Reading a.rs")));
+        assert_eq!(draft(&Lines, &view("", None)).text, words::WORKING);
+        let short = draft(&Lines, &view("Hello", Some("Reading a.rs")));
         assert_eq!(short.text, "Hello\n\nReading a.rs");
         assert_eq!((short.spans[0].offset, short.spans[0].length), (7, 12));
-        let full = draft(&Plain, &view(&"x".repeat(MESSAGE_UNITS), Some("Reading")));
+        let full = draft(&Lines, &view(&"x".repeat(MESSAGE_UNITS), Some("Reading")));
         assert!(full.text.starts_with("…\nxxx") && full.text.ends_with("x\n\nReading"));
         assert_eq!(full.units(), MESSAGE_UNITS);
         // Of two messages the second and the end of the first.
         let two = format!("{}{}", "x".repeat(MESSAGE_UNITS), "y".repeat(10));
-        let two = draft(&Plain, &view(&two, Some("Reading")));
+        let two = draft(&Lines, &view(&two, Some("Reading")));
         assert!(two.text.ends_with("x\n\nyyyyyyyyyy\n\nReading"));
         assert_eq!(two.units(), MESSAGE_UNITS);
     }

@@ -2,7 +2,12 @@
 
 use rusqlite::{Row, params};
 
-use super::{columns::json, error::StoreError, rows::QuestionRow, tx::Tx};
+use super::{
+    columns::json,
+    error::StoreError,
+    rows::{QuestionRow, Target},
+    tx::Tx,
+};
 use crate::core::{
     Millis,
     event::Question,
@@ -18,8 +23,25 @@ fn question(row: &Row<'_>) -> rusqlite::Result<QuestionRow> {
         question: json(row, 3)?,
         asked_at: row.get(4)?,
         answer: row.get(5)?,
+        progress: row.get(6)?,
     })
 }
+
+/// Columns of [`question`], in order.
+macro_rules! columns {
+    ($rest:literal) => {
+        concat!(
+            "SELECT q.id, q.turn, q.run, q.question, q.asked_at, q.answer, q.progress FROM questions AS q ",
+            $rest
+        )
+    };
+}
+
+pub(super) const UNDER_WAY: &str = columns!(
+    "JOIN turns AS t ON t.id = q.turn JOIN conversations AS c ON c.id = t.conversation
+     WHERE q.answer IS NULL AND q.progress IS NOT NULL AND c.bot_id = ?1 AND c.chat_id = ?2 AND c.thread_id = ?3
+     ORDER BY q.id"
+);
 
 impl Tx<'_> {
     /// Notes a question; returns its id, which stands in the buttons. One that is open already under the same
@@ -57,11 +79,7 @@ impl Tx<'_> {
     /// # Errors
     /// The database's.
     pub fn question(&self, id: i64) -> Result<Option<QuestionRow>, StoreError> {
-        self.first(
-            "SELECT id, turn, run, question, asked_at, answer FROM questions WHERE id = ?1",
-            [id],
-            question,
-        )
+        self.first(columns!("WHERE q.id = ?1"), [id], question)
     }
 
     /// Questions of the turn without an answer, by id.
@@ -70,8 +88,7 @@ impl Tx<'_> {
     /// The database's.
     pub fn questions_open(&self, turn: TurnId) -> Result<Vec<QuestionRow>, StoreError> {
         self.all(
-            "SELECT id, turn, run, question, asked_at, answer FROM questions
-             WHERE turn = ?1 AND answer IS NULL ORDER BY id",
+            columns!("WHERE q.turn = ?1 AND q.answer IS NULL ORDER BY q.id"),
             [turn],
             question,
         )
@@ -83,7 +100,7 @@ impl Tx<'_> {
     /// The database's.
     pub fn questions_of(&self, turn: TurnId) -> Result<Vec<QuestionRow>, StoreError> {
         self.all(
-            "SELECT id, turn, run, question, asked_at, answer FROM questions WHERE turn = ?1 ORDER BY id",
+            columns!("WHERE q.turn = ?1 ORDER BY q.id"),
             [turn],
             question,
         )
@@ -99,11 +116,38 @@ impl Tx<'_> {
         request_id: &str,
     ) -> Result<Option<QuestionRow>, StoreError> {
         self.first(
-            "SELECT id, turn, run, question, asked_at, answer FROM questions
-             WHERE run = ?1 AND request_id = ?2 ORDER BY id DESC LIMIT 1",
+            columns!("WHERE q.run = ?1 AND q.request_id = ?2 ORDER BY q.id DESC LIMIT 1"),
             params![run, request_id],
             question,
         )
+    }
+
+    /// Open questions of a bot in a chat and topic that somebody has begun to answer, by id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn questions_under_way(
+        &self,
+        bot_id: i64,
+        target: Target,
+    ) -> Result<Vec<QuestionRow>, StoreError> {
+        self.all(
+            UNDER_WAY,
+            (bot_id, target.chat_id, target.thread_id),
+            question,
+        )
+    }
+
+    /// Stores what was answered so far; `false` if the question is answered already, or there is none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn question_progress(&self, id: i64, progress_json: &str) -> Result<bool, StoreError> {
+        let changed = self.change(
+            "UPDATE questions SET progress = ?2 WHERE id = ?1 AND answer IS NULL",
+            params![id, progress_json],
+        )?;
+        Ok(changed == 1)
     }
 
     /// Stores the answer; `false` if there was one already, or no such question.

@@ -501,6 +501,8 @@ pub struct QuestionRow {
     pub asked_at: Millis,
     /// Answer as JSON of `Answer`, or `"withdrawn"`; `None` while open.
     pub answer: Option<String>,
+    /// What was answered so far, as JSON of `Progress`; `None` before anything was.
+    pub progress: Option<String>,
 }
 
 /// One act, for the audit.

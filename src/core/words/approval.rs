@@ -1,7 +1,11 @@
 //! Questions of agents, and answers to them.
 
 use crate::core::{
-    approval::{detail::Note, session::Grant},
+    approval::{
+        detail::Note,
+        session::Grant,
+        step::{Outcome, Refusal},
+    },
     event::Place,
     text::{one_line, visible_line},
 };
@@ -12,11 +16,35 @@ pub const ALLOW_ONCE: &str = "Allow once";
 pub const ALLOW_SESSION: &str = "Allow for this session";
 /// Button under a question of the agent.
 pub const DENY: &str = "Deny";
+/// Button under a question of the agent.
+pub const DENY_AND_TELL: &str = "Deny and tell it…";
+/// Button under something that asks for words: it does not any more.
+pub const CANCEL: &str = "Cancel";
+/// Button under a choice of several options.
+pub const DONE: &str = "Done";
+/// Button under a choice.
+pub const OWN: &str = "Write an answer…";
+/// Button under a choice.
+pub const SKIP: &str = "Skip";
+/// Button under a plan.
+pub const GO_AHEAD: &str = "Go ahead";
+/// Button under a plan.
+pub const GO_AHEAD_EDITS: &str = "Go ahead, accept edits";
+/// Button under a plan.
+pub const KEEP_PLANNING: &str = "Keep planning";
+/// Button under a plan.
+pub const KEEP_PLANNING_AND_TELL: &str = "Keep planning and tell it…";
+/// Before an option that is chosen, of several.
+pub const TICKED: &str = "☑ ";
+/// Before an option that is not chosen, of several.
+pub const NOT_TICKED: &str = "☐ ";
 /// Answer to `/allow` or `/deny` where no question waits.
 pub const NOTHING_ASKED: &str = "Nothing is asked here at the moment.";
 /// Answer to `/allow` or `/deny` with something that is no number.
 pub const WHICH_QUESTION: &str =
     "Give the number that stands below the question, like /allow 12, or none if only one waits.";
+/// Answer to `/answer` without an answer.
+pub const WHICH_ANSWER: &str = "Give your answer behind it, like /answer yes, with the number of the question before it where several wait: /answer 12 yes.";
 /// Answer to `/allow` or `/deny` for a question that somebody was quicker to answer.
 pub const ANSWERED_ALREADY: &str = "That question is answered already.";
 /// Answer to a press or a command about a question that the agent withdrew.
@@ -25,18 +53,59 @@ pub const NOT_ASKED_ANY_MORE: &str = "The agent asks that no longer: it went on,
 pub const DENIED_TO_AGENT: &str = "The user did not allow this.";
 /// What the agent is told when nobody answered.
 pub const UNANSWERED_TO_AGENT: &str = "Nobody answered in time, so this was not allowed.";
+/// What the agent is told when a person does not answer what it asks.
+pub const SKIPPED_TO_AGENT: &str = "The user does not want to answer this.";
+/// What the agent is told when a person does not accept its plan.
+pub const PLANNING_TO_AGENT: &str = "The user wants you to keep planning.";
 /// Under a question that a person answered with yes.
 pub const ALLOWED: &str = "✓ Allowed";
 /// Under a question that a person answered with yes, for the session.
 pub const ALLOWED_SESSION: &str = "✓ Allowed for this session";
 /// Under a question that a person answered with no.
 pub const DENIED: &str = "✗ Denied";
+/// Under a plan that is carried out.
+pub const GOES_AHEAD: &str = "✓ Go ahead";
+/// Under a plan that is carried out with all changes of files.
+pub const GOES_AHEAD_EDITS: &str = "✓ Go ahead; files are changed without a question";
+/// Under a plan that is not carried out yet.
+pub const PLANS_ON: &str = "✎ Keep planning";
+/// Under a choice that a person did not make.
+pub const SKIPPED: &str = "✗ Skipped";
+/// Under a choice that a person has made, for the record.
+pub const ANSWERED: &str = "✓ Answered";
 /// Under a question that nobody answered.
 pub const UNANSWERED: &str = "✗ Not answered in time, so it was denied";
 /// Under a question that the agent withdrew.
 pub const WITHDRAWN: &str = "No longer asked";
 /// Before what "for this session" would allow, which follows line by line.
 pub const FOR_SESSION: &str = "“Allow for this session” allows from now on:";
+
+/// What the agent is told when a person says no, and why.
+#[must_use]
+pub fn denied_to_agent(words: Option<&str>) -> String {
+    words.map_or_else(
+        || DENIED_TO_AGENT.to_owned(),
+        |words| format!("The user did not allow this and says: {words}"),
+    )
+}
+
+/// What the agent is told when a person does not choose, and what they say instead.
+#[must_use]
+pub fn skipped_to_agent(words: Option<&str>) -> String {
+    words.map_or_else(
+        || SKIPPED_TO_AGENT.to_owned(),
+        |words| format!("The user does not want to choose and says: {words}"),
+    )
+}
+
+/// What the agent is told when a person does not accept its plan, and what they say.
+#[must_use]
+pub fn planning_to_agent(words: Option<&str>) -> String {
+    words.map_or_else(
+        || PLANNING_TO_AGENT.to_owned(),
+        |words| format!("The user wants you to keep planning and says: {words}"),
+    )
+}
 
 /// What stands in a question of the agent, before the details.
 #[must_use]
@@ -113,10 +182,159 @@ pub fn grant(grant: &Grant) -> String {
     }
 }
 
-/// Below a question without buttons.
+/// Below a question whether a tool may be used, without buttons. `session`: something is offered for it.
 #[must_use]
-pub fn answer_by_command(question: i64) -> String {
-    format!("Answer with /allow {question} or /deny {question}.")
+pub fn answer_by_command(question: i64, session: bool) -> String {
+    let session = if session {
+        format!(", /allow {question} session")
+    } else {
+        String::new()
+    };
+    format!(
+        "Answer with /allow {question}{session} or /deny {question}; what you write after that number is told to the agent."
+    )
+}
+
+/// Below a choice, without buttons.
+#[must_use]
+pub fn choose_by_command(question: i64, several: bool) -> String {
+    let numbers = if several {
+        "numbers like 1, 3"
+    } else {
+        "a number"
+    };
+    format!(
+        "Answer with /answer {question} and {numbers} or your own words; /deny {question} skips it."
+    )
+}
+
+/// Below a plan, without buttons.
+#[must_use]
+pub fn plan_by_command(question: i64) -> String {
+    format!(
+        "Answer with /allow {question} to go ahead, /allow {question} edits to accept its edits, too, or /deny {question} to keep planning; what you write after that number is told to the agent."
+    )
+}
+
+/// Before a choice: what it is about, and which of how many questions it is.
+#[must_use]
+pub fn asks_you(header: &str, number: usize, of: usize) -> String {
+    let which = if of > 1 {
+        format!(" ({number} of {of})")
+    } else {
+        String::new()
+    };
+    match visible_line(header.trim(), 64) {
+        header if header.is_empty() => format!("The agent asks you{which}:"),
+        header => format!("The agent asks you about {header}{which}:"),
+    }
+}
+
+/// Before a plan that stands in the same message.
+pub const PLAN: &str = "The agent's plan:";
+/// Below a plan that stands in the messages before.
+pub const PLAN_ABOVE: &str = "That is the agent's plan. Shall it go ahead?";
+/// In place of a plan.
+pub const NO_PLAN: &str =
+    "The agent wants to stop planning and begin. It has written no plan down.";
+
+/// Below a plan that is too long.
+#[must_use]
+pub fn plan_cut(characters: usize) -> String {
+    format!("⚠️ The plan is longer: {characters} characters of its end are not shown here.")
+}
+
+/// While words for the agent are waited for. `private`: in a chat with the bot alone.
+#[must_use]
+pub fn tell_it(private: bool) -> &'static str {
+    if private {
+        "✎ Write now what I shall tell the agent: your next message here goes to it."
+    } else {
+        "✎ Reply to this message with what I shall tell the agent."
+    }
+}
+
+/// While an answer in words is waited for. `private`: in a chat with the bot alone.
+#[must_use]
+pub fn write_answer(private: bool) -> &'static str {
+    if private {
+        "✎ Write your answer now: your next message here is it."
+    } else {
+        "✎ Reply to this message with your answer."
+    }
+}
+
+/// Answer to a command that answered one of several questions.
+pub const ONE_MORE: &str = "Noted. The next question stands above.";
+
+/// How a question ended, under it.
+#[must_use]
+pub fn outcome(outcome: &Outcome) -> String {
+    let with = |what: &str, words: &Option<String>| match words {
+        Some(words) => format!("{what}: {}", visible_line(words, TOLD)),
+        None => what.to_owned(),
+    };
+    match outcome {
+        Outcome::Denied(words) => with(DENIED, words),
+        Outcome::Skipped(words) => with(SKIPPED, words),
+        Outcome::KeepPlanning(words) => with(PLANS_ON, words),
+        Outcome::Answered(all) => {
+            let room = TOLD * 2 / all.len().max(1);
+            let lines = all.iter().map(|(about, answer)| told(about, answer, room));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+        _ => happened(outcome).to_owned(),
+    }
+}
+
+/// UTF-16 units that are shown of a person's words.
+const TOLD: usize = 300;
+
+/// What was answered to one question.
+#[must_use]
+pub fn told(about: &str, answer: &str, room: usize) -> String {
+    format!(
+        "✓ {}: {}",
+        visible_line(about, (room / 2).min(64)),
+        visible_line(answer, room)
+    )
+}
+
+/// How a question ended, without anybody's words: for the record.
+#[must_use]
+pub fn happened(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Allowed => ALLOWED,
+        Outcome::AllowedSession => ALLOWED_SESSION,
+        Outcome::Denied(_) => DENIED,
+        Outcome::Answered(_) => ANSWERED,
+        Outcome::Skipped(_) => SKIPPED,
+        Outcome::GoAhead { edits: false } => GOES_AHEAD,
+        Outcome::GoAhead { edits: true } => GOES_AHEAD_EDITS,
+        Outcome::KeepPlanning(_) => PLANS_ON,
+        Outcome::Unanswered => UNANSWERED,
+    }
+}
+
+/// Why nothing changed, to whoever gave a command about a question.
+#[must_use]
+pub fn refusal(why: Refusal, question: i64) -> String {
+    match why {
+        Refusal::Stale => super::OLD_BUTTON.to_owned(),
+        Refusal::Answered => ANSWERED_ALREADY.to_owned(),
+        Refusal::Withdrawn => NOT_ASKED_ANY_MORE.to_owned(),
+        Refusal::WantsAnswer => format!(
+            "That question wants an answer, not a yes: /answer {question} and a number or your words."
+        ),
+        Refusal::WantsDecision => {
+            format!("That question wants a yes or a no: /allow {question} or /deny {question}.")
+        }
+        Refusal::NoSession => format!(
+            "There is nothing that could be allowed for the session. /allow {question} allows it this time."
+        ),
+        Refusal::NothingChosen => "Nothing is chosen yet.".to_owned(),
+        Refusal::NoWords => format!("Write it behind the number, like /answer {question} yes."),
+    }
 }
 
 /// Answer to `/allow` or `/deny` with a number that no open question of this chat has.

@@ -59,6 +59,9 @@ pub enum AdminError {
     /// There is no such question.
     #[error("there is no question {0}")]
     NoSuchQuestion(i64),
+    /// The question wants an answer, not a yes.
+    #[error("question {0} wants an answer, not a yes")]
+    NeedsAnswer(i64),
     /// The text is not a code.
     #[error("that is not a code")]
     NotACode,
@@ -115,6 +118,7 @@ impl AdminError {
             Self::Ambiguous { .. } => "Ambiguous",
             Self::NoSuchConversation(_) => "NoSuchConversation",
             Self::NoSuchQuestion(_) => "NoSuchQuestion",
+            Self::NeedsAnswer(_) => "NeedsAnswer",
             Self::NoSuchPairing(_) => "NoSuchPairing",
             Self::NoSuchPerson(_) => "NoSuchPerson",
             Self::Setting(why) if why.unknown => "NoSuchKey",
@@ -153,6 +157,9 @@ impl AdminError {
             Self::NoSuchQuestion(_) => {
                 "it is a number that the list of open questions shows".to_owned()
             }
+            Self::NeedsAnswer(question) => format!(
+                "it is answered in its chat, by its buttons or by /answer {question}; refusing it skips it"
+            ),
             Self::NotACode => {
                 "it has eight letters, as /pair and telexctl pair show them".to_owned()
             }

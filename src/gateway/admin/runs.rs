@@ -12,11 +12,13 @@ use super::{
 use crate::{
     core::{
         Millis,
+        approval::step::{Act as Decision, Refusal},
         ids::{ConversationId, NoRun, RunId},
         messages, words,
     },
     gateway::{
-        lane::{self, Ack, Decision, LaneMsg, Way},
+        approval::{self, Acted, Boards},
+        lane::{self, Ack, LaneMsg, Way},
         show,
     },
     store::{
@@ -247,46 +249,52 @@ impl Admin {
         Ok(outcome)
     }
 
-    /// Answers a question of an agent. Returns once that is recorded.
+    /// Answers a question of an agent by yes or no. Returns once that is recorded.
     ///
     /// # Errors
-    /// No such question; the store's.
+    /// No such question, one that wants another answer; the store's.
     pub async fn decide(
         &self,
         by: impl Into<Ack>,
         question: i64,
         decision: Decision,
     ) -> Result<Outcome, AdminError> {
-        let mut ack = by.into();
-        let conversation = self
-            .deps
-            .store
-            .tx(move |tx| {
+        let ack = by.into();
+        let boards = Boards::new(&self.deps);
+        let (outcome, conversation) = self
+            .act(&ack, "approve", move |tx, _| {
                 let turn = match tx.question(question)? {
                     Some(found) => tx.turn(found.turn)?,
                     None => None,
                 };
-                Ok(turn.map(|turn| turn.conversation))
+                let conversation = match turn {
+                    Some(turn) => tx.conversation(turn.conversation)?,
+                    None => None,
+                };
+                let mut on = format!("question {question}");
+                let Some(conversation) = conversation else {
+                    let done = Err(AdminError::NoSuchQuestion(question));
+                    return Ok(Act { on, done });
+                };
+                let board = boards.of(&conversation.key);
+                let done = match approval::act(tx, question, decision, &board)? {
+                    Acted::Over(outcome) => {
+                        on = format!("{on}: {}", words::approval::happened(&outcome));
+                        let text = words::approval::outcome(&outcome);
+                        let done = (Outcome::Done, conversation.id);
+                        Ok(Deed::new(done, Outcome::Done, text))
+                    }
+                    Acted::Refused(Refusal::WantsAnswer) => Err(AdminError::NeedsAnswer(question)),
+                    Acted::Refused(_) | Acted::UnderWay => {
+                        let same = (Outcome::NoChange, conversation.id);
+                        let text = words::approval::ANSWERED_ALREADY;
+                        Ok(Deed::new(same, Outcome::NoChange, text))
+                    }
+                };
+                Ok(Act { on, done })
             })
             .await?;
-        let Some(conversation) = conversation else {
-            return self
-                .act(&ack, "approve", move |_, _| {
-                    Ok(Act {
-                        on: format!("question {question}"),
-                        done: Err(AdminError::NoSuchQuestion(question)),
-                    })
-                })
-                .await;
-        };
-        let outcome = self
-            .by_lane(&mut ack, conversation, |ack| LaneMsg::Decide {
-                question,
-                decision,
-                ack,
-            })
-            .await?;
-        info!(event = messages::ADMIN_ACT, who = %ack.who, action = "approve", result = outcome.as_str(), "an administrator's order");
+        self.lanes.wake(conversation);
         Ok(outcome)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Desk;
+use super::{Desk, decide::By};
 use crate::{
     core::{
         command::{self, Command, KeyValue},
@@ -15,7 +15,7 @@ use crate::{
     },
     gateway::{
         admin::{self, Admin, AdminError},
-        lane::{self, Ack, Decision, LaneMsg, Reply, Said},
+        lane::{self, Ack, LaneMsg, Reply, Said},
         mode,
         ports::SettingInfo,
         queue::{self, Queue},
@@ -76,11 +76,15 @@ impl Desk<'_> {
                     .await
             }
             Command::Allow => {
-                self.decide(message, (person, role), ack, args, Decision::Once)
+                self.decide(message, (person, role), ack, args, By::Allow)
                     .await
             }
             Command::Deny => {
-                self.decide(message, (person, role), ack, args, Decision::Deny)
+                self.decide(message, (person, role), ack, args, By::Deny)
+                    .await
+            }
+            Command::Answer => {
+                self.decide(message, (person, role), ack, args, By::Answer)
                     .await
             }
             Command::Pause => admin::answered(admin.pause(ack, args).await),

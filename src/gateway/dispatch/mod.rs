@@ -8,12 +8,13 @@
 //! | `mod.rs` | the order of updates, who may, what an update is |
 //! | `beside.rs` | forwarded from whom, in reply to what |
 //! | `command.rs` | slash commands |
-//! | `decide.rs` | `/allow`, `/deny` |
+//! | `decide.rs` | answers to questions of agents: presses, `/allow`, `/deny`, `/answer` |
 //! | `edit.rs` | messages that are changed |
 //! | `mode.rs` | `/mode` and its buttons |
 //! | `prompt.rs` | prompts become turns |
 //! | `press.rs` | presses of buttons |
 //! | `queue.rs` | `/queue`, and the word that stops |
+//! | `speech.rs` | messages that are words for which somebody was asked |
 //! | `stopped.rs` | stops of drafts |
 //! | `stranger.rs` | messages of people who are not known |
 
@@ -25,6 +26,7 @@ mod mode;
 mod press;
 mod prompt;
 mod queue;
+mod speech;
 mod stopped;
 mod stranger;
 

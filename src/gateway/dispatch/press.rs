@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{Desk, mode};
+use super::{Desk, decide, mode};
 use crate::{
     core::{
         Millis,
+        approval::step::Act,
         ids::{InboxId, TurnId},
         inbound::Press,
         limits::Limit,
@@ -21,7 +22,7 @@ use crate::{
     },
     gateway::{
         admin::{self, Admin},
-        lane::{self, Ack, Decision, LaneMsg, Reply, Said, window},
+        lane::{self, Ack, LaneMsg, Reply, Said, window},
         queue::{self, Queue},
         show,
     },
@@ -48,7 +49,7 @@ enum Wish {
     Cancel(TurnId),
     Drop(TurnId),
     RunAll(TurnId),
-    Decide(i64, Decision),
+    Decide(i64, Act),
 }
 
 /// Whether it is about a question that was asked before an order of an administrator's: the question's number, and yes.
@@ -73,17 +74,11 @@ fn pairing(data: &str) -> Option<(Code, bool)> {
     Some((Code::parse(code)?, yes))
 }
 
-fn wish(data: &str) -> Option<Wish> {
+/// What it asks for when this person presses it.
+fn wish(data: &str, by: i64) -> Option<Wish> {
     let (kind, rest) = data.split_once(':')?;
     if kind == "q" {
-        let (row, decision) = rest.split_once(':')?;
-        let decision = match decision {
-            "y" => Decision::Once,
-            "a" => Decision::Session,
-            "n" => Decision::Deny,
-            _ => return None,
-        };
-        return Some(Wish::Decide(row.parse().ok()?, decision));
+        return decide::pressed(rest, by).map(|(row, act)| Wish::Decide(row, act));
     }
     if kind == "g" {
         let (turn, limit) = rest.split_once(':')?;
@@ -116,7 +111,7 @@ pub fn meaning(data: &str) -> Option<String> {
     if let Some(request) = pairing(data) {
         return Some(format!("pairing {request:?}"));
     }
-    wish(data).map(|wish| format!("{wish:?}"))
+    wish(data, 1).map(|wish| format!("{wish:?}"))
 }
 
 /// What a press is about, as the store knows it.
@@ -165,7 +160,7 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
     if let Some(wish) = mode::wish(&press.data) {
         return desk.press_mode(press, role, ack, wish).await;
     }
-    let (Some(wish), Some(place)) = (wish(&press.data), press.place) else {
+    let (Some(wish), Some(place)) = (wish(&press.data, press.from.id), press.place) else {
         warn!(
             update = desk.id.0,
             person = press.from.id,
@@ -235,18 +230,9 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
                 .await;
             return Ok(());
         }
-        Wish::Decide(question, decision) => {
-            desk.lanes
-                .send(
-                    conversation,
-                    LaneMsg::Decide {
-                        question,
-                        decision,
-                        ack,
-                    },
-                )
-                .await;
-            return Ok(());
+        Wish::Decide(question, act) => {
+            let pressed = (question, act);
+            return desk.pressed(&subject.conversation, pressed, ack).await;
         }
         Wish::Run(_) => change(desk, ack, subject, &RUN).await?,
         Wish::Discard(_) => change(desk, ack, subject, &DISCARD).await?,
@@ -512,10 +498,10 @@ mod tests {
 
     #[test]
     fn what_a_button_carries_is_read_strictly() {
-        assert_eq!(wish("s:12"), Some(Wish::Stop(TurnId(12))));
-        assert_eq!(wish("q:3:a"), Some(Wish::Decide(3, Decision::Session)));
+        assert_eq!(wish("s:12", 7), Some(Wish::Stop(TurnId(12))));
+        assert_eq!(wish("q:3:a", 7), Some(Wish::Decide(3, Act::AllowSession)));
         assert_eq!(
-            wish("g:12:s"),
+            wish("g:12:s", 7),
             Some(Wish::Longer(TurnId(12), Limit::Silence))
         );
         for foreign in [
@@ -535,7 +521,7 @@ mod tests {
             "s:99999999999999999999",
             "q:1:y:n",
         ] {
-            assert_eq!(wish(foreign), None, "{foreign}");
+            assert_eq!(wish(foreign, 7), None, "{foreign}");
         }
         assert_eq!(
             pairing("p:BCDFGHJK:n"),

@@ -4,6 +4,7 @@ use super::{
     super::Deps,
     Desk,
     beside::{Around, Beside},
+    speech::Speech,
 };
 use crate::{
     core::{
@@ -89,6 +90,8 @@ pub(super) struct Arriving {
     queue: Queue,
     now: Millis,
     stop_button: bool,
+    // Taken for words that a question waits for, where one does.
+    speech: Option<Speech>,
     // The agent of this conversation, if it waits for a prompt.
     lent: Option<Lent>,
 }
@@ -139,6 +142,7 @@ impl Arriving {
             queue: Queue::of(deps, &key),
             now,
             stop_button: config.features.stop_button.is_on(person.id),
+            speech: Speech::of(deps, bot_id, message, person),
             lent: passes.then(|| lanes.standing().take(&key)).flatten(),
         }
     }
@@ -147,6 +151,14 @@ impl Arriving {
     pub(super) fn enter(mut self, tx: &Tx<'_>, inbox: InboxId) -> Result<Entered, StoreError> {
         let now = self.now;
         tx.person_seen(self.person.id, &self.person.name, now)?;
+        if let Some(speech) = self.speech.take()
+            && let Some(conversation) = speech.heard(tx, inbox)?
+        {
+            return Ok(Entered {
+                conversation,
+                handed: None,
+            });
+        }
         let conversation = tx.conversation_open(&self.key, now)?.id;
         let around = Around {
             bot: self.key.bot_id,

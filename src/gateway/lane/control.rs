@@ -1,11 +1,9 @@
-//! What people order while the agent works: interrupts, answers to its questions.
+//! What people order while the agent works: interrupts; and how orders are answered.
 
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{
-    Ack, Decision, Lane, LaneMsg, Open, Reply, Way, ending::Stage, millis, output, window, work,
-};
+use super::{Ack, Lane, LaneMsg, Reply, Way, ending::Stage, millis, window, work};
 use crate::{
     core::{
         Millis,
@@ -15,7 +13,7 @@ use crate::{
         turn::{Ending, Turn, View},
         words::{self, queue as said},
     },
-    gateway::{admin::Outcome, ports::Answer, queue, show},
+    gateway::{admin::Outcome, queue, show},
     store::{
         StoreError, Tx,
         rows::{AuditEntry, OutboxId, TurnRow, TurnState, Urgency, Verdict},
@@ -82,17 +80,28 @@ pub(crate) fn acknowledge_by(
         target: said.on.to_owned(),
         result: said.result.to_owned(),
     })?;
+    answer(tx, ack, said.text, &said.buttons, now)
+}
+
+/// Answers an order and marks its update as done, for what is worth no line in the audit; returns the message.
+pub(crate) fn answer(
+    tx: &Tx<'_>,
+    ack: &Ack,
+    text: &str,
+    buttons: &[Vec<Button>],
+    now: Millis,
+) -> Result<Option<OutboxId>, StoreError> {
     let Way::Update { inbox, reply } = &ack.way else {
         return Ok(None);
     };
     let message = match reply {
         Reply::Message { target, reply_to } => {
-            let shown = show::note(said.text, said.buttons.clone(), *reply_to);
+            let shown = show::note(text, buttons.to_vec(), *reply_to);
             Some(tx.out_show(*target, None, Urgency::Message, &shown, now)?)
         }
         Reply::Silence => None,
         Reply::Press { callback_id } => {
-            let text: String = said.text.chars().take(PRESS).collect();
+            let text: String = text.chars().take(PRESS).collect();
             tx.out_press(callback_id, &text, now)?;
             None
         }
@@ -246,191 +255,6 @@ impl Lane {
             {
                 active.escalate = Some(Instant::now() + grace);
             }
-        }
-    }
-
-    /// A question that is open from now on.
-    pub(super) fn open(&self, row: i64) -> Open {
-        Open {
-            row,
-            until: Instant::now() + millis(self.deps.config.get().approval_timeout),
-        }
-    }
-
-    /// A person decided about a question of the agent.
-    pub(super) async fn decide(&mut self, question: i64, decision: Decision, ack: Ack) {
-        let (answer, line) = match decision {
-            Decision::Once => (
-                Answer::Allow {
-                    input: None,
-                    remember: false,
-                },
-                words::approval::ALLOWED,
-            ),
-            Decision::Session => (
-                Answer::Allow {
-                    input: None,
-                    remember: true,
-                },
-                words::approval::ALLOWED_SESSION,
-            ),
-            Decision::Deny => (
-                Answer::Deny {
-                    message: words::approval::DENIED_TO_AGENT.to_owned(),
-                },
-                words::approval::DENIED,
-            ),
-        };
-        if !self
-            .settle_question(question, answer, line, Some(ack.clone()))
-            .await
-        {
-            self.redo.push(LaneMsg::Decide {
-                question,
-                decision,
-                ack,
-            });
-        }
-    }
-
-    /// Denies what nobody answered in time.
-    pub(super) async fn deny_unanswered(&mut self) {
-        let now = Instant::now();
-        let active = self.run.iter().filter_map(|live| live.active.as_ref());
-        let due: Vec<i64> = active
-            .flat_map(|active| &active.questions)
-            .filter(|q| q.until <= now)
-            .map(|q| q.row)
-            .collect();
-        for row in due {
-            let answer = Answer::Deny {
-                message: words::approval::UNANSWERED_TO_AGENT.to_owned(),
-            };
-            if !self
-                .settle_question(row, answer, words::approval::UNANSWERED, None)
-                .await
-            {
-                return;
-            }
-        }
-    }
-
-    /// Commits the answer, then gives it to the agent. False: the store refused it.
-    async fn settle_question(
-        &mut self,
-        row: i64,
-        answer: Answer,
-        line: &'static str,
-        ack: Option<Ack>,
-    ) -> bool {
-        let (now, target) = (self.deps.clock.now(), self.target());
-        // It always can be written as JSON.
-        let json = serde_json::to_string(&answer).unwrap_or_default();
-        let asked = ack.clone();
-        let done = self
-            .deps
-            .store
-            .tx(move |tx| {
-                let question = tx.question(row)?;
-                let fresh = tx.question_answered(row, &json, now)?;
-                if let (true, Some(question)) = (fresh, &question) {
-                    output::show_question(tx, target, question, line, now)?;
-                }
-                if let Some(ack) = &ack {
-                    let before = question.as_ref().and_then(|row| row.answer.as_deref());
-                    let text = match (fresh, before) {
-                        (true, _) => line,
-                        (false, Some("\"withdrawn\"")) => words::approval::NOT_ASKED_ANY_MORE,
-                        (false, _) => words::approval::ANSWERED_ALREADY,
-                    };
-                    acknowledge(
-                        tx,
-                        ack,
-                        "approve",
-                        &format!("question {row}: {line}"),
-                        text,
-                        now,
-                    )?;
-                }
-                Ok(question.filter(|_| fresh))
-            })
-            .await;
-        let Some(question) = self.note_failure(done, "cannot record an answer to a question")
-        else {
-            return false;
-        };
-        if let Some(asked) = asked {
-            asked.told(if question.is_some() {
-                Outcome::Done
-            } else {
-                Outcome::NoChange
-            });
-        }
-        if let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) {
-            active.questions.retain(|q| q.row != row);
-        }
-        let Some(question) = question else {
-            return true;
-        };
-        fail::fail_point!("lane-answered");
-        let bytes = self.answer_line(&question.question, &answer);
-        if self
-            .run
-            .as_ref()
-            .is_some_and(|live| live.id == question.run)
-        {
-            self.send(&bytes);
-        }
-        if let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) {
-            // The agent says nothing while its tool runs, and that may be long.
-            if !active
-                .machine
-                .answered(&question.question.request_id)
-                .is_empty()
-            {
-                self.show_again(Urgency::Progress).await;
-            }
-        }
-        true
-    }
-
-    /// Shows the running turn as it is by what we know, without a word of the agent.
-    pub(super) async fn show_again(&mut self, urgency: Urgency) {
-        let Some(mut active) = self.run.as_ref().and_then(|live| live.active.clone()) else {
-            return;
-        };
-        let Some(json) = work::to_json(&active.machine) else {
-            return;
-        };
-        let by_draft = self.by_draft(&mut active);
-        let view = active.machine.view();
-        let renderer = self.deps.renderer.as_ref();
-        let shown = (!by_draft).then(|| {
-            show::running(
-                renderer,
-                &view,
-                self.stoppable(active.turn),
-                active.reply_to,
-            )
-        });
-        let (turn, target, now) = (active.turn, self.target(), self.deps.clock.now());
-        let done = self
-            .deps
-            .store
-            .tx(move |tx| {
-                tx.turn_machine(turn, &json)?;
-                match shown {
-                    Some(shown) => work::put(tx, target, turn, &shown, urgency, now),
-                    None => Ok(()),
-                }
-            })
-            .await;
-        let shown = self.note_failure(done, "cannot show what the agent does");
-        if let Some(live) = &mut self.run {
-            live.active = Some(active);
-        }
-        if shown.is_some() && by_draft {
-            self.sketch(&view);
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         words,
     },
     gateway::{
+        approval::Board,
         ports::{Exit, NotStarted, Renderer, ServiceTrouble},
         queue::Queue,
         show,
@@ -347,6 +348,7 @@ impl Lane {
         Stage {
             renderer: Arc::clone(&self.deps.renderer),
             queue: self.queue(),
+            board: self.board(),
             target: self.target(),
             private: key.chat_id == key.user_id,
             uuid: self.deps.dice.uuid(),
@@ -359,6 +361,7 @@ impl Lane {
 pub(super) struct Stage {
     pub(super) renderer: Arc<dyn Renderer>,
     pub(super) queue: Queue,
+    pub(super) board: Board,
     pub(super) target: Target,
     pub(super) private: bool,
     pub(super) uuid: Uuid,
@@ -375,13 +378,7 @@ impl Stage {
         fate: &Fate,
         start: Start,
     ) -> Result<(), StoreError> {
-        output::close_questions(
-            tx,
-            self.target,
-            turn.id,
-            words::approval::WITHDRAWN,
-            self.now,
-        )?;
+        output::close_questions(tx, &self.board, turn.id, self.now)?;
         let shown = match fate {
             Fate::Over(ending) => self.over(tx, turn, machine, ending)?,
             // Nobody asked for it, so nobody misses it: there is no prompt to run again.

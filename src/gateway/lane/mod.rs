@@ -15,7 +15,8 @@
 //! | `full.rs` | no room on the disk |
 //! | `limits.rs` | turns, and agents, that take too long |
 //! | `mode.rs` | the permission mode of the agent |
-//! | `control.rs` | interrupts, answers to questions |
+//! | `control.rs` | interrupts; how orders are answered |
+//! | `questions.rs` | questions that wait, and answers to them |
 //! | `kill.rs` | the end of a run by an administrator's order |
 //!
 //! The rule throughout: first the transaction, then the effect that it allows; and whatever a kill leaves
@@ -30,15 +31,16 @@ mod limits;
 mod mode;
 mod msg;
 mod output;
+mod questions;
 mod standing;
 mod submit;
 mod take_up;
 pub(in crate::gateway) mod window;
 mod work;
 
-pub(super) use control::{Said, acknowledge, acknowledge_as, acknowledge_by};
+pub(super) use control::{Said, acknowledge, acknowledge_as, acknowledge_by, answer};
 pub(super) use kill::order_kill;
-pub use msg::{Ack, Decision, LaneMsg, Reply, Way};
+pub use msg::{Ack, LaneMsg, Reply, Way};
 pub(super) use standing::{Handed, Lent, Standing};
 pub(super) use submit::Giving;
 pub(super) use window::retract_collected;
@@ -125,8 +127,11 @@ struct Active {
 #[derive(Clone)]
 struct Open {
     row: i64,
-    // When it is denied. Counted from when this daemon could have been answered, by a clock that cannot be set.
+    // What was answered so far, as it is stored.
+    progress: Option<String>,
+    // When it is denied, and when words are not waited for any more; by a clock that cannot be set.
     until: Instant,
+    words: Option<Instant>,
 }
 
 /// A run of an earlier daemon that could not be taken up yet.
@@ -286,6 +291,7 @@ impl Lane {
             }
         };
         // After every message, so that one which found the mailbox full is not missed.
+        self.look_at_answers().await;
         self.advance().await;
     }
 
@@ -303,11 +309,6 @@ impl Lane {
             LaneMsg::Interrupt { ack, turn } => self.interrupt(ack, turn).await,
             LaneMsg::Longer { turn, limit, ack } => self.give_longer(turn, limit, ack).await,
             LaneMsg::Kill { run, caller } => self.kill(&run, caller).await,
-            LaneMsg::Decide {
-                question,
-                decision,
-                ack,
-            } => self.decide(question, decision, ack).await,
             LaneMsg::GiveWay => self.end_if_idle(),
         }
     }
@@ -348,7 +349,7 @@ impl Lane {
                         .questions
                         .iter()
                         .filter(|_| able)
-                        .map(|q| Some(q.until)),
+                        .flat_map(|q| [Some(q.until), q.words]),
                 );
             }
         }
@@ -423,6 +424,7 @@ impl Lane {
         for msg in std::mem::take(&mut self.redo) {
             self.obey(msg).await;
         }
+        self.look_at_answers().await;
         if self.retry_at.is_none() {
             self.advance().await;
         }

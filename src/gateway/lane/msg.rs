@@ -100,17 +100,6 @@ pub enum Reply {
     },
 }
 
-/// What a person decided about a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Yes, this time.
-    Once,
-    /// Yes, for the session.
-    Session,
-    /// No.
-    Deny,
-}
-
 /// What a lane is told.
 #[derive(Debug)]
 pub enum LaneMsg {
@@ -144,15 +133,6 @@ pub enum LaneMsg {
         run: RunId,
         /// Who waits for it.
         caller: Option<mpsc::Sender<Outcome>>,
-    },
-    /// A question is decided.
-    Decide {
-        /// Its row.
-        question: i64,
-        /// How.
-        decision: Decision,
-        /// Answer.
-        ack: Ack,
     },
     /// Another conversation needs the place of an idle process.
     GiveWay,

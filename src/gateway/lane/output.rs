@@ -7,17 +7,18 @@ use super::{Active, Lane, Line, RETRY, draft::Face, ending, limits, mode, work};
 use crate::{
     core::{
         Millis,
+        approval::Kind,
         event::{AgentEvent, Question},
         ids::{RunId, TurnId},
         messages,
-        text::Shown,
+        text::{Formatted, Shown},
         turn::{Effect, Ending, Outcome, Turn},
         words,
     },
-    gateway::{queue::Queue, show},
+    gateway::{approval::Board, queue::Queue, show},
     store::{
         StoreError, Tx,
-        rows::{NewTurn, Slot, Target, TurnEnd, TurnState, Urgency},
+        rows::{NewTurn, QuestionRow, Target, TurnEnd, TurnState, Urgency},
     },
 };
 
@@ -28,8 +29,8 @@ struct Change {
     queue: Queue,
     target: Target,
     now: Millis,
-    // Whether questions have buttons.
-    buttons: bool,
+    // Where questions are shown.
+    board: Board,
     session: uuid::Uuid,
     model: Option<String>,
     modes: Vec<mode::News>,
@@ -41,12 +42,20 @@ struct TurnChange {
     id: TurnId,
     machine: String,
     shown: Vec<Shown>,
-    asked: Vec<Question>,
+    reply_to: Option<i64>,
+    asked: Vec<Asking>,
     withdrawn: Vec<String>,
     silence_over: bool,
     outcome: Option<Outcome>,
     // The session was not there any more: the turn goes to a new one, with this uuid.
     elsewhere: Option<uuid::Uuid>,
+}
+
+/// A question that is new.
+struct Asking {
+    question: Question,
+    // What goes before it, in messages of its own.
+    before: Vec<Formatted>,
 }
 
 impl Lane {
@@ -134,7 +143,7 @@ impl Lane {
                 for effect in current.machine.on(&event) {
                     match effect {
                         Effect::Show => changed = true,
-                        Effect::Ask(question) => asked.push(question),
+                        Effect::Ask(question) => asked.push(self.asking(question)),
                         Effect::Withdraw { request_id } => withdrawn.push(request_id),
                         Effect::Finished(end) => outcome = Some(end),
                     }
@@ -181,6 +190,7 @@ impl Lane {
                         StoreError::Other("a turn's state cannot be written".to_owned())
                     })?,
                     shown,
+                    reply_to: current.reply_to,
                     asked,
                     withdrawn,
                     // It speaks again.
@@ -195,7 +205,7 @@ impl Lane {
             run,
             offset: end,
             queue: self.queue(),
-            buttons: self.question_buttons(),
+            board: self.board(),
             target: self.target(),
             now,
             session,
@@ -215,7 +225,7 @@ impl Lane {
             let tally = self.deps.store.tally();
             tally.first_output(now.saturating_sub(since));
         }
-        let asked: Vec<_> = opened.asked.iter().map(|row| self.open(*row)).collect();
+        let asked: Vec<_> = opened.asked.iter().map(|row| self.open(row)).collect();
         if let Some(live) = &mut self.run {
             live.rest = rest;
             if modes.contains(&mode::News::Refused { another: true }) {
@@ -236,6 +246,14 @@ impl Lane {
             self.type_on();
         }
         Ok((taken, over))
+    }
+
+    fn asking(&self, question: Question) -> Asking {
+        let before = match Kind::of(&question) {
+            Kind::Plan(Some(plan)) => show::messages_of_plan(self.deps.renderer.as_ref(), &plan),
+            _ => Vec::new(),
+        };
+        Asking { question, before }
     }
 
     /// The agent speaks without having been asked: background work reports. It gets a turn of its own.
@@ -307,6 +325,7 @@ impl Lane {
             active.reply_to,
         );
         let (turn, target, now) = (active.turn, self.target(), self.deps.clock.now());
+        let board = self.board();
         let end = TurnEnd {
             state: ending::state_of(&ended),
             machine: work::to_json(&machine),
@@ -318,7 +337,7 @@ impl Lane {
             .store
             .tx(move |tx| {
                 tx.turn_ended(turn, &end, now)?;
-                close_questions(tx, target, turn, words::approval::WITHDRAWN, now)?;
+                close_questions(tx, &board, turn, now)?;
                 work::put(tx, target, turn, &shown, Urgency::Message, now)
             })
             .await;
@@ -336,7 +355,7 @@ impl Lane {
 /// What became of questions in a transaction.
 #[derive(Default)]
 struct Opened {
-    asked: Vec<i64>,
+    asked: Vec<QuestionRow>,
     closed: Vec<i64>,
 }
 
@@ -382,34 +401,30 @@ impl Change {
         if turn.silence_over {
             limits::silence_over(tx, turn.id, self.now)?;
         }
-        for question in turn.asked {
-            let row = tx.question_add(turn.id, &self.run, &question, self.now)?;
-            let answer = if self.buttons {
-                show::Answer::Buttons
-            } else {
-                show::Answer::Commands
+        for asking in turn.asked {
+            let id = tx.question_add(turn.id, &self.run, &asking.question, self.now)?;
+            let Some(row) = tx.question(id)? else {
+                continue;
             };
-            let shown = show::question(row, &question, answer);
-            tx.out_show(
-                self.target,
-                Some(Slot {
-                    turn: turn.id,
-                    number: Slot::NOTICE + row,
-                }),
-                Urgency::Message,
-                &shown,
-                self.now,
-            )?;
+            let mut reply_to = turn.reply_to;
+            for body in asking.before {
+                let shown = Shown {
+                    body,
+                    reply_to: reply_to.take(),
+                    ..Shown::default()
+                };
+                tx.out_show(self.target, None, Urgency::Message, &shown, self.now)?;
+            }
+            self.board.ask(tx, &row, turn.reply_to)?;
             opened.asked.push(row);
         }
         // After those: a question may come and go within one batch.
         for request in &turn.withdrawn {
             if let Some(row) = tx.question_by_request(&self.run, request)?
-                && tx.question_answered(row.id, "\"withdrawn\"", self.now)?
+                && self.board.withdraw(tx, &row)?
             {
-                opened.asked.retain(|asked| *asked != row.id);
+                opened.asked.retain(|asked| asked.id != row.id);
                 opened.closed.push(row.id);
-                show_question(tx, self.target, &row, words::approval::WITHDRAWN, self.now)?;
             }
         }
         match turn.outcome {
@@ -442,13 +457,7 @@ impl Change {
                     duration_ms: outcome.duration_ms,
                 };
                 tx.turn_ended(turn.id, &end, self.now)?;
-                close_questions(
-                    tx,
-                    self.target,
-                    turn.id,
-                    words::approval::WITHDRAWN,
-                    self.now,
-                )?;
+                close_questions(tx, &self.board, turn.id, self.now)?;
                 work::put(
                     tx,
                     self.target,
@@ -469,39 +478,12 @@ impl Change {
 /// What was asked or told beside a turn that is over: nobody answers it any more.
 pub(super) fn close_questions(
     tx: &Tx<'_>,
-    target: Target,
+    board: &Board,
     turn: TurnId,
-    line: &str,
     now: Millis,
 ) -> Result<(), StoreError> {
-    for row in tx.questions_open(turn)? {
-        if tx.question_answered(row.id, "\"withdrawn\"", now)? {
-            show_question(tx, target, &row, line, now)?;
-        }
-    }
+    board.close(tx, turn)?;
     limits::over(tx, turn, now)
-}
-
-/// Shows what became of a question.
-pub(super) fn show_question(
-    tx: &Tx<'_>,
-    target: Target,
-    row: &crate::store::rows::QuestionRow,
-    line: &str,
-    now: Millis,
-) -> Result<(), StoreError> {
-    let shown = show::question(row.id, &row.question, show::Answer::Given(line));
-    tx.out_show(
-        target,
-        Some(Slot {
-            turn: row.turn,
-            number: Slot::NOTICE + row.id,
-        }),
-        Urgency::Message,
-        &shown,
-        now,
-    )?;
-    Ok(())
 }
 
 /// Whether an event that belongs to no turn begins one.

@@ -153,13 +153,6 @@ impl Lane {
         self.deps.config.get().features.stop_button.is_on(person)
     }
 
-    /// Whether questions of this person's agents have buttons.
-    pub(super) fn question_buttons(&self) -> bool {
-        let person = self.conversation.key.user_id;
-        let config = self.deps.config.get();
-        config.features.permission_buttons.is_on(person)
-    }
-
     /// The turn, for its button, where there is to be one.
     pub(super) fn stoppable(&self, turn: TurnId) -> Option<TurnId> {
         self.stop_button().then_some(turn)

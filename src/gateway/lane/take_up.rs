@@ -200,7 +200,7 @@ impl Lane {
             questions: questions
                 .iter()
                 .filter(|q| q.answer.is_none())
-                .map(|q| self.open(q.id))
+                .map(|q| self.open(q))
                 .collect(),
             ..Active::begun(turn.id, read_machine(turn), reply_to, face)
         }

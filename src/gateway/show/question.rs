@@ -1,9 +1,11 @@
 //! What a question of an agent looks like: whoever decides must see what about.
 
-use super::push;
+use super::{super::ports::Renderer, choice, plan, push};
 use crate::core::{
     approval::{
+        Kind,
         detail::{Block, detail},
+        progress::{Progress, Purpose},
         session,
     },
     event::Question,
@@ -28,40 +30,58 @@ const WARNING_UNITS: usize = 100;
 /// How a question of the agent is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer<'a> {
-    /// By buttons.
-    Buttons,
-    /// By commands.
-    Commands,
+    /// It waits for one.
+    Open(Face),
     /// It was: what was decided.
     Given(&'a str),
 }
 
-/// A question of the agent.
+/// How answers are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Face {
+    /// Whether by buttons; else by commands.
+    pub buttons: bool,
+    /// Whether in a chat of the bot and one person.
+    pub private: bool,
+}
+
+/// A question of the agent, as far as it is answered.
 #[must_use]
-pub fn question(row: i64, question: &Question, answer: Answer<'_>) -> Shown {
-    let mut body = Formatted::plain(words::approval::may_i(&question.tool));
-    let detail = detail(question);
-    if let Some(description) = described(question, detail.about.as_deref()) {
-        line(&mut body, &description, Some(Look::Italic));
-    }
-    if let Some(about) = &detail.about {
-        line(&mut body, about, Some(Look::Code));
-    }
+pub fn question(
+    renderer: &dyn Renderer,
+    row: i64,
+    question: &Question,
+    progress: &Progress,
+    answer: Answer<'_>,
+) -> Shown {
     let mut end = Formatted::default();
-    for note in &detail.notes {
-        line(&mut end, words::approval::note(*note), None);
-    }
-    if let Some(place) = &question.place {
-        line(&mut end, &words::approval::place(place), None);
-    }
-    if let Some(reason) = &question.reason {
-        line(&mut end, &words::approval::reason(reason), None);
-    }
-    if let Some(path) = &question.blocked_path {
-        line(&mut end, &words::approval::reaches(path), None);
-    }
-    let buttons = asking(&mut end, row, question, answer);
-    code(&mut body, &detail.blocks, units(&end.text));
+    let kind = Kind::of(question);
+    let buttons = match answer {
+        Answer::Given(decided) => {
+            line(&mut end, decided, None);
+            Vec::new()
+        }
+        Answer::Open(face) => match progress.words {
+            Some(awaited) => {
+                let words = match awaited.purpose {
+                    Purpose::Deny => words::approval::tell_it(face.private),
+                    Purpose::Own => words::approval::write_answer(face.private),
+                };
+                line(&mut end, words, Some(Look::Bold));
+                vec![vec![button(row, words::approval::CANCEL, "c")]]
+            }
+            None => match &kind {
+                Kind::Use => asking(&mut end, row, question, face),
+                Kind::Choice(choice) => choice::asking(&mut end, row, choice, progress, face),
+                Kind::Plan(_) => plan::asking(&mut end, row, face),
+            },
+        },
+    };
+    let mut body = match &kind {
+        Kind::Use => tool(question, end.units()),
+        Kind::Choice(choice) => choice::body(choice, progress, end.units()),
+        Kind::Plan(plan) => plan::body(renderer, plan.as_deref(), end.units()),
+    };
     append(&mut body, end);
     Shown {
         body,
@@ -70,28 +90,63 @@ pub fn question(row: i64, question: &Question, answer: Answer<'_>) -> Shown {
     }
 }
 
-/// The last lines: how it can be answered, or how it was.
-fn asking(
-    end: &mut Formatted,
-    row: i64,
-    question: &Question,
-    answer: Answer<'_>,
-) -> Vec<Vec<Button>> {
-    match answer {
-        Answer::Given(decided) => {
-            line(end, decided, None);
-            Vec::new()
-        }
-        Answer::Buttons => {
-            let offer = session::offer(question);
-            offered(end, &offer.grants);
-            buttons(row, !offer.grants.is_empty())
-        }
-        Answer::Commands => {
-            line(end, &words::approval::answer_by_command(row), None);
-            Vec::new()
+/// What a tool would do, where and why, before so many units.
+fn tool(question: &Question, end: usize) -> Formatted {
+    let mut body = Formatted::plain(words::approval::may_i(&question.tool));
+    let detail = detail(question);
+    if let Some(description) = described(question, detail.about.as_deref()) {
+        line(&mut body, &description, Some(Look::Italic));
+    }
+    if let Some(about) = &detail.about {
+        line(&mut body, about, Some(Look::Code));
+    }
+    let mut below = Formatted::default();
+    for note in &detail.notes {
+        line(&mut below, words::approval::note(*note), None);
+    }
+    if let Some(place) = &question.place {
+        line(&mut below, &words::approval::place(place), None);
+    }
+    if let Some(reason) = &question.reason {
+        line(&mut below, &words::approval::reason(reason), None);
+    }
+    if let Some(path) = &question.blocked_path {
+        line(&mut below, &words::approval::reaches(path), None);
+    }
+    code(&mut body, &detail.blocks, below.units() + end);
+    append(&mut body, below);
+    body
+}
+
+/// How it can be answered.
+fn asking(end: &mut Formatted, row: i64, question: &Question, face: Face) -> Vec<Vec<Button>> {
+    let offer = session::offer(question);
+    let session = !offer.grants.is_empty();
+    if session {
+        line(end, words::approval::FOR_SESSION, None);
+        for grant in &offer.grants {
+            line(end, &words::approval::grant(grant), None);
         }
     }
+    if !face.buttons {
+        let how = words::approval::answer_by_command(row, session);
+        line(end, &how, None);
+        return Vec::new();
+    }
+    let mut rows = vec![vec![
+        button(row, words::approval::ALLOW_ONCE, "y"),
+        button(row, words::approval::DENY, "n"),
+    ]];
+    if session {
+        rows.push(vec![button(row, words::approval::ALLOW_SESSION, "a")]);
+    }
+    rows.push(vec![button(row, words::approval::DENY_AND_TELL, "w")]);
+    rows
+}
+
+/// A button under a question.
+pub(super) fn button(row: i64, label: &str, act: &str) -> Button {
+    words::button(label, format!("q:{row}:{act}"))
 }
 
 /// Shows code in the room that is left before so many units.
@@ -107,29 +162,6 @@ fn code(body: &mut Formatted, blocks: &[Block], end: usize) {
         let warning = words::approval::not_shown(left_out);
         line(body, &warning, Some(Look::Bold));
     }
-}
-
-/// What "for this session" would allow.
-fn offered(body: &mut Formatted, grants: &[session::Grant]) {
-    if grants.is_empty() {
-        return;
-    }
-    line(body, words::approval::FOR_SESSION, None);
-    for grant in grants {
-        line(body, &words::approval::grant(grant), None);
-    }
-}
-
-fn buttons(row: i64, session: bool) -> Vec<Vec<Button>> {
-    let button = |label, act: &str| words::button(label, format!("q:{row}:{act}"));
-    let mut rows = vec![vec![
-        button(words::approval::ALLOW_ONCE, "y"),
-        button(words::approval::DENY, "n"),
-    ]];
-    if session {
-        rows.push(vec![button(words::approval::ALLOW_SESSION, "a")]);
-    }
-    rows
 }
 
 /// The agent's line about it, where it tells more than what stands there anyway.
@@ -225,7 +257,7 @@ fn without_middle(text: &str, most: usize) -> (String, usize) {
 }
 
 /// Adds a text with its spans.
-fn append(body: &mut Formatted, more: Formatted) {
+pub(super) fn append(body: &mut Formatted, more: Formatted) {
     let shift = body.units();
     body.text.push_str(&more.text);
     body.spans.extend(more.spans.into_iter().map(|span| Span {
@@ -235,7 +267,7 @@ fn append(body: &mut Formatted, more: Formatted) {
 }
 
 /// Adds a line.
-fn line(body: &mut Formatted, text: &str, look: Option<Look>) {
+pub(super) fn line(body: &mut Formatted, text: &str, look: Option<Look>) {
     push(body, "\n", None);
     push(body, text, look);
 }
@@ -245,8 +277,22 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::*;
+    use super::{super::tests::Lines, *};
     use crate::core::{event::Place, text::deceives};
+
+    const BUTTONS: Answer<'_> = Answer::Open(Face {
+        buttons: true,
+        private: true,
+    });
+    const COMMANDS: Answer<'_> = Answer::Open(Face {
+        buttons: false,
+        private: false,
+    });
+
+    fn question(row: i64, question: &Question, answer: Answer<'_>) -> Shown {
+        let none = Progress::default();
+        super::question(&Lines, row, question, &none, answer)
+    }
 
     fn bash(command: &str) -> Question {
         Question {
@@ -281,7 +327,7 @@ mod tests {
             ],
             ..bash("touch /etc/x")
         };
-        let shown = question(7, &asked, Answer::Buttons);
+        let shown = question(7, &asked, BUTTONS);
         assert_eq!(
             shown.body.text,
             "May the agent use Bash?\nMake a file\ntouch /etc/x\nIn /srv/project\nWhy it asks: It writes\\nsomewhere else\n\
@@ -292,10 +338,10 @@ mod tests {
             ["touch /etc/x"]
         );
         let data: Vec<&str> = shown.buttons.iter().flatten().map(|b| &*b.data).collect();
-        assert_eq!(data, ["q:7:y", "q:7:n", "q:7:a"]);
+        assert_eq!(data, ["q:7:y", "q:7:n", "q:7:a", "q:7:w"]);
         // Nothing to offer: no such button.
-        let shown = question(7, &bash("ls"), Answer::Buttons);
-        assert_eq!(shown.buttons.len(), 1);
+        let shown = question(7, &bash("ls"), BUTTONS);
+        assert_eq!(shown.buttons.len(), 2);
         let decided = question(7, &asked, Answer::Given("✓ Allowed"));
         assert!(decided.buttons.is_empty() && decided.body.text.ends_with("/etc/x\n✓ Allowed"));
         assert!(!decided.body.text.contains("from now on"));
@@ -303,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_description_that_says_nothing_new_is_left_out() {
-        let shown = |question_: &Question| question(1, question_, Answer::Buttons).body.text;
+        let shown = |question_: &Question| question(1, question_, BUTTONS).body.text;
         let same = Question {
             description: Some("ls".into()),
             ..bash("ls")
@@ -321,7 +367,7 @@ mod tests {
     #[test]
     fn what_is_long_opens_on_a_tap_and_what_is_too_long_says_so() {
         let lines: String = (0..40).map(|n| format!("echo {n}\n")).collect();
-        let shown = question(1, &bash(&lines), Answer::Buttons);
+        let shown = question(1, &bash(&lines), BUTTONS);
         let pre = covered(&shown, |look| matches!(look, Look::Pre(_)));
         let quote = covered(&shown, |look| *look == Look::ExpandableQuote);
         assert_eq!(pre[0].lines().count(), BLOCK_LINES);
@@ -329,7 +375,7 @@ mod tests {
         assert!(!shown.body.text.contains("not shown"));
 
         let huge = format!("{}; rm -rf /", "x".repeat(1 << 20));
-        let shown = question(1, &bash(&huge), Answer::Buttons);
+        let shown = question(1, &bash(&huge), BUTTONS);
         assert!(shown.body.units() <= MESSAGE_UNITS);
         let quote = covered(&shown, |look| *look == Look::ExpandableQuote);
         assert!(quote[0].ends_with("; rm -rf /"), "the end is shown");
@@ -360,7 +406,7 @@ mod tests {
                 })).collect(),
                 ..Question::default()
             };
-            for answer in [if by_command { Answer::Commands } else { Answer::Buttons }, Answer::Given(words::approval::UNANSWERED)] {
+            for answer in [if by_command { COMMANDS } else { BUTTONS }, Answer::Given(words::approval::UNANSWERED)] {
                 let shown = question(row, &asked, answer);
                 prop_assert!(shown.body.units() <= MESSAGE_UNITS, "{}", shown.body.units());
                 // But for a sign of ours.

@@ -312,7 +312,30 @@ fn a_question_is_answered_once() {
         (turn, run_id(1), 5, None)
     );
     assert_eq!(db.tx(move |tx| tx.questions_open(turn)).len(), 2);
+    let target = crate::store::rows::Target {
+        chat_id: 1,
+        thread_id: 0,
+    };
+    let under_way = |db: &Db, target| {
+        let rows = db.tx(move |tx| tx.questions_under_way(7, target));
+        rows.into_iter()
+            .map(|row| (row.id, row.progress))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(under_way(&db, target), []);
+    assert!(db.tx(move |tx| tx.question_progress(id, "{\"a\":1}")));
+    let progress = Some("{\"a\":1}".to_owned());
+    assert_eq!(under_way(&db, target), [(id, progress.clone())]);
+    assert_eq!(db.tx(move |tx| tx.question(id)).unwrap().progress, progress);
+    let elsewhere = crate::store::rows::Target {
+        thread_id: target.thread_id + 1,
+        ..target
+    };
+    assert_eq!(under_way(&db, elsewhere), []);
     assert!(db.tx(move |tx| tx.question_answered(id, "\"yes\"", 7)));
+    assert_eq!(under_way(&db, target), []);
+    assert!(!db.tx(move |tx| tx.question_progress(id, "{}")));
+    assert!(!db.tx(|tx| tx.question_progress(99, "{}")));
     assert!(!db.tx(move |tx| tx.question_answered(id, "\"no\"", 8)));
     assert!(!db.tx(|tx| tx.question_answered(99, "\"no\"", 8)));
     let open = db.tx(move |tx| tx.questions_open(turn));

@@ -140,6 +140,12 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.questions_open(turn)?;
     tx.questions_of(turn)?;
     tx.question_by_request(&run_id(1), "r")?;
+    tx.question_progress(id, "{}")?;
+    let here = Target {
+        chat_id: 1,
+        thread_id: 0,
+    };
+    tx.questions_under_way(1, here)?;
     tx.question_answered(id, "\"withdrawn\"", 2)?;
 
     let target = Target {

@@ -35,13 +35,13 @@ async fn without_buttons_questions_are_answered_by_commands() {
         .wait_shows(USER, "Nothing is asked here at the moment.")
         .await;
     uma.send_text(USER, "ask");
-    let asked = question(&world, USER, "\nAnswer with /allow 1 or /deny 1.").await;
+    let asked = question(&world, USER, "\nAnswer with /allow 1, /allow 1 session or /deny 1; what you write after that number is told to the agent.").await;
     assert!(asked.buttons.is_empty(), "{asked:#?}");
     for (wrong, answer) in [
         ("/allow 99", "No question 99 waits here."),
         ("/deny -1", "No question -1 waits here."),
         ("/allow yes", "Give the number that stands below"),
-        ("/deny 1 2", "Give the number that stands below"),
+        ("/allow 1 2", "Give the number that stands below"),
         (
             "/allow 99999999999999999999",
             "Give the number that stands below",
@@ -71,7 +71,12 @@ async fn without_buttons_questions_are_answered_by_commands() {
         asked.message_id
     );
     uma.send_text(USER, "ask");
-    question(&world, USER, "\nAnswer with /allow 2 or /deny 2.").await;
+    question(
+        &world,
+        USER,
+        "\nAnswer with /allow 2, /allow 2 session or /deny 2; what you write after that number is told to the agent.",
+    )
+    .await;
     uma.send_text(USER, "/deny #2");
     world.wait_told(USER, "\ndenied").await;
     question(&world, USER, "\n✗ Denied").await;
@@ -151,7 +156,7 @@ async fn an_answer_by_command_survives_the_daemon_and_is_given_once() {
     let mut daemon = world.start_with(&[("TELEXD_KILL_AT", "lane-answered:1")]);
     let uma = world.api.user(USER, "Uma");
     uma.send_text(USER, "ask");
-    question(&world, USER, "/deny 1.").await;
+    question(&world, USER, "is told to the agent.").await;
     uma.send_text(USER, "/allow");
     // Killed between the commit of the answer and the agent's hearing of it.
     daemon.wait().await;

@@ -102,9 +102,10 @@ async fn without_buttons_a_tool_is_allowed_and_denied_by_commands() {
     let file = real.world.path("project/asked.txt");
     for (number, command, outcome) in [(1, "/deny", "denied"), (2, "/allow 2", "allowed")] {
         real.send("ask");
-        let end = format!("\nAnswer with /allow {number} or /deny {number}.");
+        let how =
+            format!("\nAnswer with /allow {number}, /allow {number} session or /deny {number}");
         let question = real
-            .message("the agent asks", |m| m.text.ends_with(&end))
+            .message("the agent asks", |m| m.text.contains(&how))
             .await;
         assert!(question.buttons.is_empty() && !file.exists());
         real.send(command);

@@ -47,6 +47,7 @@ pub fn holds(data: &[u8]) {
                 Answer::Allow {
                     input: None,
                     remember: true,
+                    edits: true,
                 },
                 Answer::Deny {
                     message: question.tool.clone(),

@@ -14,6 +14,8 @@ pub struct Ask {
     pub answered: usize,
     /// Whether the last tool came back without an error.
     pub allowed: bool,
+    /// What that came back with, as text.
+    pub told: String,
     /// Prompts that came while the agent worked on the last one, and were put into the conversation between its tools.
     pub folded: Vec<String>,
     /// Every prompt of the conversation, in order; a text that was given twice is there twice.
@@ -77,6 +79,7 @@ impl Ask {
         let mut ask = Self {
             session,
             allowed: true,
+            told: String::new(),
             model: body["model"].as_str().unwrap_or_default().to_owned(),
             stream: body["stream"] == true,
             ..Self::default()
@@ -97,6 +100,10 @@ impl Ask {
             {
                 if block["type"] == "tool_result" {
                     ask.allowed = block["is_error"] != true;
+                    let parts = block["content"].as_array().into_iter().flatten();
+                    let parts: String = parts.filter_map(|part| part["text"].as_str()).collect();
+                    let whole = block["content"].as_str().map(str::to_owned);
+                    ask.told = whole.unwrap_or(parts);
                 }
             }
             let inner = |part: &str| Some(part.split_once(FOLDED.1)?.0.to_owned());

@@ -217,7 +217,9 @@ fn complete(mut step: Step, ask: &Ask) -> Step {
     if let Step::Answer(answer) = &mut step {
         for block in &mut answer.blocks {
             if let Block::Text(text) = block {
-                *text = text.replace("{outcome}", if ask.allowed { "allowed" } else { "denied" });
+                *text = text
+                    .replace("{outcome}", if ask.allowed { "allowed" } else { "denied" })
+                    .replace("{told}", &ask.told);
             }
         }
     }

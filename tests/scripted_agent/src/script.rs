@@ -21,8 +21,8 @@
 //! | `load WHAT` | a tool call that needs no permission and takes `memory MIB`, `processors SECONDS [THREADS]` or, without end, `processes SECONDS`; then an answer (scripted agent only) |
 //! | `background [MS]` | answers, and later reports a second time without being asked (scripted agent only) |
 //!
-//! `{outcome}` in a text becomes `allowed` or `denied` (the last tool); `{mode}` the permission mode (scripted agent only);
-//! `{surrogate}` becomes the escape of half a
+//! `{outcome}` in a text becomes `allowed` or `denied` (the last tool), `{told}` what that tool came back with;
+//! `{mode}` the permission mode (scripted agent only); `{surrogate}` becomes the escape of half a
 //! surrogate pair, which is not valid in JSON (scripted agent only).
 //!
 //! A *script* is a line `@fake ` and JSON: one step or a list of steps; [`Script::parse`] says which keys a step may have.
@@ -232,7 +232,7 @@ impl Script {
     /// Reads a prompt. A prompt without a directive gives an echo; a faulty one gives an HTTP error 400 that says why,
     /// so that a mistake in a test is seen.
     ///
-    /// Keys of a step: `text`, `thinking`, `repeat` (of both), `chunk` (characters), `delay_ms`, `tool` and `input`,
+    /// Keys of a step: `text`, `thinking`, `repeat` (of both, and of the texts in `input`), `chunk` (characters), `delay_ms`, `tool` and `input`,
     /// `tools` (list of `[name, input]`), `stop_reason`; `error` (status), `class`, `message`, `retry_after`, `should_retry`;
     /// `reset` and `hang` (`"headers"` or `"mid"`), `eof` (`"mid"`), `sse_error` (class), `die` (code or signal), `once`;
     /// `times` (-1: for ever); `spawn` (seconds), `background` (milliseconds).

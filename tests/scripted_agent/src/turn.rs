@@ -31,6 +31,8 @@ struct Turn {
     text: String,
     /// Whether the last tool was allowed.
     allowed: bool,
+    /// What the last tool came back with.
+    told: String,
     denials: Vec<Value>,
     /// Whether tools were being used when the turn was broken off.
     in_tools: bool,
@@ -51,6 +53,7 @@ impl Turn {
             messages: Vec::new(),
             text: String::new(),
             allowed: true,
+            told: String::new(),
             denials: Vec::new(),
             in_tools: false,
             started: false,
@@ -301,7 +304,10 @@ fn complete(answer: &mut Answer, turn: &Turn, last: bool, mode: &str) {
         .collect();
     for block in &mut answer.blocks {
         if let Block::Text(text) = block {
-            *text = text.replace("{outcome}", outcome).replace("{mode}", mode);
+            *text = text
+                .replace("{outcome}", outcome)
+                .replace("{told}", &turn.told)
+                .replace("{mode}", mode);
             if last {
                 text.push_str(&folded.concat());
             }

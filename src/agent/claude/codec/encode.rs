@@ -76,17 +76,27 @@ pub(in super::super) fn end(request_id: &str) -> Vec<u8> {
 
 pub(in super::super) fn answer(question: &Question, answer: &Answer) -> Vec<u8> {
     let response = match answer {
-        Answer::Allow { input, remember } => {
+        Answer::Allow {
+            input,
+            remember,
+            edits,
+        } => {
             let mut response = Map::new();
             response.insert("behavior".to_owned(), "allow".into());
             if let Some(input) = input {
                 response.insert("updatedInput".to_owned(), input.clone());
             }
+            let mut updates = Vec::new();
             if *remember {
-                let updates = session::offer(question).updates;
-                if !updates.is_empty() {
-                    response.insert("updatedPermissions".to_owned(), updates.into());
-                }
+                updates = session::offer(question).updates;
+            }
+            if *edits {
+                updates.push(json!({
+                    "type": "setMode", "mode": "acceptEdits", "destination": "session",
+                }));
+            }
+            if !updates.is_empty() {
+                response.insert("updatedPermissions".to_owned(), updates.into());
             }
             Value::Object(response)
         }

@@ -172,10 +172,15 @@ fn answer(keys: &mut Keys) -> Result<Answer, String> {
         answer.blocks.push(Block::Text(text.repeat(repeat)));
     }
     if let Some(name) = keys.text("tool")? {
-        let input = keys
+        let mut input = keys
             .0
             .remove("input")
             .unwrap_or_else(|| Value::Object(Map::new()));
+        for value in input.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            if let Value::String(text) = value {
+                *text = text.repeat(repeat);
+            }
+        }
         answer.blocks.push(Block::Tool { name, input });
     }
     if let Some(tools) = keys.0.remove("tools") {

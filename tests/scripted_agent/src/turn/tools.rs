@@ -15,7 +15,7 @@ use crate::{
 
 /// What became of a call.
 enum Verdict {
-    Run,
+    Run { input: Option<Value> },
     Denied { message: String, interrupt: bool },
 }
 
@@ -41,7 +41,7 @@ impl Agent {
                 }
             };
             match verdict {
-                Verdict::Run => {
+                Verdict::Run { input } => {
                     turn.allowed = true;
                     let mode = match call.name.as_str() {
                         "EnterPlanMode" => Some("plan"),
@@ -60,15 +60,18 @@ impl Agent {
                         }
                         return Err(stop);
                     }
+                    let told = ran(&call, input.as_ref());
                     self.tool_result(
                         &call,
-                        &ran(&call),
+                        &told,
                         false,
-                        json!({"stdout": ran(&call), "stderr": "", "interrupted": false}),
+                        json!({"stdout": told, "stderr": "", "interrupted": false}),
                     );
+                    turn.told = told;
                 }
                 Verdict::Denied { message, interrupt } => {
                     turn.allowed = false;
+                    turn.told.clone_from(&message);
                     turn.denials.push(json!({"tool_name": call.name, "tool_use_id": call.id, "tool_input": call.input}));
                     self.tool_result(&call, &message, true, format!("Error: {message}").into());
                     if interrupt {
@@ -140,7 +143,7 @@ impl Agent {
             if self.args.demo {
                 self.pause(demo::TOOL_TIME)?;
             }
-            return Ok(Verdict::Run);
+            return Ok(Verdict::Run { input: None });
         }
         if !self.args.asks {
             let message = format!(
@@ -167,8 +170,16 @@ impl Agent {
         });
         let mut request = json!({
             "subtype": "can_use_tool", "tool_name": call.name, "display_name": call.name, "input": call.input,
-            "permission_suggestions": [suggestion], "tool_use_id": call.id,
+            "tool_use_id": call.id,
         });
+        if wants_a_person(call) {
+            merge(&mut request, json!({"requires_user_interaction": true}));
+        } else {
+            merge(
+                &mut request,
+                json!({"permission_suggestions": [suggestion]}),
+            );
+        }
         if let Some(description) = call.input["description"]
             .as_str()
             .or(call.input["command"].as_str())
@@ -206,7 +217,9 @@ impl Agent {
                         .flat_map(|u| u["rules"].as_array().cloned().unwrap_or_default()),
                 );
             }
-            return Ok(Verdict::Run);
+            return Ok(Verdict::Run {
+                input: body.get("updatedInput").cloned(),
+            });
         }
         Ok(Verdict::Denied {
             message: body["message"]
@@ -242,8 +255,24 @@ fn harmless(call: &Call) -> bool {
     }
 }
 
-/// Result of a call that was allowed.
-fn ran(call: &Call) -> String {
+/// Calls that are questions themselves.
+fn wants_a_person(call: &Call) -> bool {
+    matches!(call.name.as_str(), "AskUserQuestion" | "ExitPlanMode")
+}
+
+/// Result of a call that was allowed, perhaps with another input.
+fn ran(call: &Call, input: Option<&Value>) -> String {
+    if call.name == "AskUserQuestion" {
+        let answers = input.and_then(|input| input["answers"].as_object());
+        let Some(answers) = answers.filter(|answers| !answers.is_empty()) else {
+            return "The user did not answer the questions.".to_owned();
+        };
+        let told: Vec<String> = answers.iter().map(|(q, a)| format!("{q:?}={a}")).collect();
+        return format!(
+            "Your questions have been answered: {}. You can now continue with these answers in mind.",
+            told.join(", ")
+        );
+    }
     match call.input["command"]
         .as_str()
         .and_then(|c| c.strip_prefix("echo "))

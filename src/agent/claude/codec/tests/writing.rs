@@ -43,6 +43,7 @@ fn answers_are_written_to_the_letter() {
     let allow = Answer::Allow {
         input: None,
         remember: false,
+        edits: false,
     };
     assert_eq!(
         text(answer(&question(vec![]), &allow)),
@@ -67,6 +68,7 @@ fn an_answer_may_change_the_input() {
     let allow = Answer::Allow {
         input: Some(json!({ "command": "ls" })),
         remember: false,
+        edits: false,
     };
     assert_eq!(
         response(&question(vec![json!({ "type": "addRules" })]), &allow),
@@ -79,6 +81,7 @@ fn what_is_remembered_is_remembered_for_the_session_only() {
     let allow = Answer::Allow {
         input: None,
         remember: true,
+        edits: false,
     };
     let rule = |destination: &str| {
         json!({
@@ -110,6 +113,20 @@ fn what_is_remembered_is_remembered_for_the_session_only() {
     assert_eq!(
         response(&question(vec![]), &allow),
         json!({ "behavior": "allow" })
+    );
+}
+
+#[test]
+fn a_plan_may_be_accepted_together_with_its_edits() {
+    let allow = Answer::Allow {
+        input: None,
+        remember: false,
+        edits: true,
+    };
+    let mode = json!({ "type": "setMode", "mode": "acceptEdits", "destination": "session" });
+    assert_eq!(
+        response(&question(vec![]), &allow),
+        json!({ "behavior": "allow", "updatedPermissions": [mode] })
     );
 }
 
