@@ -67,7 +67,7 @@ async fn the_agent_takes_the_mode_that_was_chosen_and_tells_the_one_that_it_come
     real.send(r#"@fake [{"tool":"ExitPlanMode","input":{"plan":"Do it."}},{"text":"The plan was {outcome}."}]"#);
     let question = real
         .message("the plan is asked about", |m| {
-            m.message_id > before && !m.buttons.is_empty() && m.text.contains("ExitPlanMode")
+            m.message_id > before && !m.buttons.is_empty() && m.text.contains("stop planning")
         })
         .await;
     let yes = question.buttons[0][0].text.clone();
