@@ -33,12 +33,14 @@ async fn those_who_may_see_how_it_stands_and_others_are_told_that_they_may_not(r
         .await;
     let said = machine.ok("telexctl status").await;
     assert!(said.contains("polling, 1 conversation"), "{said}");
-    // Not every container knows how much memory is used.
+    // The daemon knows its own memory; of the agents', what systemd knows, which it does not in every container.
     let told: Value = serde_json::from_str(&machine.ok("telexctl --json status").await).unwrap();
-    for (unit, name) in [("telexd", "telexd"), ("telexd-agents.slice", "agents")] {
-        let known = machine.property(unit, "MemoryCurrent").await.parse::<u64>();
-        let told = told["memory"][name].as_u64();
-        assert_eq!(told.is_some(), known.is_ok(), "{unit}: {told:?} {known:?}");
+    assert!(told["memory"]["telexd"].as_u64().is_some(), "{told}");
+    let known = machine
+        .property("telexd-agents.slice", "MemoryCurrent")
+        .await;
+    if known.parse::<u64>().is_ok() {
+        assert!(told["memory"]["agents"].as_u64().is_some(), "{told}");
     }
     machine.ok(&by("helper", "telexctl status")).await;
     for user in ["stranger", "telexd-agent"] {
