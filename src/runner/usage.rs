@@ -17,7 +17,7 @@ pub(super) fn below_supervisors(socket: &Path) -> Usage {
     };
     let own = nix::unistd::getuid().as_raw();
     let mut stats: HashMap<i32, Stat> = HashMap::new();
-    let mut supervisors: Vec<(i32, String)> = Vec::new();
+    let mut supervisors: HashMap<i32, String> = HashMap::new();
     // Those that end while we look are not counted.
     for process in all.flatten() {
         if process.uid().ok() != Some(own) {
@@ -25,7 +25,7 @@ pub(super) fn below_supervisors(socket: &Path) -> Usage {
         }
         let Ok(stat) = process.stat() else { continue };
         if let Some(run) = supervised(&process, socket) {
-            supervisors.push((stat.pid, run));
+            supervisors.insert(stat.pid, run);
         }
         stats.insert(stat.pid, stat);
     }
@@ -38,9 +38,14 @@ pub(super) fn below_supervisors(socket: &Path) -> Usage {
         memory: Some(0),
         cpu: Vec::new(),
     };
-    for (supervisor, run) in supervisors {
+    // A child that has just been forked still has its parent's arguments.
+    let forked = |pid: &i32| {
+        let parent = stats.get(pid).map(|stat| stat.ppid);
+        parent.is_some_and(|parent| supervisors.contains_key(&parent))
+    };
+    for (supervisor, run) in supervisors.iter().filter(|(pid, _)| !forked(pid)) {
         let (mut pages, mut spent) = (0_u64, 0_u64);
-        let mut left = vec![supervisor];
+        let mut left = vec![*supervisor];
         while let Some(pid) = left.pop() {
             // Removed, so that a tree that changed meanwhile is not walked for ever.
             left.extend(below.remove(&pid).unwrap_or_default());
@@ -53,7 +58,7 @@ pub(super) fn below_supervisors(socket: &Path) -> Usage {
         }
         usage.memory = usage.memory.map(|sum| sum + pages * page);
         let millis = spent.saturating_mul(1000) / ticks.max(1);
-        usage.cpu.push((run, Duration::from_millis(millis)));
+        usage.cpu.push((run.clone(), Duration::from_millis(millis)));
     }
     usage
 }
@@ -89,7 +94,9 @@ mod tests {
             }
         );
         // A shell in the place of the supervisor, with a child that has burnt some time, and one that lives.
-        let script = "i=0; (while [ $i -lt 100000 ]; do i=$((i+1)); done); sleep 600 & echo ready; read x; kill $!";
+        // The latter says that it is there itself: while it is being made it takes nothing yet.
+        let script = "i=0; (while [ $i -lt 100000 ]; do i=$((i+1)); done); exec 3<&0; \
+                      sh -c 'echo ready; read x <&3' & wait";
         let mut child = Command::new("sh")
             .args(["-c", script, "telexd-run", "abcdefgh23456777"])
             .arg(&socket)
