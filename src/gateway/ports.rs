@@ -57,6 +57,9 @@ pub enum FetchError {
     /// The messenger does not have it any more, or will not give it out.
     #[error("the file is not to be had: {0}")]
     Gone(String),
+    /// It is said to be where it may not be read from; only an administrator can mend that.
+    #[error("the file may not be read: {0}")]
+    Closed(String),
     /// The messenger cannot be reached, or asks to wait until then: no try at all.
     #[error("{what}")]
     Wait {

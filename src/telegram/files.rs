@@ -28,9 +28,14 @@ pub enum FileError {
         /// The limit, in bytes.
         limit: u64,
     },
-    /// The server names a place that is none of its own files.
-    #[error("Telegram gives no path of a file that could be fetched")]
+    /// The server names no place at all.
+    #[error("Telegram gives no path of the file")]
     NoPath,
+    /// The server names a place that is none of its own files.
+    #[error(
+        "the Bot API server names a place that is none of its files, or not one of ours to read"
+    )]
+    Astray,
     /// Less came than was announced.
     #[error("only {got} of {announced} bytes came")]
     Cut {
@@ -77,7 +82,7 @@ pub async fn fetch<W: AsyncWrite + Unpin + Send>(
     }
     let path = Some(path)
         .filter(|path| is_plain(path))
-        .ok_or(FileError::NoPath)?;
+        .ok_or(FileError::Astray)?;
     let mut answer = client.open_file(&path).await?;
     let mut size = 0;
     while let Some(chunk) = answer
@@ -119,7 +124,7 @@ async fn copy<W: AsyncWrite + Unpin + Send>(
     let meta = tokio::fs::metadata(&path).await.map_err(FileError::Local)?;
     // A FIFO would be waited for without end.
     if !path.starts_with(&folder) || !meta.is_file() {
-        return Err(FileError::NoPath);
+        return Err(FileError::Astray);
     }
     let mut file = tokio::fs::File::open(&path)
         .await
@@ -153,6 +158,7 @@ impl FileSource for Client {
             .map_err(|error| match error {
                 FileError::TooLarge { .. } => FetchError::TooLarge,
                 FileError::NoPath => FetchError::Gone(error.to_string()),
+                FileError::Astray => FetchError::Closed(error.to_string()),
                 FileError::Write(cause) => FetchError::Write(cause),
                 FileError::Cut { .. } | FileError::Local(_) => {
                     FetchError::Failed(error.to_string())

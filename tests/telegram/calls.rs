@@ -305,7 +305,7 @@ async fn files_of_a_server_on_this_machine_are_read_from_its_folder_and_nowhere_
     ] {
         let fetched = fetch(&local, &elsewhere, 100).await;
         assert!(
-            matches!(fetched, Err(FileError::NoPath)),
+            matches!(fetched, Err(FileError::Astray)),
             "{elsewhere:?} {fetched:?}"
         );
     }
@@ -313,5 +313,5 @@ async fn files_of_a_server_on_this_machine_are_read_from_its_folder_and_nowhere_
     assert!(matches!(gone, Err(FileError::Local(_))), "{gone:?}");
     // Who has set no folder reads nothing of this machine.
     let fetched = fetch(&rig.client, &path, 100).await;
-    assert!(matches!(fetched, Err(FileError::NoPath)), "{fetched:?}");
+    assert!(matches!(fetched, Err(FileError::Astray)), "{fetched:?}");
 }

@@ -24,6 +24,11 @@ pub const GONE: Refused = Refused {
     person: "❌ Telegram no longer has that file. Please send it again.",
     agent: "Telegram no longer had it",
 };
+/// It lies where it may not be read from.
+pub const CLOSED: Refused = Refused {
+    person: "❌ I may not read that file where the server keeps it. An administrator finds the reason in the server's journal.",
+    agent: "it could not be read on the server",
+};
 /// It could not be fetched, time and again.
 pub const NOT_FETCHED: Refused = Refused {
     person: "❌ I could not fetch that file from Telegram, though I tried many times. Please send it again.",

@@ -276,6 +276,15 @@ fn failed(job: &AttachmentJob, cause: FetchError, now: Millis) -> Outcome {
             warn!(file = id, what, "Telegram does not give out a file");
             Outcome::Refused(words::GONE)
         }
+        FetchError::Closed(what) => {
+            error!(
+                file = id,
+                what,
+                "a file may not be read; where an own Bot API server keeps its files on this machine, telegram.local_files names \
+                 their folder"
+            );
+            Outcome::Refused(words::CLOSED)
+        }
         FetchError::Wait { what, until } => {
             warn!(file = id, what, "a file cannot be fetched now");
             let pause = pause(job.row.attempts).max(2_000);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use telexd_botapi::{Fault, Outgoing};
+use telexd_botapi::{Fault, FaultKind, Outgoing};
 
 use super::{kept, mode, path_in, prompts};
 use crate::{
@@ -68,6 +68,33 @@ async fn each_kind_is_taken_and_the_file_alone_is_a_prompt() {
     user.send(USER, Outgoing::file("sticker", None, "x"));
     world.wait_told(USER, "I cannot pass that on: I take").await;
     assert_eq!(prompts(&world).len(), 4);
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn a_path_of_the_server_that_is_not_to_be_read_is_told_as_such() {
+    let world = World::new().await;
+    let daemon = world.start_ready().await;
+    let user = world.api.user(USER, "Uma");
+    // As a Bot API server with --local answers one that was not told of its folder.
+    world.api.fault(Fault::once(
+        "getFile",
+        FaultKind::Answer {
+            status: 200,
+            content_type: "application/json".to_owned(),
+            body: r#"{"ok":true,"result":{"file_id":"f","file_unique_id":"u","file_path":"/etc/hostname"}}"#
+                .into(),
+        },
+    ));
+    user.send_document(USER, "a.txt", "text/plain", "content", "@fake say one");
+    world.wait_shows(USER, "one").await;
+    world.wait_told(USER, "I may not read that file").await;
+    assert!(
+        world.log().contains("telegram.local_files"),
+        "{}",
+        world.log()
+    );
     daemon.stop().await;
     world.end_all().await;
 }
