@@ -215,5 +215,11 @@ async fn a_plan_is_carried_out_when_somebody_says_so() {
     real.message("the answer is there", |m| m.text == "So it was allowed.")
         .await;
     assert!(file.exists());
+    // What was gone ahead with is what the conversation is told of.
+    real.expect_told(
+        "/mode",
+        "Mode acceptEdits: the agent edits files without asking, and asks before anything else.",
+    )
+    .await;
     real.end(daemon).await;
 }
