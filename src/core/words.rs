@@ -1,14 +1,33 @@
 //! Every sentence that a person reads in a chat, in one place.
 //!
 //! Short, friendly, without jargon. Sentences about troubles stand with [`super::trouble`].
+//!
+//! They are written in English here, and said in the language in use ([`language`]). So a sentence is whole where that can
+//! be, its parts have names, and a number of things goes through the plural of [`tr::tr`]. What the *agent* is told is
+//! English for whatever person, and a plain constant.
+
+use std::sync::LazyLock;
+
+/// A fixed text, in the language in use. That is found out when the text is first needed, so it must have been set by then.
+pub type Phrase = LazyLock<String>;
+
+/// A [`Phrase`], given in English.
+macro_rules! phrase {
+    ($english:literal) => {
+        std::sync::LazyLock::new(|| tr::tr!($english))
+    };
+}
 
 pub mod admin;
 pub mod approval;
 pub mod files;
+pub mod language;
 pub mod limits;
 pub mod mode;
 pub mod pairing;
 pub mod queue;
+
+use tr::tr;
 
 use super::{Millis, command, text::Button, trouble::Trouble};
 
@@ -17,76 +36,97 @@ pub const WORKING: &str = "…";
 /// Above the end of an answer that is longer than what can be shown of it while it is written.
 pub const MORE_ABOVE: &str = "…\n";
 /// Mark under an answer that the person ended.
-pub const INTERRUPTED: &str = "— Interrupted";
+pub static INTERRUPTED: Phrase = phrase!("— Interrupted");
 /// Answer of a turn that said nothing.
-pub const NO_WORDS: &str = "Done. (The agent said nothing.)";
+pub static NO_WORDS: Phrase = phrase!("Done. (The agent said nothing.)");
 /// Greeting of `/start`.
-pub const GREETING: &str = "Hello! Write to me and I pass it on to the agent on the server; its answer comes here.\n\n/help lists what else I understand.";
+pub static GREETING: Phrase = phrase!(
+    "Hello! Write to me and I pass it on to the agent on the server; its answer comes here.\n\n/help lists what else I understand."
+);
 /// Answer to a message that holds nothing to pass on.
-pub const NOTHING_TO_PASS_ON: &str = "That message has no text that I could pass on.";
+pub static NOTHING_TO_PASS_ON: Phrase = phrase!("That message has no text that I could pass on.");
 /// Answer to `/interrupt` when nothing runs.
-pub const NOTHING_RUNS: &str = "Nothing is running.";
+pub static NOTHING_RUNS: Phrase = phrase!("Nothing is running.");
 /// Answer to `/interrupt`.
-pub const STOPPING: &str = "Stopping…";
+pub static STOPPING: Phrase = phrase!("Stopping…");
 /// Answer to `/clear`.
-pub const CLEARED: &str = "Done: the next message begins a new conversation with the agent.";
+pub static CLEARED: Phrase =
+    phrase!("Done: the next message begins a new conversation with the agent.");
 /// Answer to `/clear` while a turn runs.
-pub const CLEARED_RUNNING: &str =
-    "Done: I stop what is running, and the next message begins a new conversation with the agent.";
+pub static CLEARED_RUNNING: Phrase = phrase!(
+    "Done: I stop what is running, and the next message begins a new conversation with the agent."
+);
 /// Button under a running answer.
-pub const STOP: &str = "Stop";
+pub static STOP: Phrase = phrase!("Stop");
 /// Button under a question whether to run a late message.
-pub const RUN: &str = "Run";
+pub static RUN: Phrase = phrase!("Run");
 /// Button under a question whether to run a late message.
-pub const DISCARD: &str = "Discard";
+pub static DISCARD: Phrase = phrase!("Discard");
 /// Button under an interrupted answer.
-pub const CONTINUE: &str = "Continue";
+pub static CONTINUE: Phrase = phrase!("Continue");
 /// Button under an interrupted answer.
-pub const LEAVE_IT: &str = "Leave it";
+pub static LEAVE_IT: Phrase = phrase!("Leave it");
 /// Prompt that continues an interrupted turn.
 pub const CONTINUE_PROMPT: &str = "You were interrupted by a restart of the server. Please check what took effect and continue where you stopped.";
 /// Under a late message that was discarded.
-pub const DISCARDED: &str = "Discarded: it was not run.";
+pub static DISCARDED: Phrase = phrase!("Discarded: it was not run.");
 /// Under an interrupted answer that was left.
-pub const LEFT: &str = "— Interrupted by a restart of the server; left as it is.";
+pub static LEFT: Phrase = phrase!("— Interrupted by a restart of the server; left as it is.");
 /// Under an interrupted answer that is continued below.
-pub const CONTINUED: &str = "— Interrupted by a restart of the server; continued below.";
+pub static CONTINUED: Phrase =
+    phrase!("— Interrupted by a restart of the server; continued below.");
 /// Placeholder of a turn that is run again.
-pub const RUN_AGAIN: &str = "The server was restarted, so I am running your message again…";
+pub static RUN_AGAIN: Phrase =
+    phrase!("The server was restarted, so I am running your message again…");
 /// Where the agent has lost the session of a conversation that went on for a while.
-pub const SESSION_GONE: &str = "The agent no longer knows what was said here before, so it takes your message as the first of a new conversation.";
+pub static SESSION_GONE: Phrase = phrase!(
+    "The agent no longer knows what was said here before, so it takes your message as the first of a new conversation."
+);
 /// Under a turn that a restart hit twice.
-pub const RESTARTED_TOO_OFTEN: &str = "The agent was ended from outside each time that I ran this message. Please look at the server before you send it again.";
+pub static RESTARTED_TOO_OFTEN: Phrase = phrase!(
+    "The agent was ended from outside each time that I ran this message. Please look at the server before you send it again."
+);
 /// A message was changed when the agent had it.
-pub const EDIT_TOO_LATE: &str = "✏️ That change came too late: the agent has your message as it was. If it matters, please send it as a new message.";
+pub static EDIT_TOO_LATE: Phrase = phrase!(
+    "✏️ That change came too late: the agent has your message as it was. If it matters, please send it as a new message."
+);
 /// A message became a command by a change.
-pub const EDIT_IS_NO_COMMAND: &str =
-    "✏️ A command works only as a new message, so I kept your message as it was.";
+pub static EDIT_IS_NO_COMMAND: Phrase =
+    phrase!("✏️ A command works only as a new message, so I kept your message as it was.");
 /// Press of a button that has done its work.
-pub const OLD_BUTTON: &str = "That button is no longer of use.";
+pub static OLD_BUTTON: Phrase = phrase!("That button is no longer of use.");
 /// Press of a button by somebody who may not.
-pub const NOT_YOURS: &str = "🔒 That is not yours to decide.";
+pub static NOT_YOURS: Phrase = phrase!("🔒 That is not yours to decide.");
 /// A prompt that cannot be given to the agent for want of disk space.
-pub const DISK_FULL: &str =
-    "The server's disk is full. Your message is kept and runs as soon as there is room.";
+pub static DISK_FULL: Phrase =
+    phrase!("The server's disk is full. Your message is kept and runs as soon as there is room.");
 /// A running answer that the disk may have no room for.
-pub const DISK_FULL_ANSWER: &str = "The server's disk is full, so the rest of this answer may be lost. If it does not come to an end, use /interrupt once there is room.";
+pub static DISK_FULL_ANSWER: Phrase = phrase!(
+    "The server's disk is full, so the rest of this answer may be lost. If it does not come to an end, use /interrupt once there is room."
+);
 /// Tampering with the agent's output.
-pub const OUTPUT_DAMAGED: &str = "The agent's output file on the server was cut or changed from outside, so this answer cannot be trusted. An administrator should look at the server.";
+pub static OUTPUT_DAMAGED: Phrase = phrase!(
+    "The agent's output file on the server was cut or changed from outside, so this answer cannot be trusted. An administrator should look at the server."
+);
 /// The agent stopped without a word.
-pub const AGENT_STOPPED: &str = "The agent stopped before it had finished.";
+pub static AGENT_STOPPED: Phrase = phrase!("The agent stopped before it had finished.");
 
 /// The agent wrote more than one process may.
-pub const OUTPUT_LIMIT: &str = "The agent wrote more than it may and was ended. An administrator can raise `agent.output_limit_mb` in the server's configuration.";
+pub static OUTPUT_LIMIT: Phrase = phrase!(
+    "The agent wrote more than it may and was ended. An administrator can raise `agent.output_limit_mb` in the server's configuration."
+);
 
 /// The agent's working directory is not there.
-pub const AGENT_DIRECTORY: &str = "The directory in which the agent works cannot be entered. An administrator must look at `agent.directory` in the server's configuration.";
+pub static AGENT_DIRECTORY: Phrase = phrase!(
+    "The directory in which the agent works cannot be entered. An administrator must look at `agent.directory` in the server's configuration."
+);
 /// An administrator ended the agent.
-pub const AGENT_ENDED: &str =
-    "The agent was stopped by an administrator of the server before it had finished.";
+pub static AGENT_ENDED: Phrase =
+    phrase!("The agent was stopped by an administrator of the server before it had finished.");
 /// The agent could not be started, for a reason that only an administrator understands.
-pub const AGENT_NOT_STARTED: &str =
-    "The agent could not be started. An administrator finds the reason in the server's journal.";
+pub static AGENT_NOT_STARTED: Phrase = phrase!(
+    "The agent could not be started. An administrator finds the reason in the server's journal."
+);
 
 /// After the daemon ended unexpectedly. `machine`: the whole server did. `waits`: the person waits for an answer.
 #[must_use]
@@ -112,32 +152,42 @@ pub fn came_back(machine: bool, waits: bool, admin: bool) -> String {
 /// The agent was ended by a signal.
 #[must_use]
 pub fn agent_killed(signal: i32) -> String {
-    format!("The agent was ended from outside (signal {signal}) before it had finished.")
+    tr!(
+        "The agent was ended from outside (signal {signal}) before it had finished.",
+        signal
+    )
 }
 
 /// The agent crashed by this signal, given without its `SIG`.
 #[must_use]
 pub fn agent_crashed(signal: &str) -> String {
-    format!("The agent crashed (signal {signal}) before it had finished.")
+    tr!(
+        "The agent crashed (signal {signal}) before it had finished.",
+        signal
+    )
 }
 
 /// The agent used more memory than it may, in bytes.
 #[must_use]
 pub fn agent_out_of_memory(limit: Option<u64>) -> String {
-    const LAST: &str = "An administrator can raise the limit.";
+    static LAST: Phrase = phrase!("An administrator can raise the limit.");
     match limit {
-        Some(limit) => format!(
-            "The agent used more than {} of memory and was ended. {LAST}",
-            memory(limit)
+        Some(limit) => tr!(
+            "The agent used more than {} of memory and was ended. {LAST.as_str()}",
+            memory(limit),
+            LAST.as_str()
         ),
-        None => format!("The agent used more memory than there is and was ended. {LAST}"),
+        None => tr!(
+            "The agent used more memory than there is and was ended. {LAST.as_str()}",
+            LAST.as_str()
+        ),
     }
 }
 
 /// The agent ran longer than it may, in seconds.
 #[must_use]
 pub fn agent_out_of_time(seconds: u64) -> String {
-    format!(
+    tr!(
         "The agent ran for more than {} and was ended. An administrator can raise the limit.",
         span(Millis::try_from(seconds).unwrap_or(Millis::MAX / 1000) * 1000)
     )
@@ -146,8 +196,9 @@ pub fn agent_out_of_time(seconds: u64) -> String {
 /// The agent's service could not be started; `what` goes on after "because".
 #[must_use]
 pub fn agent_service(what: &str) -> String {
-    format!(
-        "The agent could not be started because {what}. An administrator finds the remedy in the server's journal."
+    tr!(
+        "The agent could not be started because {what}. An administrator finds the remedy in the server's journal.",
+        what
     )
 }
 
@@ -155,7 +206,7 @@ pub fn agent_service(what: &str) -> String {
 fn memory(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")];
     let Some((size, unit)) = UNITS.into_iter().find(|(size, _)| bytes >= *size) else {
-        return format!("{bytes} bytes");
+        return tr!("{bytes} bytes", bytes);
     };
     let (whole, tenth) = (bytes / size, bytes % size * 10 / size);
     match tenth {
@@ -167,8 +218,9 @@ fn memory(bytes: u64) -> String {
 /// The agent is not installed.
 #[must_use]
 pub fn agent_not_found(program: &str) -> String {
-    format!(
-        "The agent program `{program}` is not on the server. An administrator must install it or set `agent.command`."
+    tr!(
+        "The agent program `{program}` is not on the server. An administrator must install it or set `agent.command`.",
+        program
     )
 }
 
@@ -176,15 +228,17 @@ pub fn agent_not_found(program: &str) -> String {
 #[must_use]
 pub fn agent_too_old(found: &str, oldest: &str) -> String {
     let found: String = found.chars().take(40).collect();
-    format!(
-        "The agent on the server is version {found}; {oldest} or newer is needed. An administrator must update it."
+    tr!(
+        "The agent on the server is version {found}; {oldest} or newer is needed. An administrator must update it.",
+        found,
+        oldest
     )
 }
 
 /// `/help`: the commands that this person may use.
 #[must_use]
 pub fn help<'a>(commands: impl Iterator<Item = &'a command::CommandInfo>) -> String {
-    let mut text = String::from("Write what you want done. Besides that I understand:\n");
+    let mut text = tr!("Write what you want done. Besides that I understand:\n");
     for listed in commands {
         text.push_str(&format!("\n/{} – {}", listed.name, listed.description));
     }
@@ -197,21 +251,28 @@ pub fn unknown_command(name: &str, nearest: Option<&str>) -> String {
     let shown: String = name.chars().take(32).collect();
     match nearest {
         Some(nearest) => {
-            format!("There is no command /{shown}. Did you mean /{nearest}? /help lists them all.")
+            tr!(
+                "There is no command /{shown}. Did you mean /{nearest}? /help lists them all.",
+                shown,
+                nearest
+            )
         }
-        None => format!("There is no command /{shown}. /help lists those that there are."),
+        None => tr!(
+            "There is no command /{shown}. /help lists those that there are.",
+            shown
+        ),
     }
 }
 
 /// Button under messages that are being collected.
-pub const SEND_NOW: &str = "Send now";
+pub static SEND_NOW: Phrase = phrase!("Send now");
 /// Press of that button.
-pub const SENT: &str = "Sent.";
+pub static SENT: Phrase = phrase!("Sent.");
 
 /// While messages are collected into one prompt: how many so far.
 #[must_use]
 pub fn collecting(parts: usize) -> String {
-    format!("Collecting… ({parts})")
+    tr!("Collecting… ({parts})", parts)
 }
 
 /// Placeholder of a turn that has so many others before it.
@@ -220,7 +281,7 @@ pub fn waiting(before: usize) -> String {
     if before == 0 {
         WORKING.to_owned()
     } else {
-        format!("In line: number {}.", before + 1)
+        tr!("In line: number {}.", before + 1)
     }
 }
 
@@ -228,14 +289,18 @@ pub fn waiting(before: usize) -> String {
 #[must_use]
 pub fn all_busy(processes: usize, waiting_before: usize) -> String {
     let agents = if processes == 1 {
-        "The one agent is".to_owned()
+        tr!("The one agent is")
     } else {
-        format!("All {processes} agents are")
+        tr!("All {processes} agents are", processes)
     };
     if waiting_before == 0 {
-        format!("{agents} busy; yours is next.")
+        tr!("{agents} busy; yours is next.", agents)
     } else {
-        format!("{agents} busy; {waiting_before} before you.")
+        tr!(
+            "{agents} busy; {waiting_before} before you.",
+            agents,
+            waiting_before
+        )
     }
 }
 
@@ -245,13 +310,17 @@ pub fn late(age: Millis, messages: usize, text: &str) -> String {
     let quoted: String = text.chars().take(200).collect();
     let dots = if quoted.len() < text.len() { "…" } else { "" };
     let run = match messages {
-        0 | 1 => "run it?".to_owned(),
-        messages => format!("run these {messages} messages?"),
+        0 | 1 => tr!("run it?"),
+        messages => tr!("run these {messages} messages?", messages),
     };
     let about = if text.trim().is_empty() { "" } else { "\n\n" };
-    format!(
+    tr!(
         "Received {} ago while I was away: {run}{about}{quoted}{dots}",
-        span(age)
+        span(age),
+        run,
+        about,
+        quoted,
+        dots
     )
 }
 
@@ -259,11 +328,14 @@ pub fn late(age: Millis, messages: usize, text: &str) -> String {
 #[must_use]
 pub fn continue_after(tools: u32) -> String {
     let calls = if tools == 1 {
-        "1 tool call".to_owned()
+        tr!("1 tool call")
     } else {
-        format!("{tools} tool calls")
+        tr!("{tools} tool calls", tools)
     };
-    format!("This was interrupted by a restart of the server, after {calls}. Continue?")
+    tr!(
+        "This was interrupted by a restart of the server, after {calls}. Continue?",
+        calls
+    )
 }
 
 /// A duration in words, coarse: the two greatest units at most.
@@ -272,10 +344,10 @@ pub fn span(millis: Millis) -> String {
     let seconds = (millis / 1000).max(0);
     match seconds {
         0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
+        60..3600 => tr!("{} min", seconds / 60),
         3600..86_400 => match (seconds / 3600, seconds % 3600 / 60) {
             (h, 0) => format!("{h} h"),
-            (h, m) => format!("{h} h {m} min"),
+            (h, m) => tr!("{h} h {m} min", h, m),
         },
         _ => match (seconds / 86_400, seconds % 86_400 / 3600) {
             (d, 0) => format!("{d} d"),
@@ -317,16 +389,16 @@ pub fn status(facts: &Status) -> String {
     let mut lines: Vec<String> = facts.paused.iter().cloned().collect();
     match &facts.running {
         Some((what, since)) if what.is_empty() => {
-            lines.push(format!("Working for {}.", span(*since)));
+            lines.push(tr!("Working for {}.", span(*since)));
         }
-        Some((what, since)) => lines.push(format!("Working for {}: {what}", span(*since))),
+        Some((what, since)) => lines.push(tr!("Working for {}: {what}", span(*since), what)),
         None if facts.paused.is_some() => {}
-        None => lines.push("Ready.".to_owned()),
+        None => lines.push(tr!("Ready.")),
     }
     match facts.waiting {
         0 => {}
-        1 => lines.push("1 message in line.".to_owned()),
-        n => lines.push(format!("{n} messages in line.")),
+        1 => lines.push(tr!("1 message in line.")),
+        n => lines.push(tr!("{n} messages in line.", n)),
     }
     if facts.kept > 0 {
         lines.push(queue::kept(facts.kept));
@@ -344,15 +416,20 @@ pub fn status(facts: &Status) -> String {
             parts.push(dollars(*cost));
         }
         if !parts.is_empty() {
-            lines.push(format!("Last answer: {}.", parts.join(", ")));
+            lines.push(tr!("Last answer: {}.", parts.join(", ")));
         }
     }
     if let Some((id, total, model)) = &facts.session {
         let model = model.as_ref().map(|m| format!(", {m}")).unwrap_or_default();
-        lines.push(format!("Session {id}: {} so far{model}.", dollars(*total)));
+        lines.push(tr!(
+            "Session {id}: {} so far{model}.",
+            dollars(*total),
+            id,
+            model
+        ));
     }
     lines.extend(facts.mode.clone());
-    lines.push(format!("Up for {}.", span(facts.up)));
+    lines.push(tr!("Up for {}.", span(facts.up)));
     lines.join("\n")
 }
 
@@ -377,7 +454,7 @@ pub fn button(label: &str, data: impl Into<String>) -> Button {
 #[must_use]
 pub fn unexpected(number: &str, admin: bool) -> String {
     let more = if admin {
-        format!("\n\njournalctl TELEXD_ERROR={number}")
+        tr!("\n\njournalctl TELEXD_ERROR={number}", number)
     } else {
         String::new()
     };

@@ -155,7 +155,7 @@ impl Board {
     pub(super) fn withdraw(&self, tx: &Tx<'_>, row: &QuestionRow) -> Result<bool, StoreError> {
         let open = tx.question_answered(row.id, WITHDRAWN, self.now)?;
         if open {
-            self.tell(tx, row, words::approval::WITHDRAWN)?;
+            self.tell(tx, row, words::approval::WITHDRAWN.as_str())?;
         }
         Ok(open)
     }
@@ -250,7 +250,7 @@ pub(super) fn order(
                 true if asks_for_words => words::approval::tell_it(board.face.private),
                 true if asks_for_answer => words::approval::write_answer(board.face.private),
                 true => "",
-                false => words::approval::ONE_MORE,
+                false => words::approval::ONE_MORE.as_str(),
             };
             lane::answer(tx, ack, text, &[], board.now)?;
             return Ok(acted);

@@ -203,7 +203,7 @@ impl Queue {
             ),
             // About to run: as it is when it does.
             None if at.before + at.running == 0 => {
-                let stop = words::button(words::STOP, format!("s:{turn}"));
+                let stop = words::button(words::STOP.as_str(), format!("s:{turn}"));
                 (words::waiting(0), self.stop_button.then(|| vec![stop]))
             }
             None => (
@@ -216,8 +216,9 @@ impl Queue {
 
     /// Buttons of a turn that waits behind so many others of its own conversation.
     pub(super) fn of_waiting(&self, turn: TurnId, before: usize) -> Option<Vec<Button>> {
-        let next = (before > 0).then(|| words::button(said::RUN_NEXT, format!("u:{turn}")));
-        let cancel = words::button(said::CANCEL, format!("x:{turn}"));
+        let next =
+            (before > 0).then(|| words::button(said::RUN_NEXT.as_str(), format!("u:{turn}")));
+        let cancel = words::button(said::CANCEL.as_str(), format!("x:{turn}"));
         self.buttons
             .then(|| next.into_iter().chain([cancel]).collect())
     }
@@ -304,7 +305,7 @@ impl Queue {
         };
         // What was kept after a stop has no message of its own.
         if has_message(tx, slot)? {
-            let shown = show::note(said::DROPPED, Vec::new(), self.reply_to(turn));
+            let shown = show::note(said::DROPPED.as_str(), Vec::new(), self.reply_to(turn));
             tx.out_show(self.target(), Some(slot), Urgency::Message, &shown, now)?;
             tx.out_retract(turn.id, 1, Slot::NOTICE, now)?;
         }
@@ -429,7 +430,11 @@ impl Queue {
         let (text, buttons) = self.listing(open, there.most);
         let over = buttons.is_empty() && !open.iter().any(waits);
         if let Some((id, old)) = &old {
-            let text = if over { said::LIST_IS_OVER } else { &text };
+            let text = if over {
+                said::LIST_IS_OVER.as_str()
+            } else {
+                &text
+            };
             tx.out_again(*id, &show::note(text, buttons, old.reply_to), now)?;
         }
         // One that is too old to be there any more, too.
@@ -466,14 +471,17 @@ impl Queue {
         };
         let row = |turn: &TurnRow| {
             vec![
-                words::button(&label(said::RUN_NEXT, turn), format!("u:{}", turn.id)),
-                words::button(&label(said::DROP, turn), format!("k:{}", turn.id)),
+                words::button(
+                    &label(said::RUN_NEXT.as_str(), turn),
+                    format!("u:{}", turn.id),
+                ),
+                words::button(&label(said::DROP.as_str(), turn), format!("k:{}", turn.id)),
             ]
         };
         let mut buttons: Vec<_> = all.iter().take(BUTTONS).map(|turn| row(turn)).collect();
         if let [first, _, ..] = kept[..] {
             buttons.push(vec![words::button(
-                said::RUN_ALL,
+                said::RUN_ALL.as_str(),
                 format!("w:{}", first.id),
             )]);
         }

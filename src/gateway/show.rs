@@ -32,7 +32,7 @@ pub fn running(
         None if parts.is_empty() => parts.push(Formatted::plain(words::WORKING)),
         None => {}
     }
-    let stop = turn.map(|turn| vec![words::button(words::STOP, format!("s:{turn}"))]);
+    let stop = turn.map(|turn| vec![words::button(words::STOP.as_str(), format!("s:{turn}"))]);
     messages(parts, stop.into_iter().collect(), reply_to)
 }
 
@@ -98,13 +98,15 @@ pub fn over(
 ) -> Vec<Shown> {
     let mut parts = renderer.render(&view.answer);
     match ending {
-        Ending::Completed if parts.is_empty() => parts.push(Formatted::plain(words::NO_WORDS)),
+        Ending::Completed if parts.is_empty() => {
+            parts.push(Formatted::plain(words::NO_WORDS.as_str()))
+        }
         Ending::Completed => {}
         Ending::Interrupted => {
             let line = if view.by_admin {
-                words::admin::ENDED
+                words::admin::ENDED.as_str()
             } else {
-                words::INTERRUPTED
+                words::INTERRUPTED.as_str()
             };
             add_line(&mut parts, italic(line), true);
         }
@@ -293,7 +295,7 @@ mod tests {
             over(&Lines, &view("", None), &Ending::Completed, None)[0]
                 .body
                 .text,
-            words::NO_WORDS
+            words::NO_WORDS.as_str()
         );
     }
 
@@ -306,7 +308,7 @@ mod tests {
         );
         let shown = over(&Lines, &view(&full, None), &Ending::Interrupted, Some(9));
         assert_eq!(shown.len(), 2);
-        assert_eq!(shown[1].body.text, words::INTERRUPTED);
+        assert_eq!(shown[1].body.text, words::INTERRUPTED.as_str());
         assert_eq!((shown[0].reply_to, shown[1].reply_to), (Some(9), None));
         let by_admin = View {
             by_admin: true,

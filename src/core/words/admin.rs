@@ -1,5 +1,8 @@
 //! What administrators are told, and what others are told of what administrators did.
 
+use tr::tr;
+
+use super::Phrase;
 use crate::core::{
     Millis,
     pause::Pause,
@@ -11,7 +14,7 @@ use crate::core::{
 /// Placeholder of a turn that waits while all is paused: the first, second, … that waits.
 #[must_use]
 pub fn waits(pause: &Pause, number: u64) -> String {
-    capital(&format!("{}: yours is number {number}.", pause.told()))
+    capital(&tr!("{}: yours is number {number}.", pause.told(), number))
 }
 
 /// Line of `/status` while all is paused.
@@ -25,30 +28,33 @@ pub fn is_paused(pause: &Pause) -> String {
 pub fn paused(running: u64) -> String {
     let goes_on = match running {
         0 => String::new(),
-        1 => " The one answer that is being written goes on to its end.".to_owned(),
-        n => format!(" The {n} answers that are being written go on to their end."),
+        n => tr!(" The one answer that is being written goes on to its end."
+            | " The {n} answers that are being written go on to their end." % n),
     };
-    format!("Paused: messages are kept, and run after /resume.{goes_on}")
+    tr!(
+        "Paused: messages are kept, and run after /resume.{goes_on}",
+        goes_on
+    )
 }
 
 /// Answer to `/pause` while there is a pause.
 #[must_use]
 pub fn paused_already(pause: &Pause) -> String {
-    format!("No change: {}.", pause.told())
+    tr!("No change: {}.", pause.told())
 }
 
 /// Answer to `/resume`; `waiting`: turns that are run now.
 #[must_use]
 pub fn resumed(waiting: u64) -> String {
     match waiting {
-        0 => "Resumed. Nothing waits.".to_owned(),
-        1 => "Resumed: the one message in line is run now.".to_owned(),
-        n => format!("Resumed: the {n} messages in line are run now, in their order."),
+        0 => tr!("Resumed. Nothing waits."),
+        n => tr!("Resumed: the one message in line is run now."
+            | "Resumed: the {n} messages in line are run now, in their order." % n),
     }
 }
 
 /// Answer to `/resume` without a pause.
-pub const NOT_PAUSED: &str = "No change: nothing is paused.";
+pub static NOT_PAUSED: Phrase = phrase!("No change: nothing is paused.");
 
 /// A sentence with what to do about it.
 #[must_use]
@@ -65,38 +71,43 @@ fn capital(text: &str) -> String {
 }
 
 /// Under an answer that an administrator ended.
-pub const ENDED: &str = "— Ended by an administrator";
+pub static ENDED: Phrase = phrase!("— Ended by an administrator");
 /// To the person whose conversation an administrator cleared.
-pub const CLEARED_FOR_YOU: &str = "An administrator cleared this conversation: your next message begins a new one with the agent.";
+pub static CLEARED_FOR_YOU: Phrase = phrase!(
+    "An administrator cleared this conversation: your next message begins a new one with the agent."
+);
 /// Answer to the clearing of a conversation that has no session.
-pub const CLEAR_ALREADY: &str = "No change: it has nothing to forget.";
+pub static CLEAR_ALREADY: Phrase = phrase!("No change: it has nothing to forget.");
 /// Before a prompt of an administrator's.
-pub const ASKS: &str = "An administrator asks:";
+pub static ASKS: Phrase = phrase!("An administrator asks:");
 /// Button of a question that asks first.
-pub const NO: &str = "No";
+pub static NO: Phrase = phrase!("No");
 /// Button below the question whether all agents are to end.
-pub const YES_END_ALL: &str = "End all";
+pub static YES_END_ALL: Phrase = phrase!("End all");
 /// What a question becomes whose button was pressed too late.
-pub const ASKED_TOO_LONG_AGO: &str = "This question is no longer of use: it holds for five minutes and works once. Give the order again.";
+pub static ASKED_TOO_LONG_AGO: Phrase = phrase!(
+    "This question is no longer of use: it holds for five minutes and works once. Give the order again."
+);
 /// What a question becomes when the answer is no.
-pub const LEFT_ALONE: &str = "Left as it was.";
+pub static LEFT_ALONE: Phrase = phrase!("Left as it was.");
 
 /// Question before the daemon restarts.
-pub const RESTART: &str = "Restart the bot? Agents go on, and what is sent meanwhile is kept.";
+pub static RESTART: Phrase =
+    phrase!("Restart the bot? Agents go on, and what is sent meanwhile is kept.");
 /// Button below that.
-pub const YES_RESTART: &str = "Restart";
+pub static YES_RESTART: Phrase = phrase!("Restart");
 /// The daemon ends to be started again.
-pub const RESTARTING: &str = "Restarting…";
+pub static RESTARTING: Phrase = phrase!("Restarting…");
 /// It was started again.
-pub const BACK: &str = "Restarted: here I am.";
+pub static BACK: Phrase = phrase!("Restarted: here I am.");
 
 /// Question before all agents end.
 #[must_use]
 pub fn end_all(runs: usize) -> String {
     match runs {
-        0 => "No agent runs.".to_owned(),
-        1 => "End the one agent that runs, and what it is doing?".to_owned(),
-        n => format!("End all {n} agents, and what they are doing?"),
+        0 => tr!("No agent runs."),
+        n => tr!("End the one agent that runs, and what it is doing?"
+            | "End all {n} agents, and what they are doing?" % n),
     }
 }
 
@@ -104,24 +115,24 @@ pub fn end_all(runs: usize) -> String {
 #[must_use]
 pub fn ends_all(runs: usize) -> String {
     match runs {
-        0 => "No agent runs.".to_owned(),
-        1 => {
-            "The one agent ends. Messages in line are run by another; /pause keeps them.".to_owned()
-        }
-        n => format!("{n} agents end. Messages in line are run by others; /pause keeps them."),
+        0 => tr!("No agent runs."),
+        n => tr!(
+            "The one agent ends. Messages in line are run by another; /pause keeps them."
+                | "{n} agents end. Messages in line are run by others; /pause keeps them." % n
+        ),
     }
 }
 
 /// A run is told to end.
 #[must_use]
 pub fn ends(run: &str, name: Option<&str>, person: i64, age: Millis) -> String {
-    format!("{run} ends: {}, for {}.", who(name, person), span(age))
+    tr!("{run} ends: {}, for {}.", who(name, person), span(age), run)
 }
 
 /// A run that was to end is over.
 #[must_use]
 pub fn run_is_over(run: &str) -> String {
-    format!("No change: {run} is over already.")
+    tr!("No change: {run} is over already.", run)
 }
 
 /// Somebody in a list.
@@ -141,7 +152,7 @@ fn list(lines: Vec<String>) -> String {
     let more = lines.len().saturating_sub(LINES);
     let mut text = lines.into_iter().take(LINES).collect::<Vec<_>>().join("\n");
     if more > 0 {
-        text.push_str(&format!("\n… and {more} more"));
+        text.push_str(&tr!("\n… and {more} more", more));
     }
     text
 }
@@ -191,10 +202,8 @@ pub fn people<'a>(
                     Role::User => "user",
                     Role::Nobody => "not let in any more",
                 };
-                let seen = seen.map_or_else(
-                    || "never seen".to_owned(),
-                    |ago| format!("seen {} ago", span(ago)),
-                );
+                let seen =
+                    seen.map_or_else(|| tr!("never seen"), |ago| tr!("seen {} ago", span(ago)));
                 match name {
                     Some(_) => format!("{} ({id}) · {role} · {seen}", who(name, id)),
                     None => format!("{id} · {role} · {seen}"),
@@ -209,12 +218,12 @@ pub fn people<'a>(
 pub fn configured(key: &str, value: Option<&str>, no_change: bool, after_restart: bool) -> String {
     let holds = match value {
         Some(value) => format!("{key} = {value}"),
-        None => format!("{key} is not set"),
+        None => tr!("{key} is not set", key),
     };
     match (no_change, after_restart) {
-        (true, _) => format!("No change: {holds}."),
-        (false, true) => format!("{holds}, from the next /restart on."),
-        (false, false) => format!("{holds}, from now on."),
+        (true, _) => tr!("No change: {holds}.", holds),
+        (false, true) => tr!("{holds}, from the next /restart on.", holds),
+        (false, false) => tr!("{holds}, from now on.", holds),
     }
 }
 
@@ -244,11 +253,11 @@ pub struct Setting<'a> {
 pub fn setting(s: &Setting<'_>) -> String {
     let mut text = match s.value {
         Some(value) => format!("{} = {value} ({})", s.key, s.source),
-        None => format!("{} is not set", s.key),
+        None => tr!("{} is not set", s.key),
     };
-    text.push_str(&format!("\n{}\nAllowed: {}.", s.about, s.range));
+    text.push_str(&tr!("\n{}\nAllowed: {}.", s.about, s.range));
     if let Some(default) = s.default {
-        text.push_str(&format!(" Default: {default}."));
+        text.push_str(&tr!(" Default: {default}.", default));
     }
     if s.files_only {
         text.push_str("\nOnly the files on the server set it.");
@@ -279,6 +288,6 @@ pub fn settings<'a>(all: impl Iterator<Item = Setting<'a>>) -> String {
 }
 
 /// Answer to `/config` with a value and no key.
-pub const WHICH_KEY: &str = "Which key? /config lists them all.";
+pub static WHICH_KEY: Phrase = phrase!("Which key? /config lists them all.");
 /// Answer to `/debug` with another word.
-pub const ON_OR_OFF: &str = "Write /debug on or /debug off.";
+pub static ON_OR_OFF: Phrase = phrase!("Write /debug on or /debug off.");

@@ -1,5 +1,8 @@
 //! Questions of agents, and answers to them.
 
+use tr::tr;
+
+use super::Phrase;
 use crate::core::{
     approval::{
         detail::Note,
@@ -11,44 +14,48 @@ use crate::core::{
 };
 
 /// Button under a question of the agent.
-pub const ALLOW_ONCE: &str = "Allow once";
+pub static ALLOW_ONCE: Phrase = phrase!("Allow once");
 /// Button under a question of the agent.
-pub const ALLOW_SESSION: &str = "Allow for this session";
+pub static ALLOW_SESSION: Phrase = phrase!("Allow for this session");
 /// Button under a question of the agent.
-pub const DENY: &str = "Deny";
+pub static DENY: Phrase = phrase!("Deny");
 /// Button under a question of the agent.
-pub const DENY_AND_TELL: &str = "Deny and tell it…";
+pub static DENY_AND_TELL: Phrase = phrase!("Deny and tell it…");
 /// Button under something that asks for words: it does not any more.
-pub const CANCEL: &str = "Cancel";
+pub static CANCEL: Phrase = phrase!("Cancel");
 /// Button under a choice of several options.
-pub const DONE: &str = "Done";
+pub static DONE: Phrase = phrase!("Done");
 /// Button under a choice.
-pub const OWN: &str = "Write an answer…";
+pub static OWN: Phrase = phrase!("Write an answer…");
 /// Button under a choice.
-pub const SKIP: &str = "Skip";
+pub static SKIP: Phrase = phrase!("Skip");
 /// Button under a plan.
-pub const GO_AHEAD: &str = "Go ahead";
+pub static GO_AHEAD: Phrase = phrase!("Go ahead");
 /// Button under a plan.
-pub const GO_AHEAD_EDITS: &str = "Go ahead, accept edits";
+pub static GO_AHEAD_EDITS: Phrase = phrase!("Go ahead, accept edits");
 /// Button under a plan.
-pub const KEEP_PLANNING: &str = "Keep planning";
+pub static KEEP_PLANNING: Phrase = phrase!("Keep planning");
 /// Button under a plan.
-pub const KEEP_PLANNING_AND_TELL: &str = "Keep planning and tell it…";
+pub static KEEP_PLANNING_AND_TELL: Phrase = phrase!("Keep planning and tell it…");
 /// Before an option that is chosen, of several.
 pub const TICKED: &str = "☑ ";
 /// Before an option that is not chosen, of several.
 pub const NOT_TICKED: &str = "☐ ";
 /// Answer to `/allow` or `/deny` where no question waits.
-pub const NOTHING_ASKED: &str = "Nothing is asked here at the moment.";
+pub static NOTHING_ASKED: Phrase = phrase!("Nothing is asked here at the moment.");
 /// Answer to `/allow` or `/deny` with something that is no number.
-pub const WHICH_QUESTION: &str =
-    "Give the number that stands below the question, like /allow 12, or none if only one waits.";
+pub static WHICH_QUESTION: Phrase = phrase!(
+    "Give the number that stands below the question, like /allow 12, or none if only one waits."
+);
 /// Answer to `/answer` without an answer.
-pub const WHICH_ANSWER: &str = "Give your answer behind it, like /answer yes, with the number of the question before it where several wait: /answer 12 yes.";
+pub static WHICH_ANSWER: Phrase = phrase!(
+    "Give your answer behind it, like /answer yes, with the number of the question before it where several wait: /answer 12 yes."
+);
 /// Answer to `/allow` or `/deny` for a question that somebody was quicker to answer.
-pub const ANSWERED_ALREADY: &str = "That question is answered already.";
+pub static ANSWERED_ALREADY: Phrase = phrase!("That question is answered already.");
 /// Answer to a press or a command about a question that the agent withdrew.
-pub const NOT_ASKED_ANY_MORE: &str = "The agent asks that no longer: it went on, or was stopped.";
+pub static NOT_ASKED_ANY_MORE: Phrase =
+    phrase!("The agent asks that no longer: it went on, or was stopped.");
 /// What the agent is told when a person says no.
 pub const DENIED_TO_AGENT: &str = "The user did not allow this.";
 /// What the agent is told when nobody answered.
@@ -58,34 +65,34 @@ pub const SKIPPED_TO_AGENT: &str = "The user does not want to answer this.";
 /// What the agent is told when a person does not accept its plan.
 pub const PLANNING_TO_AGENT: &str = "The user wants you to keep planning.";
 /// Under a question that a person answered with yes.
-pub const ALLOWED: &str = "✓ Allowed";
+pub static ALLOWED: Phrase = phrase!("✓ Allowed");
 /// Under a question that a person answered with yes, for the session.
-pub const ALLOWED_SESSION: &str = "✓ Allowed for this session";
+pub static ALLOWED_SESSION: Phrase = phrase!("✓ Allowed for this session");
 /// Under a question that a person answered with no.
-pub const DENIED: &str = "✗ Denied";
+pub static DENIED: Phrase = phrase!("✗ Denied");
 /// Under a plan that is carried out.
-pub const GOES_AHEAD: &str = "✓ Go ahead";
+pub static GOES_AHEAD: Phrase = phrase!("✓ Go ahead");
 /// Under a plan that is carried out with all changes of files.
-pub const GOES_AHEAD_EDITS: &str = "✓ Go ahead; files are changed without a question";
+pub static GOES_AHEAD_EDITS: Phrase = phrase!("✓ Go ahead; files are changed without a question");
 /// Under a plan that is not carried out yet.
-pub const PLANS_ON: &str = "✎ Keep planning";
+pub static PLANS_ON: Phrase = phrase!("✎ Keep planning");
 /// Under a choice that a person did not make.
-pub const SKIPPED: &str = "✗ Skipped";
+pub static SKIPPED: Phrase = phrase!("✗ Skipped");
 /// Under a choice that a person has made, for the record.
-pub const ANSWERED: &str = "✓ Answered";
+pub static ANSWERED: Phrase = phrase!("✓ Answered");
 /// Under a question that nobody answered.
-pub const UNANSWERED: &str = "✗ Not answered in time, so it was denied";
+pub static UNANSWERED: Phrase = phrase!("✗ Not answered in time, so it was denied");
 /// Under a question that the agent withdrew.
-pub const WITHDRAWN: &str = "No longer asked";
+pub static WITHDRAWN: Phrase = phrase!("No longer asked");
 /// Before what "for this session" would allow, which follows line by line.
-pub const FOR_SESSION: &str = "“Allow for this session” allows from now on:";
+pub static FOR_SESSION: Phrase = phrase!("“Allow for this session” allows from now on:");
 
 /// What the agent is told when a person says no, and why.
 #[must_use]
 pub fn denied_to_agent(words: Option<&str>) -> String {
     words.map_or_else(
         || DENIED_TO_AGENT.to_owned(),
-        |words| format!("The user did not allow this and says: {words}"),
+        |words| tr!("The user did not allow this and says: {words}", words),
     )
 }
 
@@ -94,7 +101,7 @@ pub fn denied_to_agent(words: Option<&str>) -> String {
 pub fn skipped_to_agent(words: Option<&str>) -> String {
     words.map_or_else(
         || SKIPPED_TO_AGENT.to_owned(),
-        |words| format!("The user does not want to choose and says: {words}"),
+        |words| tr!("The user does not want to choose and says: {words}", words),
     )
 }
 
@@ -103,14 +110,19 @@ pub fn skipped_to_agent(words: Option<&str>) -> String {
 pub fn planning_to_agent(words: Option<&str>) -> String {
     words.map_or_else(
         || PLANNING_TO_AGENT.to_owned(),
-        |words| format!("The user wants you to keep planning and says: {words}"),
+        |words| {
+            tr!(
+                "The user wants you to keep planning and says: {words}",
+                words
+            )
+        },
     )
 }
 
 /// What stands in a question of the agent, before the details.
 #[must_use]
 pub fn may_i(tool: &str) -> String {
-    format!("May the agent use {}?", visible_line(tool, 64))
+    tr!("May the agent use {}?", visible_line(tool, 64))
 }
 
 /// Where the agent works.
@@ -118,22 +130,25 @@ pub fn may_i(tool: &str) -> String {
 pub fn place(place: &Place) -> String {
     let directory = visible_line(&place.directory, 200);
     if place.moved {
-        format!("In {directory}, or wherever a command before this one has gone from there")
+        tr!(
+            "In {directory}, or wherever a command before this one has gone from there",
+            directory
+        )
     } else {
-        format!("In {directory}")
+        tr!("In {directory}", directory)
     }
 }
 
 /// Why the agent asks, in its words.
 #[must_use]
 pub fn reason(reason: &str) -> String {
-    format!("Why it asks: {}", visible_line(reason.trim(), 300))
+    tr!("Why it asks: {}", visible_line(reason.trim(), 300))
 }
 
 /// What the agent would reach that is not open to it.
 #[must_use]
 pub fn reaches(path: &str) -> String {
-    format!("It would reach {}", visible_line(path, 300))
+    tr!("It would reach {}", visible_line(path, 300))
 }
 
 /// What is easily overlooked about a call.
@@ -152,7 +167,10 @@ pub fn note(note: Note) -> &'static str {
 /// Below something that is too long to be shown whole: how much of its middle is missing.
 #[must_use]
 pub fn not_shown(characters: usize) -> String {
-    format!("⚠️ {characters} characters in the middle are not shown here.")
+    tr!(
+        "⚠️ {characters} characters in the middle are not shown here.",
+        characters
+    )
 }
 
 /// Where the middle of something is missing.
@@ -165,7 +183,7 @@ const GRANT: usize = 1000;
 #[must_use]
 pub fn grant(grant: &Grant) -> String {
     match grant {
-        Grant::Use { tool, with: None } => format!("• any use of {}", visible_line(tool, GRANT)),
+        Grant::Use { tool, with: None } => tr!("• any use of {}", visible_line(tool, GRANT)),
         Grant::Use {
             tool,
             with: Some(with),
@@ -174,11 +192,11 @@ pub fn grant(grant: &Grant) -> String {
             visible_line(tool, GRANT),
             visible_line(with, GRANT)
         ),
-        Grant::ThisCommand => "• this very command".to_owned(),
+        Grant::ThisCommand => tr!("• this very command"),
         Grant::Directory(directory) => {
-            format!("• the directory {}", visible_line(directory, GRANT))
+            tr!("• the directory {}", visible_line(directory, GRANT))
         }
-        Grant::Edits => "• changes of files without a question".to_owned(),
+        Grant::Edits => tr!("• changes of files without a question"),
     }
 }
 
@@ -186,12 +204,14 @@ pub fn grant(grant: &Grant) -> String {
 #[must_use]
 pub fn answer_by_command(question: i64, session: bool) -> String {
     let session = if session {
-        format!(", /allow {question} session")
+        tr!(", /allow {question} session", question)
     } else {
         String::new()
     };
-    format!(
-        "Answer with /allow {question}{session} or /deny {question}; what you write after that number is told to the agent."
+    tr!(
+        "Answer with /allow {question}{session} or /deny {question}; what you write after that number is told to the agent.",
+        question,
+        session
     )
 }
 
@@ -203,16 +223,19 @@ pub fn choose_by_command(question: i64, several: bool) -> String {
     } else {
         "a number"
     };
-    format!(
-        "Answer with /answer {question} and {numbers} or your own words; /deny {question} skips it."
+    tr!(
+        "Answer with /answer {question} and {numbers} or your own words; /deny {question} skips it.",
+        question,
+        numbers
     )
 }
 
 /// Below a plan, without buttons.
 #[must_use]
 pub fn plan_by_command(question: i64) -> String {
-    format!(
-        "Answer with /allow {question} to go ahead, /allow {question} edits to accept its edits, too, or /deny {question} to keep planning; what you write after that number is told to the agent."
+    tr!(
+        "Answer with /allow {question} to go ahead, /allow {question} edits to accept its edits, too, or /deny {question} to keep planning; what you write after that number is told to the agent.",
+        question
     )
 }
 
@@ -220,28 +243,31 @@ pub fn plan_by_command(question: i64) -> String {
 #[must_use]
 pub fn asks_you(header: &str, number: usize, of: usize) -> String {
     let which = if of > 1 {
-        format!(" ({number} of {of})")
+        tr!(" ({number} of {of})", number, of)
     } else {
         String::new()
     };
     match visible_line(header.trim(), 64) {
-        header if header.is_empty() => format!("The agent asks you{which}:"),
-        header => format!("The agent asks you about {header}{which}:"),
+        header if header.is_empty() => tr!("The agent asks you{which}:", which),
+        header => tr!("The agent asks you about {header}{which}:", header, which),
     }
 }
 
 /// Before a plan that stands in the same message.
-pub const PLAN: &str = "The agent's plan:";
+pub static PLAN: Phrase = phrase!("The agent's plan:");
 /// Below a plan that stands in the messages before.
-pub const PLAN_ABOVE: &str = "That is the agent's plan. Shall it go ahead?";
+pub static PLAN_ABOVE: Phrase = phrase!("That is the agent's plan. Shall it go ahead?");
 /// In place of a plan.
-pub const NO_PLAN: &str =
-    "The agent wants to stop planning and begin. It has written no plan down.";
+pub static NO_PLAN: Phrase =
+    phrase!("The agent wants to stop planning and begin. It has written no plan down.");
 
 /// Below a plan that is too long.
 #[must_use]
 pub fn plan_cut(characters: usize) -> String {
-    format!("⚠️ The plan is longer: {characters} characters of its end are not shown here.")
+    tr!(
+        "⚠️ The plan is longer: {characters} characters of its end are not shown here.",
+        characters
+    )
 }
 
 /// While words for the agent are waited for. `private`: in a chat with the bot alone.
@@ -265,7 +291,7 @@ pub fn write_answer(private: bool) -> &'static str {
 }
 
 /// Answer to a command that answered one of several questions.
-pub const ONE_MORE: &str = "Noted. The next question stands above.";
+pub static ONE_MORE: Phrase = phrase!("Noted. The next question stands above.");
 
 /// How a question ended, under it.
 #[must_use]
@@ -275,9 +301,9 @@ pub fn outcome(outcome: &Outcome) -> String {
         None => what.to_owned(),
     };
     match outcome {
-        Outcome::Denied(words) => with(DENIED, words),
-        Outcome::Skipped(words) => with(SKIPPED, words),
-        Outcome::KeepPlanning(words) => with(PLANS_ON, words),
+        Outcome::Denied(words) => with(DENIED.as_str(), words),
+        Outcome::Skipped(words) => with(SKIPPED.as_str(), words),
+        Outcome::KeepPlanning(words) => with(PLANS_ON.as_str(), words),
         Outcome::Answered(all) => {
             let room = TOLD * 2 / all.len().max(1);
             let lines = all.iter().map(|(about, answer)| told(about, answer, room));
@@ -304,15 +330,15 @@ pub fn told(about: &str, answer: &str, room: usize) -> String {
 #[must_use]
 pub fn happened(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Allowed => ALLOWED,
-        Outcome::AllowedSession => ALLOWED_SESSION,
-        Outcome::Denied(_) => DENIED,
-        Outcome::Answered(_) => ANSWERED,
-        Outcome::Skipped(_) => SKIPPED,
-        Outcome::GoAhead { edits: false } => GOES_AHEAD,
-        Outcome::GoAhead { edits: true } => GOES_AHEAD_EDITS,
-        Outcome::KeepPlanning(_) => PLANS_ON,
-        Outcome::Unanswered => UNANSWERED,
+        Outcome::Allowed => ALLOWED.as_str(),
+        Outcome::AllowedSession => ALLOWED_SESSION.as_str(),
+        Outcome::Denied(_) => DENIED.as_str(),
+        Outcome::Answered(_) => ANSWERED.as_str(),
+        Outcome::Skipped(_) => SKIPPED.as_str(),
+        Outcome::GoAhead { edits: false } => GOES_AHEAD.as_str(),
+        Outcome::GoAhead { edits: true } => GOES_AHEAD_EDITS.as_str(),
+        Outcome::KeepPlanning(_) => PLANS_ON.as_str(),
+        Outcome::Unanswered => UNANSWERED.as_str(),
     }
 }
 
@@ -323,24 +349,32 @@ pub fn refusal(why: Refusal, question: i64) -> String {
         Refusal::Stale => super::OLD_BUTTON.to_owned(),
         Refusal::Answered => ANSWERED_ALREADY.to_owned(),
         Refusal::Withdrawn => NOT_ASKED_ANY_MORE.to_owned(),
-        Refusal::WantsAnswer => format!(
-            "That question wants an answer, not a yes: /answer {question} and a number or your words."
+        Refusal::WantsAnswer => tr!(
+            "That question wants an answer, not a yes: /answer {question} and a number or your words.",
+            question
         ),
         Refusal::WantsDecision => {
-            format!("That question wants a yes or a no: /allow {question} or /deny {question}.")
+            tr!(
+                "That question wants a yes or a no: /allow {question} or /deny {question}.",
+                question
+            )
         }
-        Refusal::NoSession => format!(
-            "There is nothing that could be allowed for the session. /allow {question} allows it this time."
+        Refusal::NoSession => tr!(
+            "There is nothing that could be allowed for the session. /allow {question} allows it this time.",
+            question
         ),
-        Refusal::NothingChosen => "Nothing is chosen yet.".to_owned(),
-        Refusal::NoWords => format!("Write it behind the number, like /answer {question} yes."),
+        Refusal::NothingChosen => tr!("Nothing is chosen yet."),
+        Refusal::NoWords => tr!(
+            "Write it behind the number, like /answer {question} yes.",
+            question
+        ),
     }
 }
 
 /// Answer to `/allow` or `/deny` with a number that no open question of this chat has.
 #[must_use]
 pub fn no_question(number: i64) -> String {
-    format!("No question {number} waits here.")
+    tr!("No question {number} waits here.", number)
 }
 
 /// Answer to `/allow` or `/deny` without a number where several wait: each by its number and its tool.
@@ -348,7 +382,7 @@ pub fn no_question(number: i64) -> String {
 pub fn several_questions<'a>(questions: impl Iterator<Item = (i64, &'a str)>) -> String {
     /// So many are listed.
     const MOST: usize = 20;
-    let mut text = "Several questions wait here:".to_owned();
+    let mut text = tr!("Several questions wait here:");
     for (number, (id, tool)) in questions.enumerate() {
         if number == MOST {
             text.push_str("\n…");

@@ -1,5 +1,8 @@
 //! Words about turns that take long.
 
+use tr::tr;
+
+use super::Phrase;
 use super::span;
 use crate::core::{
     Millis,
@@ -7,10 +10,10 @@ use crate::core::{
 };
 
 /// Button below a notice that the end is near.
-pub const GIVE_LONGER: &str = "Give it longer";
+pub static GIVE_LONGER: Phrase = phrase!("Give it longer");
 /// Press of it where there is nothing to be given any more.
-pub const GIVEN_ALREADY: &str =
-    "“Give it longer” is no longer of use: it has longer already, or is being stopped.";
+pub static GIVEN_ALREADY: Phrase =
+    phrase!("“Give it longer” is no longer of use: it has longer already, or is being stopped.");
 
 /// To the nearest second: whoever looks is a moment late.
 fn about(ms: Millis) -> String {
@@ -22,38 +25,55 @@ fn about(ms: Millis) -> String {
 pub fn near(notice: &Notice) -> String {
     let spent = about(notice.spent);
     let what = match notice.limit {
-        Limit::Turn => format!("This has been going on for {spent}."),
-        Limit::FirstOutput => format!("The agent has not begun yet, after {spent}."),
-        Limit::Silence => format!("The agent has said nothing for {spent}."),
-        Limit::AfterResult => format!("The agent does not come to rest, after {spent}."),
+        Limit::Turn => tr!("This has been going on for {spent}.", spent),
+        Limit::FirstOutput => tr!("The agent has not begun yet, after {spent}.", spent),
+        Limit::Silence => tr!("The agent has said nothing for {spent}.", spent),
+        Limit::AfterResult => tr!("The agent does not come to rest, after {spent}.", spent),
     };
     let left = about(notice.left);
     match notice.longer_by {
-        Some(_) => format!("{what} I stop it in {left} unless you give it longer."),
-        None => format!("{what} I stop it in {left}."),
+        Some(_) => tr!(
+            "{what} I stop it in {left} unless you give it longer.",
+            what,
+            left
+        ),
+        None => tr!("{what} I stop it in {left}.", what, left),
     }
 }
 
 /// That it was given so much longer.
 #[must_use]
 pub fn given(by: Millis) -> String {
-    format!("All right, I give it {} longer.", span(by))
+    tr!("All right, I give it {} longer.", span(by))
 }
 
 /// Under the answer of a turn that came to a limit.
 #[must_use]
 pub fn over(over: Over) -> String {
-    const GOES_ON: &str =
-        "The conversation goes on: write “continue” and the agent picks it up again.";
+    static GOES_ON: Phrase =
+        phrase!("The conversation goes on: write “continue” and the agent picks it up again.");
     let after = span(over.after_ms);
     match over.limit {
-        Limit::Turn => format!("This took longer than {after}, so I stopped it. {GOES_ON}"),
-        Limit::FirstOutput => format!(
-            "The agent did not begin within {after}, so I ended it. Please send your message again; the conversation is kept."
+        Limit::Turn => tr!(
+            "This took longer than {after}, so I stopped it. {GOES_ON.as_str()}",
+            after,
+            GOES_ON.as_str()
         ),
-        Limit::Silence => format!("The agent said nothing for {after}, so I stopped it. {GOES_ON}"),
+        Limit::FirstOutput => tr!(
+            "The agent did not begin within {after}, so I ended it. Please send your message again; the conversation is kept.",
+            after
+        ),
+        Limit::Silence => tr!(
+            "The agent said nothing for {after}, so I stopped it. {GOES_ON.as_str()}",
+            after,
+            GOES_ON.as_str()
+        ),
         Limit::AfterResult => {
-            format!("The agent did not come to rest within {after}, so I ended it. {GOES_ON}")
+            tr!(
+                "The agent did not come to rest within {after}, so I ended it. {GOES_ON.as_str()}",
+                after,
+                GOES_ON.as_str()
+            )
         }
     }
 }

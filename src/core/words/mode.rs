@@ -1,5 +1,7 @@
 //! Words about permission modes.
 
+use tr::tr;
+
 use crate::core::{mode::PermissionMode, trouble::quoted};
 
 /// What the agent does in a mode, as the end of a sentence about it.
@@ -31,19 +33,19 @@ pub fn label(mode: PermissionMode) -> &'static str {
 /// Which mode it is, for `/mode`.
 #[must_use]
 pub fn is(mode: PermissionMode) -> String {
-    format!("Mode {}: the agent {}.", mode.as_str(), does(mode))
+    tr!("Mode {}: the agent {}.", mode.as_str(), does(mode))
 }
 
 /// One line of `/status`.
 #[must_use]
 pub fn status(mode: PermissionMode) -> String {
-    format!("Mode {}: it {}.", mode.as_str(), does(mode))
+    tr!("Mode {}: it {}.", mode.as_str(), does(mode))
 }
 
 /// Answer to a change.
 #[must_use]
 pub fn set(mode: PermissionMode) -> String {
-    format!(
+    tr!(
         "Mode {} from now on: the agent {}.",
         mode.as_str(),
         does(mode)
@@ -53,7 +55,7 @@ pub fn set(mode: PermissionMode) -> String {
 /// Answer where it is so already.
 #[must_use]
 pub fn already(mode: PermissionMode) -> String {
-    format!(
+    tr!(
         "It is mode {} already: the agent {}.",
         mode.as_str(),
         does(mode)
@@ -65,19 +67,23 @@ pub fn already(mode: PermissionMode) -> String {
 pub fn no_such(name: &str, choices: &[PermissionMode]) -> String {
     let name = quoted(name);
     if choices.is_empty() {
-        return format!("There is no mode “{name}” to choose: the mode is set on the server.");
+        return tr!(
+            "There is no mode “{name}” to choose: the mode is set on the server.",
+            name
+        );
     }
     let names: Vec<_> = choices.iter().map(|mode| mode.as_str()).collect();
-    format!(
+    tr!(
         "There is no mode “{name}” to choose. There are: {}.",
-        names.join(", ")
+        names.join(", "),
+        name
     )
 }
 
 /// The running agent cannot come to a mode, but another process of it can.
 #[must_use]
 pub fn after_rest(mode: PermissionMode) -> String {
-    format!(
+    tr!(
         "The agent cannot change to mode {} while it runs. I start it anew for your next message.",
         mode.as_str()
     )
@@ -86,7 +92,7 @@ pub fn after_rest(mode: PermissionMode) -> String {
 /// The agent does not take a mode.
 #[must_use]
 pub fn refused(mode: PermissionMode) -> String {
-    format!(
+    tr!(
         "The agent does not take mode {}, so it goes on as before. An administrator may have to update it.",
         mode.as_str()
     )

@@ -1,5 +1,8 @@
 //! What is said about people who ask to be let in.
 
+use tr::tr;
+
+use super::Phrase;
 use super::span;
 use crate::core::{
     Millis,
@@ -8,23 +11,29 @@ use crate::core::{
 };
 
 /// Button below the news that somebody asks to be let in.
-pub const ACCEPT: &str = "Accept";
+pub static ACCEPT: Phrase = phrase!("Accept");
 /// Button below the news that somebody asks to be let in.
-pub const REJECT: &str = "Reject";
+pub static REJECT: Phrase = phrase!("Reject");
 /// To somebody who was let in.
-pub const WELCOME: &str = "You are let in. Write to me and I pass it on to the agent on the server; its answer comes here.\n\n/help lists what else I understand.";
+pub static WELCOME: Phrase = phrase!(
+    "You are let in. Write to me and I pass it on to the agent on the server; its answer comes here.\n\n/help lists what else I understand."
+);
 /// To somebody who was not.
-pub const NOT_LET_IN: &str = "You were not let in.";
+pub static NOT_LET_IN: Phrase = phrase!("You were not let in.");
 /// What the news becomes when the code is not good any more.
-pub const EXPIRED: &str = "Nobody answered in time; the code is not good any more.";
+pub static EXPIRED: Phrase = phrase!("Nobody answered in time; the code is not good any more.");
 /// Answer to `/pair` without requests.
-pub const NOBODY_ASKS: &str = "Nobody asks to be let in.";
+pub static NOBODY_ASKS: Phrase = phrase!("Nobody asks to be let in.");
 /// The same while nobody can.
-pub const OFF: &str = "Nobody asks to be let in: access.pairing is off. /config access.pairing on lets strangers ask.";
+pub static OFF: Phrase = phrase!(
+    "Nobody asks to be let in: access.pairing is off. /config access.pairing on lets strangers ask."
+);
 /// Answer to `/pair` with other words.
-pub const HOW: &str = "Write /pair accept CODE or /pair reject CODE; /pair lists who asks.";
+pub static HOW: Phrase =
+    phrase!("Write /pair accept CODE or /pair reject CODE; /pair lists who asks.");
 /// Answer to `/users` with other words.
-pub const HOW_TO_REMOVE: &str = "Write /users remove ID, with the number that /users shows.";
+pub static HOW_TO_REMOVE: Phrase =
+    phrase!("Write /users remove ID, with the number that /users shows.");
 
 /// Longest name that is kept and shown, in characters.
 pub const NAME: usize = 64;
@@ -33,7 +42,7 @@ pub const NAME: usize = 64;
 #[must_use]
 pub fn who(name: &str, person: i64) -> String {
     match name.trim() {
-        "" => format!("person {person}"),
+        "" => tr!("person {person}", person),
         name => format!("{} ({person})", one_line(name, NAME)),
     }
 }
@@ -58,7 +67,10 @@ pub fn code(code: &Code, left: Millis) -> Formatted {
     quoting(
         "I do not know you yet. Give this code to somebody who administers me, and ask to be let in:\n\n",
         code.as_str(),
-        &format!("\n\nIt is good for {left}. What you write until then is not passed on."),
+        &tr!(
+            "\n\nIt is good for {left}. What you write until then is not passed on.",
+            left
+        ),
     )
 }
 
@@ -68,8 +80,9 @@ pub fn asks(name: &str, person: i64, code: &Code) -> Formatted {
     quoting(
         "Somebody asks to be let in:\n\n",
         &who(name, person),
-        &format!(
-            "\n\nTheir code is {code}. Accept only if you know from elsewhere that it is theirs: anybody can take any name."
+        &tr!(
+            "\n\nTheir code is {code}. Accept only if you know from elsewhere that it is theirs: anybody can take any name.",
+            code
         ),
     )
 }
@@ -82,28 +95,29 @@ pub fn decided(name: &str, person: i64, let_in: bool, by: &str) -> Formatted {
     } else {
         "was not let in"
     };
-    quoting("", &who(name, person), &format!(" {was} by {by}."))
+    quoting("", &who(name, person), &tr!(" {was} by {by}.", was, by))
 }
 
 /// To the administrator who let somebody in.
 #[must_use]
 pub fn accepted(name: &str, person: i64) -> String {
-    format!(
+    tr!(
         "Let in: {}. /users remove {person} takes it back.",
-        who(name, person)
+        who(name, person),
+        person
     )
 }
 
 /// To the administrator who accepted somebody who was let in already.
 #[must_use]
 pub fn accepted_already(name: &str, person: i64) -> String {
-    format!("No change: {} was let in already.", who(name, person))
+    tr!("No change: {} was let in already.", who(name, person))
 }
 
 /// To the administrator who did not let somebody in.
 #[must_use]
 pub fn rejected(name: &str, person: i64) -> String {
-    format!(
+    tr!(
         "Not let in: {}. They are given no other code for a day.",
         who(name, person)
     )
@@ -112,7 +126,7 @@ pub fn rejected(name: &str, person: i64) -> String {
 /// To the administrator who rejected somebody for the second time.
 #[must_use]
 pub fn rejected_already(name: &str, person: i64) -> String {
-    format!("No change: {} was rejected already.", who(name, person))
+    tr!("No change: {} was rejected already.", who(name, person))
 }
 
 /// To the administrator who removed somebody; `listed`: they stay a user or admin by the settings; `runs`: their agents
@@ -121,8 +135,9 @@ pub fn rejected_already(name: &str, person: i64) -> String {
 pub fn removed(name: Option<&str>, person: i64, listed: bool, runs: usize) -> String {
     let who = who(name.unwrap_or(""), person);
     if listed {
-        return format!(
-            "{who} is not let in by a code any more, and still is by access.users or access.admins."
+        return tr!(
+            "{who} is not let in by a code any more, and still is by access.users or access.admins.",
+            who
         );
     }
     let runs = match runs {
@@ -130,15 +145,17 @@ pub fn removed(name: Option<&str>, person: i64, listed: bool, runs: usize) -> St
         1 => " Their agent ends.",
         _ => " Their agents end.",
     };
-    format!(
-        "{who} is not let in any more: what they have in line is not run.{runs} They are given no code for a day."
+    tr!(
+        "{who} is not let in any more: what they have in line is not run.{runs} They are given no code for a day.",
+        who,
+        runs
     )
 }
 
 /// To the administrator who removed somebody who is not let in.
 #[must_use]
 pub fn removed_already(name: Option<&str>, person: i64) -> String {
-    format!(
+    tr!(
         "No change: {} is not let in.",
         who(name.unwrap_or(""), person)
     )
@@ -149,13 +166,18 @@ pub fn removed_already(name: Option<&str>, person: i64) -> String {
 pub fn list<'a>(requests: impl Iterator<Item = (&'a Code, &'a str, i64, Millis)>) -> String {
     let lines: Vec<String> = requests
         .map(|(code, name, person, left)| {
-            format!("{code} · {} · good for {}", who(name, person), span(left))
+            tr!(
+                "{code} · {} · good for {}",
+                who(name, person),
+                span(left),
+                code
+            )
         })
         .collect();
     if lines.is_empty() {
         return NOBODY_ASKS.to_owned();
     }
-    format!("{}\n\n{HOW}", lines.join("\n"))
+    format!("{}\n\n{}", lines.join("\n"), HOW.as_str())
 }
 
 #[cfg(test)]

@@ -1,34 +1,39 @@
 //! Prompts that wait: their own messages, the list of them, and what is said when a button comes too late.
 
+use tr::tr;
+
+use super::Phrase;
 use crate::core::text::one_line;
 
 /// Button of a prompt that waits: before the others.
-pub const RUN_NEXT: &str = "Run next";
+pub static RUN_NEXT: Phrase = phrase!("Run next");
 /// Button of a prompt that waits: never.
-pub const CANCEL: &str = "Cancel";
+pub static CANCEL: Phrase = phrase!("Cancel");
 /// The same in the list.
-pub const DROP: &str = "Drop";
+pub static DROP: Phrase = phrase!("Drop");
 /// Button of the list: what is kept runs in its order.
-pub const RUN_ALL: &str = "Run all";
+pub static RUN_ALL: Phrase = phrase!("Run all");
 
 /// A prompt was moved to the front.
-pub const RUNS_NEXT: &str = "It runs next.";
+pub static RUNS_NEXT: Phrase = phrase!("It runs next.");
 /// A prompt was dropped; also what becomes of its message.
-pub const DROPPED: &str = "Dropped: it was not run.";
+pub static DROPPED: Phrase = phrase!("Dropped: it was not run.");
 /// All that was kept is in line again.
-pub const ALL_RUN: &str = "They run in their order.";
+pub static ALL_RUN: Phrase = phrase!("They run in their order.");
 /// A turn was stopped that no agent had.
-pub const STOPPED_EARLY: &str = "Stopped before it began.";
+pub static STOPPED_EARLY: Phrase = phrase!("Stopped before it began.");
 /// Answer to a stop where nothing runs but something waits.
-pub const KEPT: &str = "Nothing is running; what waited is kept until you say so.";
+pub static KEPT: Phrase = phrase!("Nothing is running; what waited is kept until you say so.");
 /// Answer to `/queue` where nothing waits.
-pub const NOTHING_WAITS: &str = "Nothing waits.";
+pub static NOTHING_WAITS: Phrase = phrase!("Nothing waits.");
 /// What a list becomes when nothing of it waits any more.
-pub const LIST_IS_OVER: &str = "Nothing waits any more.";
+pub static LIST_IS_OVER: Phrase = phrase!("Nothing waits any more.");
 /// In the place of a prompt's text where it has none.
-pub const FILES_ONLY: &str = "(a file)";
+pub static FILES_ONLY: Phrase = phrase!("(a file)");
 /// Answer to `/queue` with something else.
-pub const HOW: &str = "Write /queue to see what waits, /queue next 12 to run number 12 next, /queue drop 12 or /queue drop all to drop it, /queue run to run all that is kept.";
+pub static HOW: Phrase = phrase!(
+    "Write /queue to see what waits, /queue next 12 to run number 12 next, /queue drop 12 or /queue drop all to drop it, /queue run to run all that is kept."
+);
 
 /// Most characters of a prompt that a list shows.
 const EXCERPT: usize = 48;
@@ -69,7 +74,7 @@ pub fn list(line: &[Item], kept: &[Item], most: usize, by_command: bool) -> Stri
         }
         match items.len().saturating_sub(left) {
             0 => {}
-            more => block.push_str(&format!("\n… and {more} more")),
+            more => block.push_str(&tr!("\n… and {more} more", more)),
         }
         left = left.saturating_sub(items.len());
         blocks.push(block);
@@ -78,11 +83,14 @@ pub fn list(line: &[Item], kept: &[Item], most: usize, by_command: bool) -> Stri
         return NOTHING_WAITS.to_owned();
     };
     if line.len() + kept.len() > most {
-        blocks.push("/queue lists them.".to_owned());
+        blocks.push(tr!("/queue lists them."));
     }
     if by_command {
         let number = first.number;
-        let mut how = format!("/queue next {number} runs it next, /queue drop {number} drops it");
+        let mut how = tr!(
+            "/queue next {number} runs it next, /queue drop {number} drops it",
+            number
+        );
         if !kept.is_empty() {
             how.push_str(", /queue run runs all that is kept");
         }
@@ -93,15 +101,14 @@ pub fn list(line: &[Item], kept: &[Item], most: usize, by_command: bool) -> Stri
 
 fn in_line(count: usize) -> String {
     match count {
-        1 => "1 message in line:".to_owned(),
-        n => format!("{n} messages in line:"),
+        n => tr!("1 message in line:" | "{n} messages in line:" % n),
     }
 }
 
 fn are_kept(count: usize) -> String {
     match count {
-        1 => "1 message is kept and waits for your word:".to_owned(),
-        n => format!("{n} messages are kept and wait for your word:"),
+        n => tr!("1 message is kept and waits for your word:"
+            | "{n} messages are kept and wait for your word:" % n),
     }
 }
 
@@ -109,27 +116,30 @@ fn are_kept(count: usize) -> String {
 #[must_use]
 pub fn kept(count: usize) -> String {
     match count {
-        1 => "1 message is kept until you say so: /queue".to_owned(),
-        n => format!("{n} messages are kept until you say so: /queue"),
+        n => tr!("1 message is kept until you say so: /queue"
+            | "{n} messages are kept until you say so: /queue" % n),
     }
 }
 
 /// Answer to an order about a prompt that does not wait here.
 #[must_use]
 pub fn not_waiting(number: i64) -> String {
-    format!("No message #{number} waits here. /queue lists those that do.")
+    tr!(
+        "No message #{number} waits here. /queue lists those that do.",
+        number
+    )
 }
 
 /// Answer to `/queue next`.
 #[must_use]
 pub fn runs_next(excerpt: &str) -> String {
-    format!("It runs next: {excerpt}")
+    tr!("It runs next: {excerpt}", excerpt)
 }
 
 /// Answer to `/queue drop`.
 #[must_use]
 pub fn dropped(excerpt: &str) -> String {
-    format!("Dropped, and not run: {excerpt}")
+    tr!("Dropped, and not run: {excerpt}", excerpt)
 }
 
 /// Answer to `/queue drop all`.
@@ -137,8 +147,9 @@ pub fn dropped(excerpt: &str) -> String {
 pub fn dropped_all(count: usize) -> String {
     match count {
         0 => NOTHING_WAITS.to_owned(),
-        1 => "1 message was dropped and not run.".to_owned(),
-        n => format!("{n} messages were dropped and not run."),
+        n => {
+            tr!("1 message was dropped and not run." | "{n} messages were dropped and not run." % n)
+        }
     }
 }
 
@@ -146,8 +157,8 @@ pub fn dropped_all(count: usize) -> String {
 #[must_use]
 pub fn all_run(count: usize) -> String {
     match count {
-        0 => "Nothing is kept. What is in line runs by itself.".to_owned(),
-        1 => "It runs.".to_owned(),
+        0 => tr!("Nothing is kept. What is in line runs by itself."),
+        1 => tr!("It runs."),
         _ => ALL_RUN.to_owned(),
     }
 }
@@ -191,7 +202,7 @@ pub fn too_late(label: &str, since: Since) -> String {
         Since::Stopped => "that answer was stopped already",
         Since::Dropped => "that message was dropped and not run",
     };
-    format!("“{label}” is no longer of use: {why}.")
+    tr!("“{label}” is no longer of use: {why}.", label, why)
 }
 
 #[cfg(test)]

@@ -65,12 +65,12 @@ impl Wish {
             .map_err(|cause| StoreError::Other(format!("the record of a question: {cause}")))?;
         tx.setting_set(&key(nonce), &json, now)?;
         let yes = match self {
-            Self::KillAll => words::admin::YES_END_ALL,
-            Self::Restart => words::admin::YES_RESTART,
+            Self::KillAll => words::admin::YES_END_ALL.as_str(),
+            Self::Restart => words::admin::YES_RESTART.as_str(),
         };
         Ok(vec![vec![
             words::button(yes, format!("a:{nonce}:y")),
-            words::button(words::admin::NO, format!("a:{nonce}:n")),
+            words::button(words::admin::NO.as_str(), format!("a:{nonce}:n")),
         ]])
     }
 }
@@ -151,9 +151,9 @@ impl Admin {
             Standing::Good(Wish::Restart) if yes => {
                 return self.restart_as(ack, Some(pressed)).await;
             }
-            Standing::Good(wish) => (wish.action().to_owned(), words::admin::LEFT_ALONE),
-            Standing::Anothers => (String::new(), words::NOT_YOURS),
-            Standing::Old => (String::new(), words::admin::ASKED_TOO_LONG_AGO),
+            Standing::Good(wish) => (wish.action().to_owned(), words::admin::LEFT_ALONE.as_str()),
+            Standing::Anothers => (String::new(), words::NOT_YOURS.as_str()),
+            Standing::Old => (String::new(), words::admin::ASKED_TOO_LONG_AGO.as_str()),
         };
         let others = matches!(standing, Standing::Anothers);
         self.act(&ack, "confirm", move |tx, now| {

@@ -56,13 +56,13 @@ pub(in crate::gateway) fn tidy(tx: &Tx<'_>, now: Millis) -> Result<(), StoreErro
     for mut row in tx.pairings()? {
         // A clock that was set back keeps nothing for longer than ever was meant.
         if row.kept_until <= now || row.kept_until > now.saturating_add(2 * KEPT) {
-            close(tx, &mut row, &Formatted::plain(said::EXPIRED), now)?;
+            close(tx, &mut row, &Formatted::plain(said::EXPIRED.as_str()), now)?;
             tx.pairing_forget(row.person)?;
         } else if row.request.answer.is_none()
             && !row.request.is_open(now)
             && !row.notices.is_empty()
         {
-            close(tx, &mut row, &Formatted::plain(said::EXPIRED), now)?;
+            close(tx, &mut row, &Formatted::plain(said::EXPIRED.as_str()), now)?;
             tx.pairing_put(&row)?;
         }
     }
@@ -259,9 +259,15 @@ fn decide(
         tx.paired_add(row.person, by.0, now)?;
         // From now on they are somebody whom lists show by name.
         tx.person_seen(row.person, &row.name, now)?;
-        (said::WELCOME, said::accepted(&row.name, row.person))
+        (
+            said::WELCOME.as_str(),
+            said::accepted(&row.name, row.person),
+        )
     } else {
-        (said::NOT_LET_IN, said::rejected(&row.name, row.person))
+        (
+            said::NOT_LET_IN.as_str(),
+            said::rejected(&row.name, row.person),
+        )
     };
     let text_of_news = said::decided(&row.name, row.person, accepted, by.1);
     close(tx, &mut row, &text_of_news, now)?;

@@ -36,7 +36,7 @@ impl Admin {
                 });
             }
             if let Some(pressed) = &pressed {
-                pressed.used(tx, words::admin::RESTARTING, now)?;
+                pressed.used(tx, words::admin::RESTARTING.as_str(), now)?;
                 if let Some(message) = pressed.message() {
                     // Two numbers: it always can be written.
                     let json = serde_json::to_string(&message).unwrap_or_default();
@@ -45,7 +45,11 @@ impl Admin {
             }
             Ok(Act {
                 on: String::new(),
-                done: Ok(Deed::new((), Outcome::Done, words::admin::RESTARTING)),
+                done: Ok(Deed::new(
+                    (),
+                    Outcome::Done,
+                    words::admin::RESTARTING.as_str(),
+                )),
             })
         })
         .await?;
@@ -80,7 +84,7 @@ pub(in crate::gateway) fn is_back(tx: &Tx<'_>, now: Millis) -> Result<(), StoreE
     if let Some(row) = tx.out_at(chat, id)?
         && let Wanted::Show(shown) = row.wanted
     {
-        let back = show::note(words::admin::BACK, Vec::new(), shown.reply_to);
+        let back = show::note(words::admin::BACK.as_str(), Vec::new(), shown.reply_to);
         tx.out_again(row.id, &back, now)?;
     }
     Ok(())

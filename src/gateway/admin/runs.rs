@@ -226,7 +226,7 @@ impl Admin {
             return self
                 .act(&ack, "interrupt", move |_, _| {
                     let done = if found.0 {
-                        let text = words::NOTHING_RUNS;
+                        let text = words::NOTHING_RUNS.as_str();
                         Ok(Deed::new(Outcome::NoChange, Outcome::NoChange, text))
                     } else {
                         Err(AdminError::NoSuchConversation(conversation))
@@ -287,7 +287,7 @@ impl Admin {
                     Acted::Refused(Refusal::WantsAnswer) => Err(AdminError::NeedsAnswer(question)),
                     Acted::Refused(_) | Acted::UnderWay => {
                         let same = (Outcome::NoChange, conversation.id);
-                        let text = words::approval::ANSWERED_ALREADY;
+                        let text = words::approval::ANSWERED_ALREADY.as_str();
                         Ok(Deed::new(same, Outcome::NoChange, text))
                     }
                 };
@@ -358,7 +358,7 @@ fn forget(
         return Ok(Err(AdminError::NoSuchConversation(conversation)));
     };
     if tx.session_current(conversation)?.is_none() {
-        let text = words::admin::CLEAR_ALREADY;
+        let text = words::admin::CLEAR_ALREADY.as_str();
         return Ok(Ok(Deed::new(Outcome::NoChange, Outcome::NoChange, text)));
     }
     tx.session_forget(conversation)?;
@@ -366,7 +366,11 @@ fn forget(
         chat_id: found.key.chat_id,
         thread_id: found.key.thread_id,
     };
-    let told = show::note(words::admin::CLEARED_FOR_YOU, Vec::new(), None);
+    let told = show::note(words::admin::CLEARED_FOR_YOU.as_str(), Vec::new(), None);
     tx.out_show(target, None, Urgency::Message, &told, now)?;
-    Ok(Ok(Deed::new(Outcome::Done, Outcome::Done, words::CLEARED)))
+    Ok(Ok(Deed::new(
+        Outcome::Done,
+        Outcome::Done,
+        words::CLEARED.as_str(),
+    )))
 }

@@ -80,7 +80,7 @@ fn enter(
     if let Some(collecting) = open.iter().find(|turn| turn.state == TurnState::Collecting) {
         window::close(tx, queue, collecting, now)?;
     }
-    for shown in show::announced(words::admin::ASKS, &text) {
+    for shown in show::announced(words::admin::ASKS.as_str(), &text) {
         tx.out_show(queue.target(), None, Urgency::Message, &shown, now)?;
     }
     let new = NewTurn {

@@ -135,9 +135,9 @@ impl Desk<'_> {
                 if running.is_none() {
                     let waits = open.iter().any(|turn| queue::waited(turn, inbox));
                     let text = if waits {
-                        said::KEPT
+                        said::KEPT.as_str()
                     } else {
-                        words::NOTHING_RUNS
+                        words::NOTHING_RUNS.as_str()
                     };
                     lane::acknowledge(tx, &nothing, "interrupt", "", text, now)?;
                     queue.keep(tx, id, inbox, now)?;
@@ -180,9 +180,9 @@ impl Desk<'_> {
                     .any(|t| t.state == TurnState::Submitted);
                 tx.session_forget(conversation)?;
                 let text = if running {
-                    words::CLEARED_RUNNING
+                    words::CLEARED_RUNNING.as_str()
                 } else {
-                    words::CLEARED
+                    words::CLEARED.as_str()
                 };
                 lane::acknowledge(
                     tx,
@@ -350,7 +350,7 @@ impl Desk<'_> {
                 action: &action,
                 on: "",
                 result: "refused: NotAllowed",
-                text: words::NOT_YOURS,
+                text: words::NOT_YOURS.as_str(),
                 buttons: Vec::new(),
             };
             lane::acknowledge_as(tx, &ack, &said, now)

@@ -174,8 +174,8 @@ impl Desk<'_> {
     ) -> Result<(), StoreError> {
         let Some((number, act)) = read(by, args) else {
             let text = match by {
-                By::Answer => words::approval::WHICH_ANSWER,
-                By::Allow | By::Deny => words::approval::WHICH_QUESTION,
+                By::Answer => words::approval::WHICH_ANSWER.as_str(),
+                By::Allow | By::Deny => words::approval::WHICH_QUESTION.as_str(),
             };
             return self.answer(ack, "approve", text.to_owned()).await;
         };

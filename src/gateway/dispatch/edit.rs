@@ -91,12 +91,12 @@ impl Edit {
             TurnState::Collecting | TurnState::Held | TurnState::Queued => {}
             TurnState::Discarded => return Ok(false),
             _ => {
-                self.say(tx, part, words::EDIT_TOO_LATE)?;
+                self.say(tx, part, words::EDIT_TOO_LATE.as_str())?;
                 return Ok(false);
             }
         }
         if self.command {
-            self.say(tx, part, words::EDIT_IS_NO_COMMAND)?;
+            self.say(tx, part, words::EDIT_IS_NO_COMMAND.as_str())?;
             return Ok(false);
         }
         if self.text.trim().is_empty() && self.brought.rows.is_empty() {

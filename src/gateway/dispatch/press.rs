@@ -18,7 +18,7 @@ use crate::{
         pairing::Code,
         policy::{self, Denied, Role},
         text::{Formatted, Shown, units},
-        words::{self, queue as said},
+        words::{self, Phrase, queue as said},
     },
     gateway::{
         admin::{self, Admin},
@@ -140,7 +140,7 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
     let ack = Ack::update(desk.id, press.from.id, reply);
     if let (Some((nonce, yes)), Some(place)) = (confirmation(&press.data), press.place) {
         if role < Role::Admin {
-            return answer(desk, ack, "press-refused", words::NOT_YOURS).await;
+            return answer(desk, ack, "press-refused", words::NOT_YOURS.as_str()).await;
         }
         let message = press.message_id.map(|id| (place.chat_id, id));
         let admin = Admin::new(Arc::clone(desk.deps), desk.lanes.clone());
@@ -148,7 +148,7 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
     }
     if let Some((code, yes)) = pairing(&press.data) {
         if role < Role::Admin {
-            return answer(desk, ack, "press-refused", words::NOT_YOURS).await;
+            return answer(desk, ack, "press-refused", words::NOT_YOURS.as_str()).await;
         }
         let admin = Admin::new(Arc::clone(desk.deps), desk.lanes.clone());
         return admin::answered(if yes {
@@ -166,7 +166,7 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
             person = press.from.id,
             "a press that carries nothing of ours"
         );
-        return answer(desk, ack, "press", words::OLD_BUTTON).await;
+        return answer(desk, ack, "press", words::OLD_BUTTON.as_str()).await;
     };
     let wanted = wish.clone();
     let found = desk
@@ -205,7 +205,7 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
             chat = place.chat_id,
             "a press about something that is not in that chat"
         );
-        return answer(desk, ack, "press", words::OLD_BUTTON).await;
+        return answer(desk, ack, "press", words::OLD_BUTTON.as_str()).await;
     };
     let owner = subject.conversation.key.user_id;
     let allowed: Result<(), Denied> = match &wish {
@@ -214,7 +214,7 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
     };
     if let Err(why) = allowed {
         info!(update = desk.id.0, person = press.from.id, %why, "a press was refused");
-        return answer(desk, ack, "press-refused", words::NOT_YOURS).await;
+        return answer(desk, ack, "press-refused", words::NOT_YOURS.as_str()).await;
     }
     let conversation = subject.conversation.id;
     match wish {
@@ -277,9 +277,9 @@ struct Does {
     /// Its name in the audit.
     action: &'static str,
     /// What stands on it.
-    label: &'static str,
+    label: &'static Phrase,
     /// Answer to a press that was of use.
-    text: &'static str,
+    text: &'static Phrase,
     change: Changing,
 }
 
@@ -290,15 +290,15 @@ macro_rules! does {
 }
 
 does! {
-    RUN: "run", words::RUN, words::RUN, run_held;
-    DISCARD: "discard", words::DISCARD, words::DISCARD, discard;
-    SEND_NOW: "send-now", words::SEND_NOW, words::SENT, send_now;
-    CONTINUE: "continue", words::CONTINUE, words::CONTINUE, go_on;
-    LEAVE: "leave", words::LEAVE_IT, words::LEAVE_IT, leave;
-    RUN_NEXT: "run-next", said::RUN_NEXT, said::RUNS_NEXT, run_next;
-    CANCEL: "drop", said::CANCEL, said::DROPPED, drop_one;
-    DROP: "drop", said::DROP, said::DROPPED, drop_one;
-    RUN_ALL: "run-all", said::RUN_ALL, said::ALL_RUN, run_all;
+    RUN: "run", &words::RUN, &words::RUN, run_held;
+    DISCARD: "discard", &words::DISCARD, &words::DISCARD, discard;
+    SEND_NOW: "send-now", &words::SEND_NOW, &words::SENT, send_now;
+    CONTINUE: "continue", &words::CONTINUE, &words::CONTINUE, go_on;
+    LEAVE: "leave", &words::LEAVE_IT, &words::LEAVE_IT, leave;
+    RUN_NEXT: "run-next", &said::RUN_NEXT, &said::RUNS_NEXT, run_next;
+    CANCEL: "drop", &said::CANCEL, &said::DROPPED, drop_one;
+    DROP: "drop", &said::DROP, &said::DROPPED, drop_one;
+    RUN_ALL: "run-all", &said::RUN_ALL, &said::ALL_RUN, run_all;
 }
 
 async fn change(
@@ -324,7 +324,7 @@ async fn change(
             let since = queue::since(subject.turn.state);
             let done = (does.change)(tx, &subject, &new)?;
             let (result, text) = if done {
-                ("ok", does.text.to_owned())
+                ("ok", does.text.as_str().to_owned())
             } else {
                 ("no-change", said::too_late(does.label, since))
             };
@@ -363,7 +363,7 @@ fn discard(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError
         _ => return Ok(false),
     };
     end(tx, turn.id, TurnState::Discarded, new.now)?;
-    let shown = show::note(words::DISCARDED, Vec::new(), reply_to(subject));
+    let shown = show::note(words::DISCARDED.as_str(), Vec::new(), reply_to(subject));
     let target = new.queue.target();
     tx.out_show(target, Some(slot), Urgency::Message, &shown, new.now)?;
     if turn.state == TurnState::Held {
@@ -400,7 +400,7 @@ fn go_on(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> 
     }
     let turn = &subject.turn;
     end(tx, turn.id, TurnState::Interrupted, new.now)?;
-    close_asked(tx, subject, words::CONTINUED, new.now)?;
+    close_asked(tx, subject, words::CONTINUED.as_str(), new.now)?;
     let part = TurnPart {
         inbox: new.inbox,
         message_id: turn.message().unwrap_or(TurnPart::NO_MESSAGE),
@@ -425,7 +425,7 @@ fn leave(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError> 
         return Ok(false);
     }
     end(tx, subject.turn.id, TurnState::Interrupted, new.now)?;
-    close_asked(tx, subject, words::LEFT, new.now)?;
+    close_asked(tx, subject, words::LEFT.as_str(), new.now)?;
     Ok(true)
 }
 

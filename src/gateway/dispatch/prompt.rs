@@ -42,7 +42,7 @@ impl Desk<'_> {
             let private = message.place.kind == ChatKind::Private;
             let text = brought
                 .notice
-                .or(private.then_some(words::NOTHING_TO_PASS_ON));
+                .or(private.then_some(words::NOTHING_TO_PASS_ON.as_str()));
             return self
                 .deps
                 .store
@@ -372,8 +372,8 @@ pub(super) fn ask(
     let text = texts.into_iter().find(|text| !text.trim().is_empty());
     let text = words::late(age, there.messages, text.unwrap_or_default());
     let buttons = vec![vec![
-        words::button(words::RUN, format!("r:{turn}")),
-        words::button(words::DISCARD, format!("d:{turn}")),
+        words::button(words::RUN.as_str(), format!("r:{turn}")),
+        words::button(words::DISCARD.as_str(), format!("d:{turn}")),
     ]];
     let shown = show::note(text, buttons, queue.reply_to(&row));
     let slot = Some(Slot { turn, number: 0 });

@@ -196,8 +196,8 @@ fn news(row: &PairingRow) -> Shown {
     Shown {
         body: said::asks(&row.name, row.person, code),
         buttons: vec![vec![
-            words::button(said::ACCEPT, format!("p:{code}:y")),
-            words::button(said::REJECT, format!("p:{code}:n")),
+            words::button(said::ACCEPT.as_str(), format!("p:{code}:y")),
+            words::button(said::REJECT.as_str(), format!("p:{code}:n")),
         ]],
         reply_to: None,
     }

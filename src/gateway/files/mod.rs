@@ -81,31 +81,31 @@ impl Brought {
         for attachment in &message.attachments {
             if !is_file(attachment) {
                 brought.notice = Some(if text {
-                    words::files::NOT_A_FILE_TEXT_ONLY
+                    words::files::NOT_A_FILE_TEXT_ONLY.as_str()
                 } else {
-                    words::files::NOT_A_FILE
+                    words::files::NOT_A_FILE.as_str()
                 });
                 continue;
             }
             let off = !features.files.is_on(person);
             if off && !brought.of_album {
                 brought.notice = Some(if text {
-                    words::files::OFF_TEXT_ONLY
+                    words::files::OFF_TEXT_ONLY.as_str()
                 } else {
-                    words::files::OFF
+                    words::files::OFF.as_str()
                 });
                 continue;
             }
             let refused = match attachment.size {
-                _ if off => Some(words::files::OFF_IN_ALBUM),
-                Some(size) if size > LARGEST => Some(words::files::TOO_LARGE),
-                Some(0) => Some(words::files::EMPTY),
+                _ if off => Some(&words::files::OFF_IN_ALBUM),
+                Some(size) if size > LARGEST => Some(&words::files::TOO_LARGE),
+                Some(0) => Some(&words::files::EMPTY),
                 _ => None,
             };
             if let Some(refused) = &refused
                 && !brought.of_album
             {
-                brought.notice = Some(refused.person);
+                brought.notice = Some(refused.person.as_str());
             }
             // Named from the one count, so that two of one message differ as well.
             let number = brought.rows.len();
@@ -185,14 +185,14 @@ mod tests {
             assert_eq!(refused.rows.len(), 1);
         }
         let sticker = brought(&message("sticker", Some(5), ""));
-        assert_eq!(sticker.notice, Some(words::files::NOT_A_FILE));
+        assert_eq!(sticker.notice, Some(words::files::NOT_A_FILE.as_str()));
         assert!(sticker.rows.is_empty());
         let off = Features {
             files: Flag::For([2].into()),
             ..Features::default()
         };
         let refused = Brought::of(&message("document", Some(5), "x"), 1, &off, 9);
-        assert_eq!(refused.notice, Some(words::files::OFF_TEXT_ONLY));
+        assert_eq!(refused.notice, Some(words::files::OFF_TEXT_ONLY.as_str()));
         assert!(refused.rows.is_empty());
         assert!(Brought::of(&message("photo", None, ""), 2, &off, 9).gives_something());
     }

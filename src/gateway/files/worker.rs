@@ -125,7 +125,7 @@ enum Outcome {
     /// It is in its place.
     Here { size: u64, heard: Heard },
     /// It will not be had.
-    Refused(Refused),
+    Refused(&'static Refused),
     /// At another time.
     Later {
         not_before: Millis,
@@ -179,7 +179,7 @@ async fn attempt(deps: &Arc<Deps>, voices: &Semaphore, job: &AttachmentJob) -> O
     };
     match make_room(deps, job, &inbox).await {
         Ok(true) => {}
-        Ok(false) => return Outcome::Refused(words::OVER_QUOTA),
+        Ok(false) => return Outcome::Refused(&words::OVER_QUOTA),
         Err(_) => return later(now, PAUSE, false),
     }
     let draft = Places::draft(&inbox, job.row.id);
@@ -188,7 +188,7 @@ async fn attempt(deps: &Arc<Deps>, voices: &Semaphore, job: &AttachmentJob) -> O
     let size = match fetched {
         Ok(0) => {
             drop_draft(&draft).await;
-            return Outcome::Refused(words::EMPTY);
+            return Outcome::Refused(&words::EMPTY);
         }
         Ok(size) => size,
         Err(cause) => {
@@ -271,10 +271,10 @@ fn pause(attempts: i64) -> Millis {
 fn failed(job: &AttachmentJob, cause: FetchError, now: Millis) -> Outcome {
     let id = job.row.id;
     match cause {
-        FetchError::TooLarge => Outcome::Refused(words::TOO_LARGE),
+        FetchError::TooLarge => Outcome::Refused(&words::TOO_LARGE),
         FetchError::Gone(what) => {
             warn!(file = id, what, "Telegram does not give out a file");
-            Outcome::Refused(words::GONE)
+            Outcome::Refused(&words::GONE)
         }
         FetchError::Closed(what) => {
             error!(
@@ -283,7 +283,7 @@ fn failed(job: &AttachmentJob, cause: FetchError, now: Millis) -> Outcome {
                 "a file may not be read; where an own Bot API server keeps its files on this machine, telegram.local_files names \
                  their folder"
             );
-            Outcome::Refused(words::CLOSED)
+            Outcome::Refused(&words::CLOSED)
         }
         FetchError::Wait { what, until } => {
             warn!(file = id, what, "a file cannot be fetched now");
@@ -301,13 +301,13 @@ fn failed(job: &AttachmentJob, cause: FetchError, now: Millis) -> Outcome {
                 tries = job.row.attempts + 1,
                 "fetching a file failed"
             );
-            again(job, words::NOT_FETCHED, now)
+            again(job, &words::NOT_FETCHED, now)
         }
         FetchError::Write(cause) => cannot_write(job, &cause, now),
     }
 }
 
-fn again(job: &AttachmentJob, in_the_end: Refused, now: Millis) -> Outcome {
+fn again(job: &AttachmentJob, in_the_end: &'static Refused, now: Millis) -> Outcome {
     if job.row.attempts + 1 >= MOST_TRIES {
         return Outcome::Refused(in_the_end);
     }
@@ -322,11 +322,11 @@ fn cannot_write(job: &AttachmentJob, cause: &std::io::Error, now: Millis) -> Out
         return Outcome::Later {
             not_before: now + PAUSE,
             counts: false,
-            tell: (!told).then_some(words::NO_ROOM),
+            tell: (!told).then_some(words::NO_ROOM.as_str()),
         };
     }
     error!(file = id, %cause, "cannot store a file");
-    again(job, words::NOT_WRITTEN, now)
+    again(job, &words::NOT_WRITTEN, now)
 }
 
 /// Makes room in the space of a conversation by deleting what is oldest. False: there cannot be enough.
@@ -378,13 +378,13 @@ async fn hear(deps: &Deps, voices: &Semaphore, job: &AttachmentJob, recording: &
         tell: Some(text.to_owned()),
     };
     if !config.features.voice.is_on(job.conversation.key.user_id) {
-        return tell(words::VOICE_OFF);
+        return tell(words::VOICE_OFF.as_str());
     }
     let Some(transcriber) = &config.files.transcriber else {
-        return tell(words::NO_TRANSCRIBER);
+        return tell(words::NO_TRANSCRIBER.as_str());
     };
     let Ok(_turn) = voices.acquire().await else {
-        return tell(words::VOICE_FAILED);
+        return tell(words::VOICE_FAILED.as_str());
     };
     match transcriber.run(recording).await {
         Ok(words) => Heard {
@@ -394,9 +394,9 @@ async fn hear(deps: &Deps, voices: &Semaphore, job: &AttachmentJob, recording: &
         Err(cause) => {
             warn!(file = job.row.id, %cause, "files.transcriber made no text of a recording");
             tell(match cause {
-                VoiceError::TooSlow(_) => words::VOICE_SLOW,
-                VoiceError::NoWords => words::VOICE_NO_WORDS,
-                VoiceError::Start(_) | VoiceError::Failed(_) => words::VOICE_FAILED,
+                VoiceError::TooSlow(_) => words::VOICE_SLOW.as_str(),
+                VoiceError::NoWords => words::VOICE_NO_WORDS.as_str(),
+                VoiceError::Start(_) | VoiceError::Failed(_) => words::VOICE_FAILED.as_str(),
             })
         }
     }
@@ -408,7 +408,7 @@ fn missed(
     tx: &Tx<'_>,
     job: &AttachmentJob,
     queue: &Queue,
-    refused: Refused,
+    refused: &'static Refused,
     now: Millis,
 ) -> Result<Option<String>, StoreError> {
     let Some(turn) = tx.turn(job.row.turn)? else {

@@ -137,7 +137,7 @@ impl Stage {
                 said::STOPPED_EARLY.to_owned()
             }
             (None, None, Some(row)) if ack.is_press() => {
-                said::too_late(words::STOP, queue::since(row.state))
+                said::too_late(words::STOP.as_str(), queue::since(row.state))
             }
             (None, None, _) => words::NOTHING_RUNS.to_owned(),
         };

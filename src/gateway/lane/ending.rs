@@ -64,9 +64,9 @@ pub(super) fn fate(machine: &mut Turn, exit: Option<&Exit>, attempts: i64, start
             return Fate::Again;
         }
         Some(exit) => exit_trouble(exit),
-        None if start == Start::Unreadable => agent_trouble(words::OUTPUT_DAMAGED),
-        None if attempts + 1 >= MOST_ATTEMPTS => agent_trouble(words::RESTARTED_TOO_OFTEN),
-        None if machine.interrupt_requested() => agent_trouble(words::AGENT_STOPPED),
+        None if start == Start::Unreadable => agent_trouble(words::OUTPUT_DAMAGED.as_str()),
+        None if attempts + 1 >= MOST_ATTEMPTS => agent_trouble(words::RESTARTED_TOO_OFTEN.as_str()),
+        None if machine.interrupt_requested() => agent_trouble(words::AGENT_STOPPED.as_str()),
         None => {
             return match machine.tools_begun() {
                 0 => Fate::Again,
@@ -391,8 +391,9 @@ impl Stage {
                 }
                 tx.turn_requeued(turn.id, self.uuid, self.now)?;
                 let begun = machine.begun();
-                let told =
-                    begun.then(|| show::note(words::RUN_AGAIN, Vec::new(), self.reply_to(turn)));
+                let told = begun.then(|| {
+                    show::note(words::RUN_AGAIN.as_str(), Vec::new(), self.reply_to(turn))
+                });
                 told.into_iter().collect()
             }
             Fate::Ask(tools) => {
@@ -401,8 +402,8 @@ impl Stage {
                 }
                 tx.turn_state(turn.id, TurnState::Asked, self.now)?;
                 let buttons = vec![vec![
-                    words::button(words::CONTINUE, format!("c:{}", turn.id)),
-                    words::button(words::LEAVE_IT, format!("l:{}", turn.id)),
+                    words::button(words::CONTINUE.as_str(), format!("c:{}", turn.id)),
+                    words::button(words::LEAVE_IT.as_str(), format!("l:{}", turn.id)),
                 ]];
                 show::closing(
                     self.renderer.as_ref(),

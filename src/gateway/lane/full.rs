@@ -41,7 +41,7 @@ impl Lane {
                     return Ok(());
                 };
                 let reply_to = turn.message().filter(|_| !private);
-                let shown = show::note(words::DISK_FULL, Vec::new(), reply_to);
+                let shown = show::note(words::DISK_FULL.as_str(), Vec::new(), reply_to);
                 work::put(tx, target, turn.id, &[shown], Urgency::Progress, now)
             })
             .await;
@@ -64,7 +64,7 @@ impl Lane {
                     tx,
                     target,
                     turn,
-                    &[show::note(words::DISK_FULL, Vec::new(), reply_to)],
+                    &[show::note(words::DISK_FULL.as_str(), Vec::new(), reply_to)],
                     Urgency::Progress,
                     now,
                 )
@@ -94,7 +94,7 @@ impl Lane {
             .deps
             .store
             .tx(move |tx| {
-                let note = show::note(words::DISK_FULL_ANSWER, Vec::new(), reply_to);
+                let note = show::note(words::DISK_FULL_ANSWER.as_str(), Vec::new(), reply_to);
                 tx.out_show(target, None, Urgency::Message, &note, now)
             })
             .await;

@@ -164,7 +164,7 @@ impl Lane {
         };
         let button = notice.longer_by.map(|_| {
             let data = format!("g:{turn}:{}", limit.letter());
-            vec![words::button(said::GIVE_LONGER, data)]
+            vec![words::button(said::GIVE_LONGER.as_str(), data)]
         });
         let buttons = button.into_iter().collect();
         let shown = show::note(said::near(&notice), buttons, active.reply_to);
@@ -240,7 +240,7 @@ impl Lane {
                     }
                     None => match tx.turn(turn)?.map(|row| row.state) {
                         Some(state) if state != TurnState::Submitted => {
-                            too_late(said::GIVE_LONGER, queue::since(state))
+                            too_late(said::GIVE_LONGER.as_str(), queue::since(state))
                         }
                         _ => said::GIVEN_ALREADY.to_owned(),
                     },

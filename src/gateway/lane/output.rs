@@ -304,8 +304,11 @@ impl Lane {
         let active = live.active.clone();
         self.make_end();
         let Some(active) = active else { return };
-        self.fail_turn(active, ending::agent_trouble(words::OUTPUT_DAMAGED))
-            .await;
+        self.fail_turn(
+            active,
+            ending::agent_trouble(words::OUTPUT_DAMAGED.as_str()),
+        )
+        .await;
     }
 
     /// Ends the running turn with a trouble, whatever the process does.
@@ -390,7 +393,7 @@ impl Change {
                 tx.session_forget(conversation)?;
                 // Where it had answered before, there is something that it does not remember.
                 if session.metadata.total_cost_usd > 0.0 {
-                    let told = show::note(words::SESSION_GONE, Vec::new(), None);
+                    let told = show::note(words::SESSION_GONE.as_str(), Vec::new(), None);
                     tx.out_show(self.target, None, Urgency::Message, &told, self.now)?;
                 }
             }

@@ -33,8 +33,8 @@ pub(in crate::gateway) fn show_collected(
         return Ok(());
     }
     let buttons = vec![vec![
-        words::button(words::SEND_NOW, format!("n:{turn}")),
-        words::button(words::DISCARD, format!("d:{turn}")),
+        words::button(words::SEND_NOW.as_str(), format!("n:{turn}")),
+        words::button(words::DISCARD.as_str(), format!("d:{turn}")),
     ]];
     let shown = show::note(words::collecting(messages), buttons, reply_to);
     tx.out_show(

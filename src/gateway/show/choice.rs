@@ -94,12 +94,12 @@ pub(super) fn asking(
     let per_row = if options.len() < MANY { 1 } else { 2 };
     let mut rows: Vec<Vec<Button>> = options.chunks(per_row).map(<[Button]>::to_vec).collect();
     if asked.several && !asked.options.is_empty() {
-        let done = button(row, words::approval::DONE, &format!("d:{current}"));
+        let done = button(row, words::approval::DONE.as_str(), &format!("d:{current}"));
         rows.push(vec![done]);
     }
     rows.push(vec![
-        button(row, words::approval::OWN, &format!("t:{current}")),
-        button(row, words::approval::SKIP, "n"),
+        button(row, words::approval::OWN.as_str(), &format!("t:{current}")),
+        button(row, words::approval::SKIP.as_str(), "n"),
     ]);
     rows
 }
@@ -280,7 +280,7 @@ mod tests {
             let own = || Given::Own { text: long.clone(), beside: (0..options).collect() };
             let words = awaited.then_some(Awaited { by: 1, since: 0, purpose: Purpose::Own });
             let progress = Progress { given: vec![own(); given], ticked: (0..options).collect(), words, ..Progress::default() };
-            for answer in [Answer::Open(Face { buttons, private: !buttons }), Answer::Given(words::approval::SKIPPED)] {
+            for answer in [Answer::Open(Face { buttons, private: !buttons }), Answer::Given(words::approval::SKIPPED.as_str())] {
                 let shown = question(&Lines, row, &asked, &progress, answer);
                 prop_assert!(shown.body.units() <= MESSAGE_UNITS, "{}", shown.body.units());
                 prop_assert!(!shown.body.text.contains(deceives));

@@ -46,20 +46,20 @@ fn fits(parts: &[Formatted]) -> bool {
 /// The plan, before so many units, where there is room for it.
 pub(super) fn body(renderer: &dyn Renderer, plan: Option<&str>, end: usize) -> Formatted {
     let Some(plan) = plan else {
-        return Formatted::plain(words::approval::NO_PLAN);
+        return Formatted::plain(words::approval::NO_PLAN.as_str());
     };
     let mut parts = renderer.render(plan);
     let mut body = Formatted::default();
     match parts.pop() {
         Some(part) if parts.is_empty() && fits(std::slice::from_ref(&part)) && end < AROUND => {
-            push(&mut body, words::approval::PLAN, Some(Look::Bold));
+            push(&mut body, words::approval::PLAN.as_str(), Some(Look::Bold));
             push(&mut body, "\n", None);
             append(&mut body, part);
             if end > 0 {
                 push(&mut body, "\n", None);
             }
         }
-        _ => push(&mut body, words::approval::PLAN_ABOVE, None),
+        _ => push(&mut body, words::approval::PLAN_ABOVE.as_str(), None),
     }
     body
 }
@@ -72,11 +72,15 @@ pub(super) fn asking(end: &mut Formatted, row: i64, face: Face) -> Vec<Vec<Butto
     }
     vec![
         vec![
-            button(row, words::approval::GO_AHEAD, "y"),
-            button(row, words::approval::KEEP_PLANNING, "n"),
+            button(row, words::approval::GO_AHEAD.as_str(), "y"),
+            button(row, words::approval::KEEP_PLANNING.as_str(), "n"),
         ],
-        vec![button(row, words::approval::GO_AHEAD_EDITS, "e")],
-        vec![button(row, words::approval::KEEP_PLANNING_AND_TELL, "w")],
+        vec![button(row, words::approval::GO_AHEAD_EDITS.as_str(), "e")],
+        vec![button(
+            row,
+            words::approval::KEEP_PLANNING_AND_TELL.as_str(),
+            "w",
+        )],
     ]
 }
 
@@ -118,11 +122,14 @@ mod tests {
         let data: Vec<&str> = short.buttons.iter().flatten().map(|b| &*b.data).collect();
         assert_eq!(data, ["q:7:y", "q:7:n", "q:7:e", "q:7:w"]);
         assert!(messages_of_plan(&Lines, "1. one").is_empty());
-        let over = shown("1. one", Answer::Given(words::approval::GOES_AHEAD));
+        let over = shown(
+            "1. one",
+            Answer::Given(words::approval::GOES_AHEAD.as_str()),
+        );
         assert_eq!(over.body.text, "The agent's plan:\n1. one\n\n✓ Go ahead");
         assert_eq!(
             shown(" ", Answer::Open(FACE)).body.text,
-            words::approval::NO_PLAN
+            words::approval::NO_PLAN.as_str()
         );
     }
 
@@ -132,7 +139,7 @@ mod tests {
         assert_eq!(messages_of_plan(&Lines, &long).len(), 2);
         assert_eq!(
             shown(&long, Answer::Open(FACE)).body.text,
-            words::approval::PLAN_ABOVE
+            words::approval::PLAN_ABOVE.as_str()
         );
         let endless = "x".repeat(MESSAGE_UNITS * (MOST + 2));
         let parts = messages_of_plan(&Lines, &endless);

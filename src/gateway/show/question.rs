@@ -68,7 +68,7 @@ pub fn question(
                     Purpose::Own => words::approval::write_answer(face.private),
                 };
                 line(&mut end, words, Some(Look::Bold));
-                vec![vec![button(row, words::approval::CANCEL, "c")]]
+                vec![vec![button(row, words::approval::CANCEL.as_str(), "c")]]
             }
             None => match &kind {
                 Kind::Use => asking(&mut end, row, question, face),
@@ -123,7 +123,7 @@ fn asking(end: &mut Formatted, row: i64, question: &Question, face: Face) -> Vec
     let offer = session::offer(question);
     let session = !offer.grants.is_empty();
     if session {
-        line(end, words::approval::FOR_SESSION, None);
+        line(end, words::approval::FOR_SESSION.as_str(), None);
         for grant in &offer.grants {
             line(end, &words::approval::grant(grant), None);
         }
@@ -134,13 +134,21 @@ fn asking(end: &mut Formatted, row: i64, question: &Question, face: Face) -> Vec
         return Vec::new();
     }
     let mut rows = vec![vec![
-        button(row, words::approval::ALLOW_ONCE, "y"),
-        button(row, words::approval::DENY, "n"),
+        button(row, words::approval::ALLOW_ONCE.as_str(), "y"),
+        button(row, words::approval::DENY.as_str(), "n"),
     ]];
     if session {
-        rows.push(vec![button(row, words::approval::ALLOW_SESSION, "a")]);
+        rows.push(vec![button(
+            row,
+            words::approval::ALLOW_SESSION.as_str(),
+            "a",
+        )]);
     }
-    rows.push(vec![button(row, words::approval::DENY_AND_TELL, "w")]);
+    rows.push(vec![button(
+        row,
+        words::approval::DENY_AND_TELL.as_str(),
+        "w",
+    )]);
     rows
 }
 
@@ -406,7 +414,7 @@ mod tests {
                 })).collect(),
                 ..Question::default()
             };
-            for answer in [if by_command { COMMANDS } else { BUTTONS }, Answer::Given(words::approval::UNANSWERED)] {
+            for answer in [if by_command { COMMANDS } else { BUTTONS }, Answer::Given(words::approval::UNANSWERED.as_str())] {
                 let shown = question(row, &asked, answer);
                 prop_assert!(shown.body.units() <= MESSAGE_UNITS, "{}", shown.body.units());
                 // But for a sign of ours.
