@@ -99,6 +99,10 @@ bench:
 demo *args:
   cargo run --quiet --locked --example demo -- {{ args }}
 
+# Writes the template for translations anew, from the texts in the sources.
+words:
+  TELEXD_WRITE_TEMPLATE=1 cargo test --quiet --locked --features failpoints --test words
+
 # Formats the sources.
 format:
   cargo fmt --all

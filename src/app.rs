@@ -199,7 +199,10 @@ pub fn alert(contacts: Contacts, unit: &str) -> Result<alert::Outcome> {
 ///
 /// # Errors
 /// What keeps it from running at all, with file and remedy.
-pub fn run(loaded: Loaded, source: Source) -> Result<End> {
+pub fn run(mut loaded: Loaded, source: Source) -> Result<End> {
+    if let Some(language) = loaded.language.take() {
+        language.speak();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // One: nothing here computes for long, and a prompt on its way is not handed between threads, which costs more
         // than its work. Files and the database have threads of their own.

@@ -70,6 +70,7 @@ pub fn take_over(now: &Settings, new: Settings) -> (Settings, Changes) {
         "telegram.proxy_login_file": telegram.proxy_login_file,
         "telegram.ip": telegram.ip,
         "telegram.local_files": telegram.local_files,
+        "messages.translation": translation,
         "agent.launcher": agent.launcher,
         "state.directory": state_directory,
         "health.listen": health.listen,
@@ -91,6 +92,8 @@ mod tests {
         let token = dir.path().join("token");
         fs::write(&token, "1:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawX").unwrap();
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(dir.path().join("de.toml"), "language = \"de\"\n[texts]\n").unwrap();
+        let more = more.replace("DIR", dir.path().to_str().unwrap());
         let file = dir.path().join("telexd.toml");
         fs::write(
             &file,
@@ -174,6 +177,7 @@ mod tests {
             ("files.transcriber", "[\"/x\"]"),
             ("files.transcriber_timeout_s", "7"),
             ("messages.stale_after_s", "77"),
+            ("messages.translation", "\"DIR/de.toml\""),
             ("log.level", "\"debug\""),
             ("health.listen", "\"127.0.0.1:9\""),
             ("health.write_ms", "7"),

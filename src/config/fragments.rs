@@ -264,6 +264,8 @@ keys! {
     messages: Messages {
         stale_after_s: u32, range(1, 365 * DAY_S, "seconds"), Some(600),
             "From which age on a message is not run without asking.";
+        translation: PathBuf, "/etc/telexd/de.toml", None,
+            "File with what people are told in another language; without it English.";
     }
     log: Log {
         level: LogLevel, (), Some(LogLevel::default()),

@@ -119,7 +119,7 @@ fn drop_ins(directory: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Text and mode of a regular file. Others are refused before they are opened: a FIFO would hang the start.
-fn read_text(path: &Path) -> io::Result<(String, u32)> {
+pub(super) fn read_text(path: &Path) -> io::Result<(String, u32)> {
     let meta = fs::metadata(path)?;
     if !meta.is_file() {
         return Err(io::Error::other("not a regular file"));

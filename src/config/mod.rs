@@ -17,17 +17,19 @@ pub mod runtime;
 pub mod settings;
 pub mod show;
 pub mod token;
+pub mod translation;
 
 use std::{
     ffi::OsString,
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use url::Url;
 
-use crate::core::ip::IpVersion;
+use crate::core::{ip::IpVersion, words::language::Language};
 
 pub use self::{
     choices::{Launcher, LogLevel, PermissionMode},
@@ -71,6 +73,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// What they are made of, for changes while the daemon runs.
     pub base: Base,
+    /// In which people are told something, where it is not English.
+    pub language: Option<Arc<Language>>,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Problem>,
 }
@@ -100,6 +104,7 @@ pub fn load(file: &Path, surroundings: &Surroundings) -> Result<Loaded, Problems
         }
     };
     proxy_login(&mut inputs, surroundings);
+    let language = language(&mut inputs);
     let base = token.clone().map(|token| Base {
         file: file.to_owned(),
         files: inputs.merged.clone(),
@@ -114,6 +119,7 @@ pub fn load(file: &Path, surroundings: &Surroundings) -> Result<Loaded, Problems
         Some((settings, base)) => Ok(Loaded {
             settings,
             base,
+            language,
             warnings: inputs.warnings,
         }),
         None => Err(Problems(inputs.problems)),
@@ -132,6 +138,7 @@ pub fn check(file: &Path, surroundings: &Surroundings) -> Result<Vec<Problem>, P
     let seen = doubts_on_disk(file, &inputs.merged);
     inputs.warnings.extend(seen);
     proxy_login(&mut inputs, surroundings);
+    language(&mut inputs);
     let ahead = doubts_ahead(file, &inputs.merged, surroundings);
     inputs.warnings.extend(ahead);
     match token_source(&inputs, surroundings) {
@@ -284,6 +291,21 @@ fn proxy_login(inputs: &mut inputs::Inputs, surroundings: &Surroundings) -> Opti
         .map_err(|problem| inputs.problems.push(*problem))
         .ok()
         .flatten()
+}
+
+/// The language in which people are told something, where a file names one; what is wrong with that is a problem.
+fn language(inputs: &mut inputs::Inputs) -> Option<Arc<Language>> {
+    let file = &inputs.merged.messages.translation.as_ref()?.value;
+    match translation::read(file) {
+        Ok((language, doubts)) => {
+            inputs.warnings.extend(doubts);
+            Some(Arc::new(language))
+        }
+        Err(problems) => {
+            inputs.problems.extend(problems);
+            None
+        }
+    }
 }
 
 /// What is questionable about files that the settings name, as far as this user can see them.

@@ -97,14 +97,14 @@ fn content(text: &str, line: usize) -> &str {
 }
 
 /// Line, from 1, of a byte offset.
-fn line_of(text: &str, offset: usize) -> usize {
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     let before = &text.as_bytes()[..offset.min(text.len())];
     before
         .iter()
         .fold(1, |line, b| line + usize::from(*b == b'\n'))
 }
 
-fn broken(file: &Path, text: &str, error: &toml::de::Error) -> Problem {
+pub(super) fn broken(file: &Path, text: &str, error: &toml::de::Error) -> Problem {
     let offset = error
         .span()
         .map_or(text.len(), |span| span.start.min(text.len()));

@@ -47,6 +47,8 @@ pub struct Settings {
     pub stop_word: Option<String>,
     /// From which age on a message is not run without asking.
     pub stale_after: Duration,
+    /// File with what people are told in another language.
+    pub translation: Option<PathBuf>,
     /// From which importance on something is logged.
     pub log_level: LogLevel,
     /// How it stands: where it is told, and what is not well any more.
@@ -268,6 +270,7 @@ impl Draft {
             },
             stop_word: conversation.stop_word.map(|found| found.value),
             stale_after: seconds(&messages.stale_after_s?),
+            translation: messages.translation.map(|found| found.value),
             log_level: log.level?.value,
             health: Health {
                 listen: health.listen.map(|found| found.value),

@@ -275,6 +275,7 @@ fn every_other_key_has_a_default() {
         "agent.model",
         "conversation.stop_word",
         "files.transcriber",
+        "messages.translation",
         "health.listen",
     ];
     assert_eq!(unset, wanted);

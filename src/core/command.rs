@@ -4,7 +4,7 @@
 //! digits or underscores (as Telegram has it), in any case. Whatever else begins with a slash (`/etc/passwd`,
 //! `//`, `/home/x y`) is a prompt.
 
-use super::policy::Role;
+use super::{policy::Role, words::english};
 
 /// A command by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,110 +58,119 @@ pub enum Command {
 pub struct CommandInfo {
     /// Name without the slash, lower case.
     pub name: &'static str,
-    /// One line, for `/help` and Telegram's menu (`setMyCommands`: at most 256 characters).
-    pub description: &'static str,
+    /// See [`CommandInfo::description`], in English.
+    description: &'static str,
     /// Role from which on it may be given.
     pub least_role: Role,
 }
 
+impl CommandInfo {
+    /// One line, for `/help` and Telegram's menu (`setMyCommands`: at most 256 characters), in the language in use.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let english = self.description;
+        tr::tr!(english)
+    }
+}
+
 const START: CommandInfo = CommandInfo {
     name: "start",
-    description: "Say hello and see what I can do",
+    description: english!("Say hello and see what I can do"),
     least_role: Role::User,
 };
 const HELP: CommandInfo = CommandInfo {
     name: "help",
-    description: "List the commands",
+    description: english!("List the commands"),
     least_role: Role::User,
 };
 const STATUS: CommandInfo = CommandInfo {
     name: "status",
-    description: "Show what is running and what waits",
+    description: english!("Show what is running and what waits"),
     least_role: Role::User,
 };
 const CLEAR: CommandInfo = CommandInfo {
     name: "clear",
-    description: "Forget this conversation and start afresh",
+    description: english!("Forget this conversation and start afresh"),
     least_role: Role::User,
 };
 const INTERRUPT: CommandInfo = CommandInfo {
     name: "interrupt",
-    description: "Stop the answer that is being written",
+    description: english!("Stop the answer that is being written"),
     least_role: Role::User,
 };
 const QUEUE: CommandInfo = CommandInfo {
     name: "queue",
-    description: "What waits: /queue [next|drop NUMBER] [run]",
+    description: english!("What waits: /queue [next|drop NUMBER] [run]"),
     least_role: Role::User,
 };
 const MODE: CommandInfo = CommandInfo {
     name: "mode",
-    description: "How much the agent asks before it acts: /mode [name]",
+    description: english!("How much the agent asks before it acts: /mode [name]"),
     least_role: Role::User,
 };
 const ALLOW: CommandInfo = CommandInfo {
     name: "allow",
-    description: "Let the agent do what it asks: /allow [number] [session]",
+    description: english!("Let the agent do what it asks: /allow [number] [session]"),
     least_role: Role::User,
 };
 const DENY: CommandInfo = CommandInfo {
     name: "deny",
-    description: "Do not let it: /deny [number] [why]",
+    description: english!("Do not let it: /deny [number] [why]"),
     least_role: Role::User,
 };
 const ANSWER: CommandInfo = CommandInfo {
     name: "answer",
-    description: "Answer what the agent asks: /answer [number] choice or words",
+    description: english!("Answer what the agent asks: /answer [number] choice or words"),
     least_role: Role::User,
 };
 const PAUSE: CommandInfo = CommandInfo {
     name: "pause",
-    description: "Keep messages and run none: /pause [reason]",
+    description: english!("Keep messages and run none: /pause [reason]"),
     least_role: Role::Admin,
 };
 const RESUME: CommandInfo = CommandInfo {
     name: "resume",
-    description: "End the pause and run what waits",
+    description: english!("End the pause and run what waits"),
     least_role: Role::Admin,
 };
 const PS: CommandInfo = CommandInfo {
     name: "ps",
-    description: "List the agents that run",
+    description: english!("List the agents that run"),
     least_role: Role::Admin,
 };
 const KILL: CommandInfo = CommandInfo {
     name: "kill",
-    description: "End an agent: /kill [id]; without an id, yours here",
+    description: english!("End an agent: /kill [id]; without an id, yours here"),
     least_role: Role::Admin,
 };
 const KILLALL: CommandInfo = CommandInfo {
     name: "killall",
-    description: "End all agents (asks first)",
+    description: english!("End all agents (asks first)"),
     least_role: Role::Admin,
 };
 const USERS: CommandInfo = CommandInfo {
     name: "users",
-    description: "Who may talk to me: /users [remove ID]",
+    description: english!("Who may talk to me: /users [remove ID]"),
     least_role: Role::Admin,
 };
 const PAIR: CommandInfo = CommandInfo {
     name: "pair",
-    description: "Who asks to be let in: /pair [accept|reject CODE]",
+    description: english!("Who asks to be let in: /pair [accept|reject CODE]"),
     least_role: Role::Admin,
 };
 const RESTART: CommandInfo = CommandInfo {
     name: "restart",
-    description: "Restart me; agents go on (asks first)",
+    description: english!("Restart me; agents go on (asks first)"),
     least_role: Role::Admin,
 };
 const CONFIG: CommandInfo = CommandInfo {
     name: "config",
-    description: "Settings: /config [key] [value]",
+    description: english!("Settings: /config [key] [value]"),
     least_role: Role::Admin,
 };
 const DEBUG: CommandInfo = CommandInfo {
     name: "debug",
-    description: "Log everything, messages included: /debug [on|off]",
+    description: english!("Log everything, messages included: /debug [on|off]"),
     least_role: Role::Admin,
 };
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Millis, moment::utc};
+use super::{Millis, moment::utc, words};
 
 /// Longest reason, in characters.
 pub const REASON: usize = 200;
@@ -24,14 +24,11 @@ impl Pause {
     /// "paused by Ada since 2026-11-21 18:43 UTC (upgrade)": who, since when and why.
     #[must_use]
     pub fn told(&self) -> String {
-        let mut text = format!("paused by {}", self.name);
-        if let Some(time) = utc(self.since.div_euclid(1000)) {
-            text.push_str(&format!(" since {time}"));
-        }
-        if let Some(reason) = &self.reason {
-            text.push_str(&format!(" ({reason})"));
-        }
-        text
+        words::admin::paused_by(
+            &self.name,
+            utc(self.since.div_euclid(1000)).as_deref(),
+            self.reason.as_deref(),
+        )
     }
 }
 

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Millis;
+use tr::tr;
+
+use super::{Millis, words::english};
 
 /// The eight categories that a person is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -63,7 +65,9 @@ pub enum CallClass {
 const QUOTE_CHARS: usize = 200;
 
 /// Marks the one trouble after which a fresh session helps; see [`Trouble::is_unknown_session`].
-const UNKNOWN_SESSION: &str = "The agent no longer knows this conversation, so a new one has to be started. Please send your message again.";
+const UNKNOWN_SESSION: &str = english!(
+    "The agent no longer knows this conversation, so a new one has to be started. Please send your message again."
+);
 
 impl Category {
     /// Sign in front of the sentence.
@@ -129,24 +133,35 @@ impl Trouble {
     #[must_use]
     pub fn sentence(&self) -> String {
         let sign = self.category.sign();
+        if self.is_unknown_session() {
+            return format!("{sign} {}", tr!(UNKNOWN_SESSION));
+        }
         if let Some(detail) = self.detail.as_deref().filter(|d| !d.trim().is_empty()) {
             return format!("{sign} {}", detail.trim());
         }
         let text = match self.category {
-            Category::Network => "Network connection issue. Please try again in a moment.",
-            Category::Timeout => "Request timed out. Please try again with a simpler request.",
+            Category::Network => tr!("Network connection issue. Please try again in a moment."),
+            Category::Timeout => tr!("Request timed out. Please try again with a simpler request."),
             Category::RateLimit => {
                 return match self.wait_s {
-                    Some(1) => format!("{sign} Rate limit reached. Please wait 1 second."),
-                    Some(s) => format!("{sign} Rate limit reached. Please wait {s} seconds."),
-                    None => format!("{sign} Rate limit reached. Please wait a few minutes."),
+                    Some(s) => tr!(
+                        "{sign} Rate limit reached. Please wait 1 second."
+                            | "{sign} Rate limit reached. Please wait {n} seconds." % s,
+                        sign
+                    ),
+                    None => tr!(
+                        "{sign} Rate limit reached. Please wait a few minutes.",
+                        sign
+                    ),
                 };
             }
-            Category::Permission => "Access denied. Insufficient permissions.",
-            Category::NotFound => "File not found. Please check the file path.",
-            Category::InvalidInput => "Invalid input or data format. Please check your message.",
-            Category::Agent => "Claude encountered an error. Please try again.",
-            Category::Generic => "An error occurred. Please try again.",
+            Category::Permission => tr!("Access denied. Insufficient permissions."),
+            Category::NotFound => tr!("File not found. Please check the file path."),
+            Category::InvalidInput => {
+                tr!("Invalid input or data format. Please check your message.")
+            }
+            Category::Agent => tr!("Claude encountered an error. Please try again."),
+            Category::Generic => tr!("An error occurred. Please try again."),
         };
         format!("{sign} {text}")
     }

@@ -8,7 +8,6 @@ mod place;
 mod status;
 #[cfg(test)]
 mod tests;
-mod tools;
 mod verdict;
 
 use serde::{Deserialize, Serialize};
@@ -496,7 +495,7 @@ impl Turn {
         } else if self.uuid.is_some() && self.answer.is_blank() {
             Ending::Failed(Trouble::with(
                 Category::Agent,
-                "The agent ended without an answer. Please try again.",
+                words::model::NO_ANSWER.as_str(),
             ))
         } else {
             Ending::Completed

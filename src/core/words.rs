@@ -18,14 +18,25 @@ macro_rules! phrase {
     };
 }
 
+/// A text that is said later, by [`tr::tr`] with a name for it: marks it for those who translate.
+macro_rules! english {
+    ($text:literal) => {
+        $text
+    };
+}
+pub(crate) use english;
+
 pub mod admin;
 pub mod approval;
+pub(super) mod doing;
 pub mod files;
 pub mod language;
 pub mod limits;
 pub mod mode;
+pub(super) mod model;
 pub mod pairing;
 pub mod queue;
+pub(super) mod tools;
 
 use tr::tr;
 
@@ -93,6 +104,14 @@ pub static EDIT_TOO_LATE: Phrase = phrase!(
 /// A message became a command by a change.
 pub static EDIT_IS_NO_COMMAND: Phrase =
     phrase!("✏️ A command works only as a new message, so I kept your message as it was.");
+/// First line of a message that may be a second copy.
+pub static REPEAT_MARK: Phrase = phrase!("(may be a repeat)");
+/// Last lines of a text that had to be cut.
+pub static CUT_NOTE: Phrase =
+    phrase!("\n\n(The rest is missing: Telegram refused the message as too long.)");
+/// Stands at the end of an answer that is longer than is kept.
+pub static ANSWER_CUT: Phrase =
+    phrase!("[The answer is longer than 1 MiB. What follows was left out here.]");
 /// Press of a button that has done its work.
 pub static OLD_BUTTON: Phrase = phrase!("That button is no longer of use.");
 /// Press of a button by somebody who may not.
@@ -133,18 +152,18 @@ pub static AGENT_NOT_STARTED: Phrase = phrase!(
 pub fn came_back(machine: bool, waits: bool, admin: bool) -> String {
     let mut text = match (machine, waits) {
         (true, _) => {
-            "The server went down without a shutdown and is back. Whoever was waiting for an answer is told what becomes of it."
+            tr!("The server went down without a shutdown and is back. Whoever was waiting for an answer is told what becomes of it.")
         }
         (false, true) => {
-            "I was restarted after a crash. Your work goes on; nothing you sent is lost."
+            tr!("I was restarted after a crash. Your work goes on; nothing you sent is lost.")
         }
-        (false, false) => "I was restarted after a crash. Whatever was running goes on.",
+        (false, false) => tr!("I was restarted after a crash. Whatever was running goes on."),
     }
     .to_owned();
     if admin && !machine {
-        text.push_str(
-            "\n\nThe reason stands in the server's journal: journalctl -u telexd -p warning",
-        );
+        text.push_str(&tr!(
+            "\n\nThe reason stands in the server's journal: journalctl -u telexd -p warning"
+        ));
     }
     text
 }
@@ -173,13 +192,13 @@ pub fn agent_out_of_memory(limit: Option<u64>) -> String {
     static LAST: Phrase = phrase!("An administrator can raise the limit.");
     match limit {
         Some(limit) => tr!(
-            "The agent used more than {} of memory and was ended. {LAST.as_str()}",
+            "The agent used more than {} of memory and was ended. {last}",
             memory(limit),
-            LAST.as_str()
+            last = LAST.as_str()
         ),
         None => tr!(
-            "The agent used more memory than there is and was ended. {LAST.as_str()}",
-            LAST.as_str()
+            "The agent used more memory than there is and was ended. {last}",
+            last = LAST.as_str()
         ),
     }
 }
@@ -240,7 +259,7 @@ pub fn agent_too_old(found: &str, oldest: &str) -> String {
 pub fn help<'a>(commands: impl Iterator<Item = &'a command::CommandInfo>) -> String {
     let mut text = tr!("Write what you want done. Besides that I understand:\n");
     for listed in commands {
-        text.push_str(&format!("\n/{} – {}", listed.name, listed.description));
+        text.push_str(&format!("\n/{} – {}", listed.name, listed.description()));
     }
     text
 }
@@ -288,17 +307,13 @@ pub fn waiting(before: usize) -> String {
 /// Placeholder of a turn that waits for an agent process.
 #[must_use]
 pub fn all_busy(processes: usize, waiting_before: usize) -> String {
-    let agents = if processes == 1 {
-        tr!("The one agent is")
-    } else {
-        tr!("All {processes} agents are", processes)
-    };
     if waiting_before == 0 {
-        tr!("{agents} busy; yours is next.", agents)
+        tr!("The one agent is busy; yours is next."
+            | "All {n} agents are busy; yours is next." % processes)
     } else {
         tr!(
-            "{agents} busy; {waiting_before} before you.",
-            agents,
+            "The one agent is busy; {waiting_before} before you."
+                | "All {n} agents are busy; {waiting_before} before you." % processes,
             waiting_before
         )
     }
@@ -309,14 +324,11 @@ pub fn all_busy(processes: usize, waiting_before: usize) -> String {
 pub fn late(age: Millis, messages: usize, text: &str) -> String {
     let quoted: String = text.chars().take(200).collect();
     let dots = if quoted.len() < text.len() { "…" } else { "" };
-    let run = match messages {
-        0 | 1 => tr!("run it?"),
-        messages => tr!("run these {messages} messages?", messages),
-    };
+    let run = tr!("run it?" | "run these {n} messages?" % messages.max(1));
     let about = if text.trim().is_empty() { "" } else { "\n\n" };
     tr!(
-        "Received {} ago while I was away: {run}{about}{quoted}{dots}",
-        span(age),
+        "Received {age} ago while I was away: {run}{about}{quoted}{dots}",
+        age = span(age),
         run,
         about,
         quoted,
@@ -327,14 +339,10 @@ pub fn late(age: Millis, messages: usize, text: &str) -> String {
 /// Question about a turn that was interrupted after it may have had effects.
 #[must_use]
 pub fn continue_after(tools: u32) -> String {
-    let calls = if tools == 1 {
-        tr!("1 tool call")
-    } else {
-        tr!("{tools} tool calls", tools)
-    };
     tr!(
-        "This was interrupted by a restart of the server, after {calls}. Continue?",
-        calls
+        "This was interrupted by a restart of the server, after 1 tool call. Continue?"
+            | "This was interrupted by a restart of the server, after {n} tool calls. Continue?"
+                % tools
     )
 }
 
@@ -343,15 +351,15 @@ pub fn continue_after(tools: u32) -> String {
 pub fn span(millis: Millis) -> String {
     let seconds = (millis / 1000).max(0);
     match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => tr!("{} min", seconds / 60),
+        0..60 => tr!("{seconds} s", seconds),
+        60..3600 => tr!("{minutes} min", minutes = seconds / 60),
         3600..86_400 => match (seconds / 3600, seconds % 3600 / 60) {
-            (h, 0) => format!("{h} h"),
+            (h, 0) => tr!("{h} h", h),
             (h, m) => tr!("{h} h {m} min", h, m),
         },
         _ => match (seconds / 86_400, seconds % 86_400 / 3600) {
-            (d, 0) => format!("{d} d"),
-            (d, h) => format!("{d} d {h} h"),
+            (d, 0) => tr!("{d} d", d),
+            (d, h) => tr!("{d} d {h} h", d, h),
         },
     }
 }
@@ -397,8 +405,7 @@ pub fn status(facts: &Status) -> String {
     }
     match facts.waiting {
         0 => {}
-        1 => lines.push(tr!("1 message in line.")),
-        n => lines.push(tr!("{n} messages in line.", n)),
+        n => lines.push(tr!("1 message in line." | "{n} messages in line." % n)),
     }
     if facts.kept > 0 {
         lines.push(queue::kept(facts.kept));

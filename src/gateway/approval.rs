@@ -249,10 +249,10 @@ pub(super) fn order(
             let text = match ack.is_press() {
                 true if asks_for_words => words::approval::tell_it(board.face.private),
                 true if asks_for_answer => words::approval::write_answer(board.face.private),
-                true => "",
-                false => words::approval::ONE_MORE.as_str(),
+                true => String::new(),
+                false => words::approval::ONE_MORE.as_str().to_owned(),
             };
-            lane::answer(tx, ack, text, &[], board.now)?;
+            lane::answer(tx, ack, &text, &[], board.now)?;
             return Ok(acted);
         }
         Acted::Refused(why) => (

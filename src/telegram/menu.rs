@@ -38,7 +38,7 @@ pub async fn tell(
     commands: impl Iterator<Item = &'static CommandInfo> + Send,
 ) -> Result<(), CallError> {
     let list: Vec<_> = commands
-        .map(|info| BotCommand::new(info.name, info.description))
+        .map(|info| BotCommand::new(info.name, info.description()))
         .collect();
     let mut payload = SetMyCommands::new(list);
     if scope != Scope::Everybody {

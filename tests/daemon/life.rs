@@ -6,6 +6,7 @@ mod commands;
 mod drafts;
 mod edits;
 mod groups;
+mod language;
 mod limits;
 mod marks;
 mod mode;

@@ -3,13 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::bounded;
+use crate::core::words;
 
 /// Most bytes of an answer that are kept.
 pub(super) const ANSWER_BYTES: usize = 1 << 20;
-
-/// Stands at the end of an answer that is longer.
-pub(super) const CUT_NOTE: &str =
-    "[The answer is longer than 1 MiB. What follows was left out here.]";
 
 /// Between two blocks.
 const GAP: &str = "\n\n";
@@ -48,7 +45,7 @@ impl Answer {
             join(&mut text, &piece.text);
         }
         if self.is_cut() {
-            join(&mut text, CUT_NOTE);
+            join(&mut text, &words::ANSWER_CUT);
         }
         text
     }

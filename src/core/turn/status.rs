@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{bounded, tools};
+use super::bounded;
 use crate::core::{
     event::{Block, Question},
     trouble::shortened,
+    words::{self, doing},
 };
 
 /// Open tool calls and questions that are remembered; of more, the newest.
@@ -62,22 +63,22 @@ pub(super) struct Status {
 impl Status {
     pub(super) fn line(&self) -> String {
         if self.stopping {
-            return "Stopping…".to_owned();
+            return words::STOPPING.as_str().to_owned();
         }
         let what = if let Some(question) = self.questions.last() {
             &question.line
         } else {
             match (&self.doing, self.tools.last()) {
                 (Doing::Retrying(line) | Doing::Calling(line), _) => line,
-                (Doing::Compacting, _) => "Compacting the history…",
-                (Doing::Writing, _) => "Writing…",
+                (Doing::Compacting, _) => doing::COMPACTING.as_str(),
+                (Doing::Writing, _) => doing::WRITING.as_str(),
                 (_, Some(tool)) => &tool.line,
-                (Doing::Starting, None) => "Starting…",
-                (Doing::Thinking, None) => "Thinking…",
+                (Doing::Starting, None) => doing::STARTING.as_str(),
+                (Doing::Thinking, None) => doing::THINKING.as_str(),
             }
         };
         let line = if self.begun > 1 {
-            format!("{what} · {} tools", self.begun)
+            doing::with_tools(what, self.begun)
         } else {
             what.to_owned()
         };
@@ -118,7 +119,7 @@ impl Status {
         self.doing = match block {
             Block::Text => return,
             Block::Thinking | Block::Other => Doing::Thinking,
-            Block::Tool { name, .. } => Doing::Calling(tools::in_preparation(name)),
+            Block::Tool { name, .. } => Doing::Calling(words::tools::in_preparation(name)),
         };
     }
 
@@ -130,28 +131,21 @@ impl Status {
         status: Option<u16>,
         error: &str,
     ) {
-        let what = match (error, status) {
-            ("authentication_failed", _) | (_, Some(401 | 403)) => "The agent's login is refused",
-            ("rate_limit" | "overloaded", _) | (_, Some(429 | 529)) => {
-                "The model's service is busy"
-            }
-            (_, Some(_)) => "The model's service has a fault",
-            (_, None) => "The model's service cannot be reached",
+        let why = match (error, status) {
+            ("authentication_failed", _) | (_, Some(401 | 403)) => doing::LOGIN_REFUSED.as_str(),
+            ("rate_limit" | "overloaded", _) | (_, Some(429 | 529)) => doing::BUSY.as_str(),
+            (_, Some(_)) => doing::FAULT.as_str(),
+            (_, None) => doing::UNREACHABLE.as_str(),
         };
         let wait = delay_ms.div_ceil(1000).max(1);
-        let count = if max > 0 {
-            format!(" ({attempt} of {max})")
-        } else {
-            String::new()
-        };
-        self.doing = Doing::Retrying(format!("{what}; trying again in {wait} s{count}"));
+        self.doing = Doing::Retrying(doing::tries_again(why, wait, attempt, max));
     }
 
     /// A tool is called.
     pub(super) fn tool(&mut self, id: &str, name: &str, input: &serde_json::Value) {
         self.thinking();
         let id = bounded(id);
-        let line = tools::line(name, input);
+        let line = words::tools::line(name, input);
         if let Some(tool) = self.tools.iter_mut().find(|t| t.id == id) {
             tool.line = line;
             return;
@@ -191,8 +185,8 @@ impl Status {
                 .as_deref()
                 .map(|id| bounded(id).to_owned()),
             line: match question.tool.as_str() {
-                "AskUserQuestion" => "Waiting for your answer",
-                _ => "Waiting for your approval",
+                "AskUserQuestion" => doing::WAITS_FOR_ANSWER.as_str(),
+                _ => doing::WAITS_FOR_APPROVAL.as_str(),
             }
             .to_owned(),
         });

@@ -7,6 +7,7 @@ use crate::core::{
     event::TurnResult,
     moment::utc,
     trouble::{Category, Trouble, quoted},
+    words::model as words,
 };
 
 /// An error message that came in place of an answer.
@@ -91,99 +92,61 @@ fn trouble(result: &TurnResult, reason: &str, error: Option<&AgentError>) -> Tro
 }
 
 fn too_long() -> Trouble {
-    Trouble::with(
-        Category::InvalidInput,
-        "This conversation has become too long for the model. Send /clear to start a new one.",
-    )
+    Trouble::with(Category::InvalidInput, words::TOO_LONG.as_str())
 }
 
 fn steps_used_up() -> Trouble {
-    Trouble::with(
-        Category::Agent,
-        "The agent stopped because it had made as many steps as one message allows. Write “continue” to let it go on.",
-    )
+    Trouble::with(Category::Agent, words::STEPS_USED_UP.as_str())
 }
 
 fn budget_used_up() -> Trouble {
-    Trouble::with(
-        Category::Agent,
-        "The budget of this session is used up. Send /clear to start a new one, or ask an administrator to raise it.",
-    )
+    Trouble::with(Category::Agent, words::BUDGET_USED_UP.as_str())
 }
 
 fn startup_trouble(reason: &str, errors: &[String]) -> Trouble {
     let detail = match reason {
-        "config_file_invalid" => {
-            "The agent did not start because its settings file `.claude.json` on the server is damaged. An administrator must repair or remove it.".to_owned()
-        }
-        "bypass_root" => {
-            "The agent did not start because it never runs without permission checks as root. An administrator must give it another user or another permission mode.".to_owned()
-        }
-        other => with_quotation(
-            &format!("The agent did not start ({})", quoted(other)),
-            &quoted(&errors.join(" ")),
-        ),
+        "config_file_invalid" => words::SETTINGS_DAMAGED.as_str().to_owned(),
+        "bypass_root" => words::BYPASS_AS_ROOT.as_str().to_owned(),
+        other => words::not_started(&quoted(other), &quoted(&errors.join(" "))),
     };
     Trouble::with(Category::Agent, detail)
 }
 
 fn api_trouble(class: &str, text: &str, resets_at: Option<i64>, status: Option<u16>) -> Trouble {
     match (class, status) {
-        ("authentication_failed", Some(403)) => Trouble::with(
-            Category::Permission,
-            "The model's service does not allow this to the agent's account. An administrator must check its login or key.",
-        ),
-        ("authentication_failed", _) | (_, Some(401)) => Trouble::with(
-            Category::Permission,
-            "The agent is not logged in on the server. An administrator must run `claude /login` or set a key.",
-        ),
-        ("oauth_org_not_allowed", _) => Trouble::with(
-            Category::Permission,
-            "The agent's account does not belong to an organisation that may be used here. An administrator must log it in with another one.",
-        ),
-        ("billing_error", _) | (_, Some(402)) => Trouble::with(
-            Category::Agent,
-            "The account that pays for the agent has no credit left. An administrator must top it up.",
-        ),
+        ("authentication_failed", Some(403)) => {
+            Trouble::with(Category::Permission, words::FORBIDDEN.as_str())
+        }
+        ("authentication_failed", _) | (_, Some(401)) => {
+            Trouble::with(Category::Permission, words::NOT_LOGGED_IN.as_str())
+        }
+        ("oauth_org_not_allowed", _) => {
+            Trouble::with(Category::Permission, words::WRONG_ORGANISATION.as_str())
+        }
+        ("billing_error", _) | (_, Some(402)) => {
+            Trouble::with(Category::Agent, words::NO_CREDIT.as_str())
+        }
         ("usage_limit_reached", _) => limit(resets_at),
         ("rate_limit", _) | (_, Some(429)) => match resets_at {
             Some(_) => limit(resets_at),
-            None => Trouble::with(
-                Category::RateLimit,
-                "The model's service takes no more requests from this account for now. Please try again later.",
-            ),
+            None => Trouble::with(Category::RateLimit, words::TOO_MANY_REQUESTS.as_str()),
         },
-        ("model_not_found", _) | (_, Some(404)) => Trouble::with(
-            Category::Agent,
-            "The model that is set does not exist, or the agent's account may not use it. An administrator must set another one.",
-        ),
-        ("overloaded", _) | (_, Some(529)) => Trouble::with(
-            Category::Agent,
-            "The model's service is overloaded. Please try again in a few minutes.",
-        ),
+        ("model_not_found", _) | (_, Some(404)) => {
+            Trouble::with(Category::Agent, words::NO_SUCH_MODEL.as_str())
+        }
+        ("overloaded", _) | (_, Some(529)) => {
+            Trouble::with(Category::Agent, words::OVERLOADED.as_str())
+        }
         (_, Some(413)) => too_long(),
         (_, Some(408 | 504)) => timeout(),
-        (_, Some(status)) if status >= 500 => Trouble::with(
-            Category::Agent,
-            format!(
-                "The model's service has a fault (HTTP {status}). Please try again in a few minutes."
-            ),
-        ),
-        (_, Some(status)) => Trouble::with(
-            Category::InvalidInput,
-            with_quotation(
-                &format!("The model's service refused the request (HTTP {status})"),
-                text,
-            ),
-        ),
-        ("invalid_request", None) => Trouble::with(
-            Category::InvalidInput,
-            with_quotation("The model's service refused the request", text),
-        ),
-        ("max_output_tokens", _) => Trouble::with(
-            Category::Agent,
-            "The answer grew longer than the model may write. Please ask for less at once.",
-        ),
+        (_, Some(status)) if status >= 500 => Trouble::with(Category::Agent, words::fault(status)),
+        (_, Some(status)) => {
+            Trouble::with(Category::InvalidInput, words::refused(Some(status), text))
+        }
+        ("invalid_request", None) => {
+            Trouble::with(Category::InvalidInput, words::refused(None, text))
+        }
+        ("max_output_tokens", _) => Trouble::with(Category::Agent, words::ANSWER_TOO_LONG.as_str()),
         (_, None) => unreachable(text),
     }
 }
@@ -208,42 +171,19 @@ fn unreachable(text: &str) -> Trouble {
     .iter()
     .any(|word| lower.contains(word))
     {
-        return Trouble::with(
-            Category::Network,
-            "The agent cannot reach the model's service. Please try again in a moment.",
-        );
+        return Trouble::with(Category::Network, words::UNREACHABLE.as_str());
     }
     if text.is_empty() {
         return Trouble::new(Category::Agent);
     }
-    Trouble::with(
-        Category::Agent,
-        with_quotation("The agent could not answer", text),
-    )
+    Trouble::with(Category::Agent, words::could_not_answer(text))
 }
 
 fn timeout() -> Trouble {
-    Trouble::with(
-        Category::Timeout,
-        "The model's service did not answer in time. Please try again.",
-    )
+    Trouble::with(Category::Timeout, words::TIMEOUT.as_str())
 }
 
 fn limit(resets_at: Option<i64>) -> Trouble {
-    let until = resets_at.and_then(utc).map_or_else(
-        || "Please try again later.".to_owned(),
-        |time| format!("It is lifted at {time}."),
-    );
-    Trouble::with(
-        Category::RateLimit,
-        format!("The usage limit of the agent's account is reached. {until}"),
-    )
-}
-
-fn with_quotation(sentence: &str, text: &str) -> String {
-    if text.is_empty() {
-        format!("{sentence}.")
-    } else {
-        format!("{sentence}: “{text}”")
-    }
+    let until = resets_at.and_then(utc);
+    Trouble::with(Category::RateLimit, words::usage_limit(until.as_deref()))
 }

@@ -17,6 +17,19 @@ pub fn waits(pause: &Pause, number: u64) -> String {
     capital(&tr!("{}: yours is number {number}.", pause.told(), number))
 }
 
+/// "paused by Ada since 2026-11-21 18:43 UTC (upgrade)": by whom, since when and why.
+#[must_use]
+pub fn paused_by(name: &str, since: Option<&str>, reason: Option<&str>) -> String {
+    let mut text = match since {
+        Some(since) => tr!("paused by {name} since {since}", name, since),
+        None => tr!("paused by {name}", name),
+    };
+    if let Some(reason) = reason {
+        text.push_str(&format!(" ({reason})"));
+    }
+    text
+}
+
 /// Line of `/status` while all is paused.
 #[must_use]
 pub fn is_paused(pause: &Pause) -> String {
@@ -126,7 +139,12 @@ pub fn ends_all(runs: usize) -> String {
 /// A run is told to end.
 #[must_use]
 pub fn ends(run: &str, name: Option<&str>, person: i64, age: Millis) -> String {
-    tr!("{run} ends: {}, for {}.", who(name, person), span(age), run)
+    tr!(
+        "{run} ends: {who}, for {age}.",
+        who = who(name, person),
+        age = span(age),
+        run
+    )
 }
 
 /// A run that was to end is over.
@@ -177,7 +195,7 @@ pub struct Process<'a> {
 pub fn processes<'a>(processes: impl Iterator<Item = Process<'a>>) -> String {
     let lines: Vec<String> = processes
         .map(|p| {
-            let state = if p.works { "works" } else { "rests" };
+            let state = if p.works { tr!("works") } else { tr!("rests") };
             let (who, age) = (who(p.name, p.person), span(p.age));
             format!("{} · {who} · {state} · {age}", p.run)
         })
@@ -197,10 +215,10 @@ pub fn people<'a>(
         people
             .map(|(name, id, role, source, seen)| {
                 let role = match role {
-                    Role::Admin => "admin",
-                    Role::User if source == Some(Source::Paired) => "user · by a code",
-                    Role::User => "user",
-                    Role::Nobody => "not let in any more",
+                    Role::Admin => tr!("admin"),
+                    Role::User if source == Some(Source::Paired) => tr!("user · by a code"),
+                    Role::User => tr!("user"),
+                    Role::Nobody => tr!("not let in any more"),
                 };
                 let seen =
                     seen.map_or_else(|| tr!("never seen"), |ago| tr!("seen {} ago", span(ago)));
@@ -255,14 +273,18 @@ pub fn setting(s: &Setting<'_>) -> String {
         Some(value) => format!("{} = {value} ({})", s.key, s.source),
         None => tr!("{} is not set", s.key),
     };
-    text.push_str(&tr!("\n{}\nAllowed: {}.", s.about, s.range));
+    text.push_str(&tr!(
+        "\n{about}\nAllowed: {range}.",
+        about = s.about,
+        range = s.range
+    ));
     if let Some(default) = s.default {
         text.push_str(&tr!(" Default: {default}.", default));
     }
     if s.files_only {
-        text.push_str("\nOnly the files on the server set it.");
+        text.push_str(&tr!("\nOnly the files on the server set it."));
     } else if s.after_restart {
-        text.push_str("\nA change holds after /restart.");
+        text.push_str(&tr!("\nA change holds after /restart."));
     }
     text
 }
@@ -272,18 +294,18 @@ pub fn setting(s: &Setting<'_>) -> String {
 pub fn settings<'a>(all: impl Iterator<Item = Setting<'a>>) -> String {
     let mut text = String::new();
     for s in all {
-        let value = s.value.unwrap_or("(not set)");
+        let value = s.value.map_or_else(|| tr!("(not set)"), str::to_owned);
         let source = match s.source {
-            "run time" => " · run time",
-            "default" => "",
-            _ if s.value.is_none() => "",
-            _ => " · file",
+            "run time" => tr!(" · run time"),
+            "default" => String::new(),
+            _ if s.value.is_none() => String::new(),
+            _ => tr!(" · file"),
         };
         text.push_str(&format!("{} = {value}{source}\n", s.key));
     }
-    text.push_str(
-        "\n/config KEY tells more, /config KEY VALUE sets it, /config reset KEY takes that back.",
-    );
+    text.push_str(&tr!(
+        "\n/config KEY tells more, /config KEY VALUE sets it, /config reset KEY takes that back."
+    ));
     text
 }
 

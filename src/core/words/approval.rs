@@ -153,14 +153,14 @@ pub fn reaches(path: &str) -> String {
 
 /// What is easily overlooked about a call.
 #[must_use]
-pub fn note(note: Note) -> &'static str {
+pub fn note(note: Note) -> String {
     match note {
-        Note::EveryPlace => "Every place in the file that reads like this is changed.",
-        Note::Background => "It runs in the background.",
-        Note::WithoutSandbox => "⚠️ It is to run outside of the agent's sandbox.",
-        Note::Emptied => "The file is left empty.",
-        Note::NewCell => "A new cell of the notebook.",
-        Note::CellDeleted => "A cell of the notebook is deleted.",
+        Note::EveryPlace => tr!("Every place in the file that reads like this is changed."),
+        Note::Background => tr!("It runs in the background."),
+        Note::WithoutSandbox => tr!("⚠️ It is to run outside of the agent's sandbox."),
+        Note::Emptied => tr!("The file is left empty."),
+        Note::NewCell => tr!("A new cell of the notebook."),
+        Note::CellDeleted => tr!("A cell of the notebook is deleted."),
     }
 }
 
@@ -219,9 +219,9 @@ pub fn answer_by_command(question: i64, session: bool) -> String {
 #[must_use]
 pub fn choose_by_command(question: i64, several: bool) -> String {
     let numbers = if several {
-        "numbers like 1, 3"
+        tr!("numbers like 1, 3")
     } else {
-        "a number"
+        tr!("a number")
     };
     tr!(
         "Answer with /answer {question} and {numbers} or your own words; /deny {question} skips it.",
@@ -272,21 +272,21 @@ pub fn plan_cut(characters: usize) -> String {
 
 /// While words for the agent are waited for. `private`: in a chat with the bot alone.
 #[must_use]
-pub fn tell_it(private: bool) -> &'static str {
+pub fn tell_it(private: bool) -> String {
     if private {
-        "✎ Write now what I shall tell the agent: your next message here goes to it."
+        tr!("✎ Write now what I shall tell the agent: your next message here goes to it.")
     } else {
-        "✎ Reply to this message with what I shall tell the agent."
+        tr!("✎ Reply to this message with what I shall tell the agent.")
     }
 }
 
 /// While an answer in words is waited for. `private`: in a chat with the bot alone.
 #[must_use]
-pub fn write_answer(private: bool) -> &'static str {
+pub fn write_answer(private: bool) -> String {
     if private {
-        "✎ Write your answer now: your next message here is it."
+        tr!("✎ Write your answer now: your next message here is it.")
     } else {
-        "✎ Reply to this message with your answer."
+        tr!("✎ Reply to this message with your answer.")
     }
 }
 
@@ -390,6 +390,8 @@ pub fn several_questions<'a>(questions: impl Iterator<Item = (i64, &'a str)>) ->
         }
         text.push_str(&format!("\n{id}: {}", one_line(tool, 64)));
     }
-    text.push_str("\nAnswer with its number, like /allow 12 or /deny 12.");
+    text.push_str(&tr!(
+        "\nAnswer with its number, like /allow 12 or /deny 12."
+    ));
     text
 }

@@ -55,24 +55,24 @@ pub fn over(over: Over) -> String {
     let after = span(over.after_ms);
     match over.limit {
         Limit::Turn => tr!(
-            "This took longer than {after}, so I stopped it. {GOES_ON.as_str()}",
+            "This took longer than {after}, so I stopped it. {goes_on}",
             after,
-            GOES_ON.as_str()
+            goes_on = GOES_ON.as_str()
         ),
         Limit::FirstOutput => tr!(
             "The agent did not begin within {after}, so I ended it. Please send your message again; the conversation is kept.",
             after
         ),
         Limit::Silence => tr!(
-            "The agent said nothing for {after}, so I stopped it. {GOES_ON.as_str()}",
+            "The agent said nothing for {after}, so I stopped it. {goes_on}",
             after,
-            GOES_ON.as_str()
+            goes_on = GOES_ON.as_str()
         ),
         Limit::AfterResult => {
             tr!(
-                "The agent did not come to rest within {after}, so I ended it. {GOES_ON.as_str()}",
+                "The agent did not come to rest within {after}, so I ended it. {goes_on}",
                 after,
-                GOES_ON.as_str()
+                goes_on = GOES_ON.as_str()
             )
         }
     }

@@ -6,49 +6,59 @@ use crate::core::{mode::PermissionMode, trouble::quoted};
 
 /// What the agent does in a mode, as the end of a sentence about it.
 #[must_use]
-pub fn does(mode: PermissionMode) -> &'static str {
+pub fn does(mode: PermissionMode) -> String {
     match mode {
-        PermissionMode::Default => "asks before it changes anything",
-        PermissionMode::AcceptEdits => "edits files without asking, and asks before anything else",
-        PermissionMode::Plan => "only plans, until you approve the plan",
-        PermissionMode::Auto => "decides by itself what it asks for",
-        PermissionMode::DontAsk => "does only what it need not ask for",
-        PermissionMode::BypassPermissions => "asks for nothing",
+        PermissionMode::Default => tr!("asks before it changes anything"),
+        PermissionMode::AcceptEdits => {
+            tr!("edits files without asking, and asks before anything else")
+        }
+        PermissionMode::Plan => tr!("only plans, until you approve the plan"),
+        PermissionMode::Auto => tr!("decides by itself what it asks for"),
+        PermissionMode::DontAsk => tr!("does only what it need not ask for"),
+        PermissionMode::BypassPermissions => tr!("asks for nothing"),
     }
 }
 
 /// Label of the button that chooses a mode.
 #[must_use]
-pub fn label(mode: PermissionMode) -> &'static str {
+pub fn label(mode: PermissionMode) -> String {
     match mode {
-        PermissionMode::Default => "Ask first (default)",
-        PermissionMode::AcceptEdits => "Edit freely (acceptEdits)",
-        PermissionMode::Plan => "Plan only (plan)",
-        PermissionMode::Auto => "Decide itself (auto)",
-        PermissionMode::DontAsk => "Do not ask (dontAsk)",
-        PermissionMode::BypassPermissions => "Ask nothing (bypassPermissions)",
+        PermissionMode::Default => tr!("Ask first (default)"),
+        PermissionMode::AcceptEdits => tr!("Edit freely (acceptEdits)"),
+        PermissionMode::Plan => tr!("Plan only (plan)"),
+        PermissionMode::Auto => tr!("Decide itself (auto)"),
+        PermissionMode::DontAsk => tr!("Do not ask (dontAsk)"),
+        PermissionMode::BypassPermissions => tr!("Ask nothing (bypassPermissions)"),
     }
 }
 
 /// Which mode it is, for `/mode`.
 #[must_use]
 pub fn is(mode: PermissionMode) -> String {
-    tr!("Mode {}: the agent {}.", mode.as_str(), does(mode))
+    tr!(
+        "Mode {mode}: the agent {does}.",
+        mode = mode.as_str(),
+        does = does(mode)
+    )
 }
 
 /// One line of `/status`.
 #[must_use]
 pub fn status(mode: PermissionMode) -> String {
-    tr!("Mode {}: it {}.", mode.as_str(), does(mode))
+    tr!(
+        "Mode {mode}: it {does}.",
+        mode = mode.as_str(),
+        does = does(mode)
+    )
 }
 
 /// Answer to a change.
 #[must_use]
 pub fn set(mode: PermissionMode) -> String {
     tr!(
-        "Mode {} from now on: the agent {}.",
-        mode.as_str(),
-        does(mode)
+        "Mode {mode} from now on: the agent {does}.",
+        mode = mode.as_str(),
+        does = does(mode)
     )
 }
 
@@ -56,9 +66,9 @@ pub fn set(mode: PermissionMode) -> String {
 #[must_use]
 pub fn already(mode: PermissionMode) -> String {
     tr!(
-        "It is mode {} already: the agent {}.",
-        mode.as_str(),
-        does(mode)
+        "It is mode {mode} already: the agent {does}.",
+        mode = mode.as_str(),
+        does = does(mode)
     )
 }
 

@@ -65,7 +65,9 @@ fn quoting(before: &str, quoted: &str, after: &str) -> Formatted {
 pub fn code(code: &Code, left: Millis) -> Formatted {
     let left = span(left.clamp(0, GOOD_FOR));
     quoting(
-        "I do not know you yet. Give this code to somebody who administers me, and ask to be let in:\n\n",
+        &tr!(
+            "I do not know you yet. Give this code to somebody who administers me, and ask to be let in:\n\n"
+        ),
         code.as_str(),
         &tr!(
             "\n\nIt is good for {left}. What you write until then is not passed on.",
@@ -78,7 +80,7 @@ pub fn code(code: &Code, left: Millis) -> Formatted {
 #[must_use]
 pub fn asks(name: &str, person: i64, code: &Code) -> Formatted {
     quoting(
-        "Somebody asks to be let in:\n\n",
+        &tr!("Somebody asks to be let in:\n\n"),
         &who(name, person),
         &tr!(
             "\n\nTheir code is {code}. Accept only if you know from elsewhere that it is theirs: anybody can take any name.",
@@ -91,9 +93,9 @@ pub fn asks(name: &str, person: i64, code: &Code) -> Formatted {
 #[must_use]
 pub fn decided(name: &str, person: i64, let_in: bool, by: &str) -> Formatted {
     let was = if let_in {
-        "was let in"
+        tr!("was let in")
     } else {
-        "was not let in"
+        tr!("was not let in")
     };
     quoting("", &who(name, person), &tr!(" {was} by {by}.", was, by))
 }
@@ -141,9 +143,9 @@ pub fn removed(name: Option<&str>, person: i64, listed: bool, runs: usize) -> St
         );
     }
     let runs = match runs {
-        0 => "",
-        1 => " Their agent ends.",
-        _ => " Their agents end.",
+        0 => String::new(),
+        1 => tr!(" Their agent ends."),
+        _ => tr!(" Their agents end."),
     };
     tr!(
         "{who} is not let in any more: what they have in line is not run.{runs} They are given no code for a day.",
@@ -167,9 +169,9 @@ pub fn list<'a>(requests: impl Iterator<Item = (&'a Code, &'a str, i64, Millis)>
     let lines: Vec<String> = requests
         .map(|(code, name, person, left)| {
             tr!(
-                "{code} · {} · good for {}",
-                who(name, person),
-                span(left),
+                "{code} · {who} · good for {left}",
+                who = who(name, person),
+                left = span(left),
                 code
             )
         })

@@ -92,7 +92,7 @@ pub fn list(line: &[Item], kept: &[Item], most: usize, by_command: bool) -> Stri
             number
         );
         if !kept.is_empty() {
-            how.push_str(", /queue run runs all that is kept");
+            how.push_str(&tr!(", /queue run runs all that is kept"));
         }
         blocks.push(format!("{how}."));
     }
@@ -190,17 +190,17 @@ pub enum Since {
 #[must_use]
 pub fn too_late(label: &str, since: Since) -> String {
     let why = match since {
-        Since::Collecting => "that message is still being collected",
-        Since::Kept => "that message is kept and waits for your word; /queue shows it",
-        Since::InLine => "that message is in line",
-        Since::Running => "the agent has that message already",
+        Since::Collecting => tr!("that message is still being collected"),
+        Since::Kept => tr!("that message is kept and waits for your word; /queue shows it"),
+        Since::InLine => tr!("that message is in line"),
+        Since::Running => tr!("the agent has that message already"),
         Since::Asked => {
-            "a restart interrupted that answer; the buttons below it decide what follows"
+            tr!("a restart interrupted that answer; the buttons below it decide what follows")
         }
-        Since::Answered => "that answer is finished",
-        Since::Failed => "that answer ended with an error",
-        Since::Stopped => "that answer was stopped already",
-        Since::Dropped => "that message was dropped and not run",
+        Since::Answered => tr!("that answer is finished"),
+        Since::Failed => tr!("that answer ended with an error"),
+        Since::Stopped => tr!("that answer was stopped already"),
+        Since::Dropped => tr!("that message was dropped and not run"),
     };
     tr!("“{label}” is no longer of use: {why}.", label, why)
 }

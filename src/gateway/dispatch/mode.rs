@@ -52,7 +52,7 @@ impl Chooser {
             .filter(|mode| *mode != now && self.may(*mode))
             .map(|mode| {
                 let data = format!("m:{conversation}:{}", mode.as_str());
-                vec![words::button(said::label(mode), data)]
+                vec![words::button(&said::label(mode), data)]
             })
             .collect()
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tr::tr;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -121,7 +122,7 @@ fn exit_trouble(exit: &Exit) -> Trouble {
             NotStarted::NotFound { program } => words::agent_not_found(program),
             NotStarted::TooOld { found, oldest } => words::agent_too_old(found, oldest),
             NotStarted::Directory { .. } => words::AGENT_DIRECTORY.to_owned(),
-            NotStarted::Service { trouble, .. } => words::agent_service(service(*trouble)),
+            NotStarted::Service { trouble, .. } => words::agent_service(&service(*trouble)),
             NotStarted::EnvironmentFile { .. } | NotStarted::Other { .. } => {
                 words::AGENT_NOT_STARTED.to_owned()
             }
@@ -182,17 +183,17 @@ fn failed(exit: &Exit) -> Option<&'static str> {
 }
 
 /// What is wrong with the agent's service, for people.
-fn service(trouble: ServiceTrouble) -> &'static str {
+fn service(trouble: ServiceTrouble) -> String {
     match trouble {
-        ServiceTrouble::Masked => "its service is switched off (masked)",
-        ServiceTrouble::Missing => "its service is not installed",
-        ServiceTrouble::Broken => "the configuration of its service cannot be used",
-        ServiceTrouble::User => "the user that it is to run as does not exist",
-        ServiceTrouble::Refused => "I am not allowed to start it",
-        ServiceTrouble::NoSystemd => "systemd cannot be reached",
-        ServiceTrouble::Credentials => "the file with its keys is missing",
-        ServiceTrouble::Sandbox => "its sandbox cannot be set up",
-        ServiceTrouble::Other => "its service failed",
+        ServiceTrouble::Masked => tr!("its service is switched off (masked)"),
+        ServiceTrouble::Missing => tr!("its service is not installed"),
+        ServiceTrouble::Broken => tr!("the configuration of its service cannot be used"),
+        ServiceTrouble::User => tr!("the user that it is to run as does not exist"),
+        ServiceTrouble::Refused => tr!("I am not allowed to start it"),
+        ServiceTrouble::NoSystemd => tr!("systemd cannot be reached"),
+        ServiceTrouble::Credentials => tr!("the file with its keys is missing"),
+        ServiceTrouble::Sandbox => tr!("its sandbox cannot be set up"),
+        ServiceTrouble::Other => tr!("its service failed"),
     }
 }
 

@@ -67,7 +67,7 @@ pub fn question(
                     Purpose::Deny => words::approval::tell_it(face.private),
                     Purpose::Own => words::approval::write_answer(face.private),
                 };
-                line(&mut end, words, Some(Look::Bold));
+                line(&mut end, &words, Some(Look::Bold));
                 vec![vec![button(row, words::approval::CANCEL.as_str(), "c")]]
             }
             None => match &kind {
@@ -102,7 +102,7 @@ fn tool(question: &Question, end: usize) -> Formatted {
     }
     let mut below = Formatted::default();
     for note in &detail.notes {
-        line(&mut below, words::approval::note(*note), None);
+        line(&mut below, &words::approval::note(*note), None);
     }
     if let Some(place) = &question.place {
         line(&mut below, &words::approval::place(place), None);

@@ -12,19 +12,16 @@ use teloxide_core::{
 use url::Url;
 
 use crate::{
-    core::text::{Formatted, Look, MESSAGE_SPANS, MESSAGE_UNITS, Shown, Span, units},
+    core::{
+        text::{Formatted, Look, MESSAGE_SPANS, MESSAGE_UNITS, Shown, Span, units},
+        words::{CUT_NOTE, REPEAT_MARK},
+    },
     gateway::ports::DraftPlace,
     store::rows::Target,
 };
 
-/// First line of a message that may be a second copy.
-const REPEAT_MARK: &str = "(may be a repeat)";
-
 /// What the mark brings back where it has to be a button.
 const REPEAT_DATA: &str = "noop";
-
-/// Last lines of a text that had to be cut.
-const CUT_NOTE: &str = "\n\n(The rest is missing: Telegram refused the message as too long.)";
 
 /// UTF-16 units that are kept of a text that Telegram refused as too long.
 const CUT_UNITS: usize = 3500;
@@ -186,10 +183,14 @@ fn parts(
         let keep = if dress.cut {
             CUT_UNITS
         } else {
-            MESSAGE_UNITS - units(CUT_NOTE)
+            MESSAGE_UNITS - units(&CUT_NOTE)
         };
         if body.units() > keep {
-            body = Formatted::plain(format!("{}{CUT_NOTE}", first_units(&body.text, keep)));
+            body = Formatted::plain(format!(
+                "{}{}",
+                first_units(&body.text, keep),
+                CUT_NOTE.as_str()
+            ));
         }
     }
     let mut buttons: Vec<Vec<InlineKeyboardButton>> = Vec::new();
@@ -201,15 +202,16 @@ fn parts(
         }));
     }
     if dress.repeat {
-        let shift = units(REPEAT_MARK) + 1;
+        let shift = units(&REPEAT_MARK) + 1;
         if body.units() + shift <= MESSAGE_UNITS {
-            body.text.insert_str(0, &format!("{REPEAT_MARK}\n"));
+            body.text
+                .insert_str(0, &format!("{}\n", REPEAT_MARK.as_str()));
             for span in &mut body.spans {
                 span.offset += shift;
             }
         } else {
             // No room in the text: the mark hangs below it.
-            buttons.push(vec![callback_button(REPEAT_MARK, REPEAT_DATA)]);
+            buttons.push(vec![callback_button(&REPEAT_MARK, REPEAT_DATA)]);
         }
     }
     buttons.retain(|row: &Vec<_>| !row.is_empty());
@@ -385,7 +387,7 @@ mod tests {
         assert_eq!(long["text"].as_str().unwrap().len(), 4096);
         assert_eq!(
             long["reply_markup"]["inline_keyboard"][0][0]["text"],
-            REPEAT_MARK
+            REPEAT_MARK.as_str()
         );
     }
 
@@ -410,7 +412,7 @@ mod tests {
             );
             let text = sent["text"].as_str().unwrap();
             assert!(
-                text.ends_with(CUT_NOTE) && text.starts_with("xxx"),
+                text.ends_with(CUT_NOTE.as_str()) && text.starts_with("xxx"),
                 "{text}"
             );
         }

@@ -1,6 +1,7 @@
-//! Names of tools to words.
+//! What the agent does with its tools: one line each.
 
 use serde_json::Value;
+use tr::tr;
 
 use crate::core::trouble::{hide_keys, one_line, shortened};
 
@@ -12,9 +13,9 @@ const NAME_CHARS: usize = 40;
 
 /// How a tool is told.
 struct Words {
-    /// Before the argument.
+    /// With the argument, in English.
     with: &'static str,
-    /// Where there is no argument to show.
+    /// Where there is no argument to show, in English.
     without: &'static str,
     /// Argument that tells most, and those that stand in for it.
     arguments: &'static [&'static str],
@@ -48,41 +49,87 @@ const fn path(
 
 fn known(name: &str) -> Option<Words> {
     Some(match name {
-        "Bash" | "PowerShell" => words("Running: ", "Running a command…", &["command"]),
+        "Bash" | "PowerShell" => words(
+            english!("Running: {}"),
+            english!("Running a command…"),
+            &["command"],
+        ),
         "BashOutput" | "TaskOutput" | "AgentOutput" => {
-            words("", "Looking at the output of a command…", &[])
+            words("", english!("Looking at the output of a command…"), &[])
         }
-        "KillShell" | "KillBash" | "TaskStop" => words("", "Stopping a command…", &[]),
-        "Read" => path("Reading ", "Reading a file…", &["file_path"]),
-        "Edit" | "MultiEdit" => path("Editing ", "Editing a file…", &["file_path"]),
-        "NotebookEdit" => path("Editing ", "Editing a notebook…", &["notebook_path"]),
-        "Write" => path("Writing ", "Writing a file…", &["file_path"]),
-        "LS" => path("Listing ", "Listing files…", &["path"]),
-        "Glob" => words("Looking for files: ", "Looking for files…", &["pattern"]),
-        "Grep" => words("Searching for: ", "Searching…", &["pattern"]),
-        "WebFetch" => words("Opening ", "Opening a web page…", &["url"]),
-        "WebSearch" | "web_search" => {
-            words("Searching the web for: ", "Searching the web…", &["query"])
-        }
+        "KillShell" | "KillBash" | "TaskStop" => words("", english!("Stopping a command…"), &[]),
+        "Read" => path(
+            english!("Reading {}"),
+            english!("Reading a file…"),
+            &["file_path"],
+        ),
+        "Edit" | "MultiEdit" => path(
+            english!("Editing {}"),
+            english!("Editing a file…"),
+            &["file_path"],
+        ),
+        "NotebookEdit" => path(
+            english!("Editing {}"),
+            english!("Editing a notebook…"),
+            &["notebook_path"],
+        ),
+        "Write" => path(
+            english!("Writing {}"),
+            english!("Writing a file…"),
+            &["file_path"],
+        ),
+        "LS" => path(
+            english!("Listing {}"),
+            english!("Listing files…"),
+            &["path"],
+        ),
+        "Glob" => words(
+            english!("Looking for files: {}"),
+            english!("Looking for files…"),
+            &["pattern"],
+        ),
+        "Grep" => words(
+            english!("Searching for: {}"),
+            english!("Searching…"),
+            &["pattern"],
+        ),
+        "WebFetch" => words(
+            english!("Opening {}"),
+            english!("Opening a web page…"),
+            &["url"],
+        ),
+        "WebSearch" | "web_search" => words(
+            english!("Searching the web for: {}"),
+            english!("Searching the web…"),
+            &["query"],
+        ),
         "Task" | "Agent" => words(
-            "Delegating: ",
-            "Delegating a task…",
+            english!("Delegating: {}"),
+            english!("Delegating a task…"),
             &["description", "subagent_type"],
         ),
         "TodoWrite" | "TaskCreate" | "TaskUpdate" | "TaskGet" | "TaskList" => {
-            words("", "Updating the plan…", &[])
+            words("", english!("Updating the plan…"), &[])
         }
-        "Skill" => words("Using the skill ", "Using a skill…", &["skill", "command"]),
-        "ToolSearch" => words("Looking for a tool: ", "Looking for a tool…", &["query"]),
-        "AskUserQuestion" => words("", "Asking you…", &[]),
-        "EnterPlanMode" => words("", "Planning…", &[]),
-        "ExitPlanMode" => words("", "Proposing a plan…", &[]),
+        "Skill" => words(
+            english!("Using the skill {}"),
+            english!("Using a skill…"),
+            &["skill", "command"],
+        ),
+        "ToolSearch" => words(
+            english!("Looking for a tool: {}"),
+            english!("Looking for a tool…"),
+            &["query"],
+        ),
+        "AskUserQuestion" => words("", english!("Asking you…"), &[]),
+        "EnterPlanMode" => words("", english!("Planning…"), &[]),
+        "ExitPlanMode" => words("", english!("Proposing a plan…"), &[]),
         _ => return None,
     })
 }
 
 /// What is told of a call.
-pub(super) fn line(name: &str, input: &Value) -> String {
+pub(in crate::core) fn line(name: &str, input: &Value) -> String {
     let Some(words) = known(name) else {
         return unknown(name);
     };
@@ -91,14 +138,22 @@ pub(super) fn line(name: &str, input: &Value) -> String {
         .iter()
         .find_map(|argument| shown(input.get(argument)?.as_str()?, words.path))
         .map_or_else(
-            || words.without.to_owned(),
-            |argument| format!("{}{argument}", words.with),
+            || without(&words),
+            |argument| {
+                let with = words.with;
+                tr!(with, argument)
+            },
         )
 }
 
 /// What is told while the call is still being written.
-pub(super) fn in_preparation(name: &str) -> String {
-    known(name).map_or_else(|| unknown(name), |words| words.without.to_owned())
+pub(in crate::core) fn in_preparation(name: &str) -> String {
+    known(name).map_or_else(|| unknown(name), |words| without(&words))
+}
+
+fn without(words: &Words) -> String {
+    let without = words.without;
+    tr!(without)
 }
 
 /// A tool of an MCP server is named after it: `mcp__server__tool`.
@@ -112,9 +167,9 @@ fn unknown(name: &str) -> String {
         );
     let told = shortened(&one_line(&told), NAME_CHARS);
     if told.is_empty() {
-        "Using a tool…".to_owned()
+        tr!("Using a tool…")
     } else {
-        format!("Using {told}")
+        tr!("Using {told}", told)
     }
 }
 
