@@ -57,7 +57,13 @@ use crate::{
     alert,
     cli::Word,
     config::{self, Contacts, Loaded, Settings},
-    core::{Millis, ids::RunId, limits, messages, mode::Modes},
+    core::{
+        Millis,
+        files::{LARGEST, LARGEST_LOCAL},
+        ids::RunId,
+        limits, messages,
+        mode::Modes,
+    },
     gateway::{
         self, BotName, Deps, admin,
         files::{Files, FilesConfig, Places, Transcriber},
@@ -573,6 +579,11 @@ fn gateway_config(
         files: FilesConfig {
             keep: settings.files.keep,
             quota: settings.files.quota,
+            largest: if settings.telegram.local_files.is_some() {
+                LARGEST_LOCAL
+            } else {
+                LARGEST
+            },
             transcriber: settings
                 .files
                 .transcriber

@@ -6,6 +6,8 @@ use super::inbound::Attachment;
 
 /// Files beyond this are not given to bots by Telegram's own servers, in bytes.
 pub const LARGEST: u64 = 20 * 1024 * 1024;
+/// The same where a Bot API server of one's own gives them out: what it takes from others, in bytes.
+pub const LARGEST_LOCAL: u64 = 2000 * 1024 * 1024;
 /// Longest name of a file in an inbox, in bytes: far below what any file system allows (255).
 const LONGEST_NAME: usize = 120;
 /// Longest extension that is kept when a name is cut, in bytes.

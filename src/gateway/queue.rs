@@ -44,6 +44,8 @@ pub(super) struct At<'a> {
     pub(super) running: usize,
     /// The pause that holds, and its number among all that wait for its end.
     pub(super) pause: Option<(&'a Pause, u64)>,
+    /// Whether its files are not all here.
+    pub(super) fetching: bool,
 }
 
 /// Where the list of a conversation is, as it stands in the settings.
@@ -179,6 +181,7 @@ impl Queue {
                 before,
                 running,
                 pause,
+                fetching: tx.attachments_awaited(turn.id)?,
             };
             let shown = self.message(turn.id, &at, self.reply_to(turn));
             let urgency = if enters {
@@ -204,7 +207,12 @@ impl Queue {
             // About to run: as it is when it does.
             None if at.before + at.running == 0 => {
                 let stop = words::button(words::STOP.as_str(), format!("s:{turn}"));
-                (words::waiting(0), self.stop_button.then(|| vec![stop]))
+                let text = if at.fetching {
+                    words::files::FETCHING.to_owned()
+                } else {
+                    words::waiting(0)
+                };
+                (text, self.stop_button.then(|| vec![stop]))
             }
             None => (
                 words::waiting(at.before + at.running),

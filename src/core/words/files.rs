@@ -20,6 +20,11 @@ pub static TOO_LARGE: Refused = Refused {
     ),
     agent: "it is larger than 20 MB, the most that Telegram gives out",
 };
+/// It is larger than a Bot API server of one's own gives out.
+pub static TOO_LARGE_LOCAL: Refused = Refused {
+    person: phrase!("❌ That file is too large: I take files of up to 2000 MB only."),
+    agent: "it is larger than 2000 MB, the most that is taken",
+};
 /// It has no content.
 pub static EMPTY: Refused = Refused {
     person: phrase!("❌ That file is empty (0 bytes), so there was nothing to pass on."),
@@ -114,6 +119,8 @@ pub static NOT_A_FILE_TEXT_ONLY: Phrase = phrase!(
     "I cannot pass that on, so I passed on your text only: I take texts, photos, documents, voice, audio and video."
 );
 
+/// Placeholder of a turn that runs as soon as its files are here.
+pub static FETCHING: Phrase = phrase!("Fetching your file…");
 /// The disk is full: the file is fetched later.
 pub static NO_ROOM: Phrase = phrase!(
     "The server's disk is full. Your file is fetched, and your message runs, as soon as there is room."

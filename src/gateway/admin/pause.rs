@@ -204,6 +204,7 @@ fn show_places(
             before: own(&line[..at], TurnState::Queued),
             running: own(line, TurnState::Submitted),
             pause: pause.map(|pause| (pause, number)),
+            fetching: tx.attachments_awaited(turn.turn)?,
         };
         let slot = Slot {
             turn: turn.turn,

@@ -44,7 +44,13 @@ impl Desk<'_> {
         let config = self.deps.config.get();
         let edit = Edit {
             text: message.text.clone(),
-            brought: Brought::of(message, person.id, &config.features, id.0),
+            brought: Brought::of(
+                message,
+                person.id,
+                &config.features,
+                config.files.largest,
+                id.0,
+            ),
             command: reading(message, &config.bot_name.get()) != Reading::Prompt,
             age: now.saturating_sub(message.date.saturating_mul(1000)).max(0),
             queue: Queue::of(self.deps, &key),

@@ -35,7 +35,9 @@ impl Desk<'_> {
     ) -> Result<(), StoreError> {
         let id = self.id;
         let files = !message.attachments.is_empty();
-        let brought = Brought::of(message, person.id, &self.deps.config.get().features, id.0);
+        let config = self.deps.config.get();
+        let largest = config.files.largest;
+        let brought = Brought::of(message, person.id, &config.features, largest, id.0);
         if message.text.trim().is_empty() && !brought.gives_something() {
             let now = self.deps.clock.now();
             let (target, reply_to) = (Self::target(message), Self::reply_to(message));

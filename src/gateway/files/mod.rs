@@ -44,8 +44,19 @@ pub struct FilesConfig {
     pub keep: Duration,
     /// Most bytes that the files of one conversation may take.
     pub quota: u64,
+    /// Largest file that is given out, in bytes.
+    pub largest: u64,
     /// What makes text of voice.
     pub transcriber: Option<Transcriber>,
+}
+
+/// What is told of a file that is larger than that.
+fn too_large(largest: u64) -> &'static words::files::Refused {
+    if largest > LARGEST {
+        &words::files::TOO_LARGE_LOCAL
+    } else {
+        &words::files::TOO_LARGE
+    }
 }
 
 /// What the gateway has for files.
@@ -70,8 +81,15 @@ pub(super) struct Brought {
 }
 
 impl Brought {
-    /// Of a message of this person. `unique` is part of the names: no two messages have the same.
-    pub(super) fn of(message: &Message, person: i64, features: &Features, unique: i64) -> Self {
+    /// Of a message of this person. `unique` is part of the names: no two messages have the same. `largest`: see
+    /// [`FilesConfig::largest`].
+    pub(super) fn of(
+        message: &Message,
+        person: i64,
+        features: &Features,
+        largest: u64,
+        unique: i64,
+    ) -> Self {
         let mut brought = Self {
             rows: Vec::new(),
             notice: None,
@@ -98,7 +116,7 @@ impl Brought {
             }
             let refused = match attachment.size {
                 _ if off => Some(&words::files::OFF_IN_ALBUM),
-                Some(size) if size > LARGEST => Some(&words::files::TOO_LARGE),
+                Some(size) if size > largest => Some(too_large(largest)),
                 Some(0) => Some(&words::files::EMPTY),
                 _ => None,
             };
@@ -175,7 +193,7 @@ mod tests {
     #[test]
     fn what_a_message_brings() {
         let on = Features::default();
-        let brought = |message: &Message| Brought::of(message, 1, &on, 9);
+        let brought = |message: &Message| Brought::of(message, 1, &on, LARGEST, 9);
         let good = brought(&message("document", Some(5), ""));
         assert_eq!((good.rows[0].name.as_str(), good.notice), ("9-a_b", None));
         assert!(good.gives_something());
@@ -184,6 +202,13 @@ mod tests {
             assert!(refused.notice.is_some() && !refused.gives_something());
             assert_eq!(refused.rows.len(), 1);
         }
+        // A server of one's own gives out more.
+        let local = |size| {
+            let message = message("document", Some(size), "x");
+            Brought::of(&message, 1, &on, LARGEST_LOCAL, 9)
+        };
+        assert!(local(LARGEST_LOCAL).gives_something());
+        assert!(!local(LARGEST_LOCAL + 1).gives_something());
         let sticker = brought(&message("sticker", Some(5), ""));
         assert_eq!(sticker.notice, Some(words::files::NOT_A_FILE.as_str()));
         assert!(sticker.rows.is_empty());
@@ -191,17 +216,17 @@ mod tests {
             files: Flag::For([2].into()),
             ..Features::default()
         };
-        let refused = Brought::of(&message("document", Some(5), "x"), 1, &off, 9);
+        let refused = Brought::of(&message("document", Some(5), "x"), 1, &off, LARGEST, 9);
         assert_eq!(refused.notice, Some(words::files::OFF_TEXT_ONLY.as_str()));
         assert!(refused.rows.is_empty());
-        assert!(Brought::of(&message("photo", None, ""), 2, &off, 9).gives_something());
+        assert!(Brought::of(&message("photo", None, ""), 2, &off, LARGEST, 9).gives_something());
     }
 
     #[test]
     fn two_files_of_one_message_have_two_names() {
         let mut two = message("document", Some(5), "");
         two.attachments.push(two.attachments[0].clone());
-        let brought = Brought::of(&two, 1, &Features::default(), 12);
+        let brought = Brought::of(&two, 1, &Features::default(), LARGEST, 12);
         let names: Vec<_> = brought.rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["12-a_b", "12.1-a_b"]);
     }

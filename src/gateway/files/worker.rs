@@ -9,7 +9,6 @@ use super::{Files, missing, place::Places, voice::VoiceError};
 use crate::{
     core::{
         Millis,
-        files::LARGEST,
         ids::ConversationId,
         messages,
         words::files::{self as words, Refused},
@@ -183,7 +182,8 @@ async fn attempt(deps: &Arc<Deps>, voices: &Semaphore, job: &AttachmentJob) -> O
         Err(_) => return later(now, PAUSE, false),
     }
     let draft = Places::draft(&inbox, job.row.id);
-    let fetched = fetch(&deps.files, &job.row.file_id, &draft).await;
+    let largest = deps.config.get().files.largest;
+    let fetched = fetch(&deps.files, &job.row.file_id, largest, &draft).await;
     let now = deps.clock.now();
     let size = match fetched {
         Ok(0) => {
@@ -193,7 +193,7 @@ async fn attempt(deps: &Arc<Deps>, voices: &Semaphore, job: &AttachmentJob) -> O
         Ok(size) => size,
         Err(cause) => {
             drop_draft(&draft).await;
-            return failed(job, cause, now);
+            return failed(job, cause, largest, now);
         }
     };
     fail::fail_point!("file-fetched");
@@ -221,7 +221,12 @@ async fn attempt(deps: &Arc<Deps>, voices: &Semaphore, job: &AttachmentJob) -> O
 }
 
 /// Fetches into a new file, whose content is on the disk on return.
-async fn fetch(files: &Files, file_id: &str, draft: &Path) -> Result<u64, FetchError> {
+async fn fetch(
+    files: &Files,
+    file_id: &str,
+    largest: u64,
+    draft: &Path,
+) -> Result<u64, FetchError> {
     let mut sink = tokio::fs::OpenOptions::new()
         .write(true)
         .create(true)
@@ -229,7 +234,7 @@ async fn fetch(files: &Files, file_id: &str, draft: &Path) -> Result<u64, FetchE
         .mode(0o600)
         .open(draft)
         .await?;
-    let size = files.source.fetch(file_id, LARGEST, &mut sink).await?;
+    let size = files.source.fetch(file_id, largest, &mut sink).await?;
     sink.sync_all().await?;
     Ok(size)
 }
@@ -268,10 +273,10 @@ fn pause(attempts: i64) -> Millis {
     (FIRST_PAUSE << doublings).min(LONGEST_PAUSE)
 }
 
-fn failed(job: &AttachmentJob, cause: FetchError, now: Millis) -> Outcome {
+fn failed(job: &AttachmentJob, cause: FetchError, largest: u64, now: Millis) -> Outcome {
     let id = job.row.id;
     match cause {
-        FetchError::TooLarge => Outcome::Refused(&words::TOO_LARGE),
+        FetchError::TooLarge => Outcome::Refused(super::too_large(largest)),
         FetchError::Gone(what) => {
             warn!(file = id, what, "Telegram does not give out a file");
             Outcome::Refused(&words::GONE)
@@ -335,9 +340,10 @@ async fn make_room(
     job: &AttachmentJob,
     inbox: &InboxOf,
 ) -> Result<bool, StoreError> {
-    let quota = deps.config.get().files.quota;
+    let config = deps.config.get();
+    let (quota, largest) = (config.files.quota, config.files.largest);
     // Where the size is not told, what it may be at most.
-    let size = job.row.size.unwrap_or(LARGEST).min(quota);
+    let size = job.row.size.unwrap_or(largest).min(quota);
     if job.row.size.is_some_and(|size| size > quota) {
         return Ok(false);
     }

@@ -85,6 +85,11 @@ impl Disk {
         }
     }
 
+    /// Takes so many bytes.
+    fn take(&self, bytes: usize) {
+        fs::write(self.filler(), vec![7; bytes]).unwrap();
+    }
+
     fn free(&self) {
         fs::remove_file(self.filler()).unwrap();
     }
@@ -243,6 +248,65 @@ async fn with_no_room_for_a_run_people_are_told_and_their_messages_kept() {
         !shows(&world.api.view(|v| v.bot_messages(USER)), FULL),
         "the notice became the answer"
     );
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn a_file_for_which_there_is_no_room_is_fetched_when_there_is_some() {
+    if !inside_namespace(
+        "bad::disk::a_file_for_which_there_is_no_room_is_fetched_when_there_is_some",
+    ) {
+        return;
+    }
+    let world = World::new().await;
+    fs::create_dir(world.path("state/files")).unwrap();
+    let disk = Disk::mount(&world.path("state/files"), "size=1m,mode=700");
+    let daemon = world.start();
+    let user = world.api.user(USER, "Uma");
+    disk.fill();
+    let content = "a".repeat(500_000);
+    user.send_document(
+        USER,
+        "a.txt",
+        "text/plain",
+        content.clone(),
+        "@fake say file",
+    );
+    let no_room = "The server's disk is full. Your file is fetched, and your message runs, as soon as there is room.";
+    world.wait_shows(USER, no_room).await;
+    // Half of it fits, and a daemon that is killed over that knows what it has said.
+    drop(daemon.kill());
+    disk.free();
+    disk.take(800_000);
+    let daemon = world.start_ready().await;
+    world.wait_log("no room for a file").await;
+    let fetched = || {
+        world
+            .api
+            .calls()
+            .iter()
+            .filter(|call| call.method == "file")
+            .count()
+    };
+    let before = fetched();
+    wait_long("it is tried again", || fetched() > before, || world.log()).await;
+    disk.free();
+    let read = || shows(&world.api.view(|v| v.bot_messages(USER)), "file");
+    wait_long("it was run", read, || world.log()).await;
+    let told = texts(&world.api.view(|v| v.bot_messages(USER)));
+    assert_eq!(
+        told.iter().filter(|text| *text == no_room).count(),
+        1,
+        "{told:#?}"
+    );
+    let kept: Vec<_> = fs::read_dir(world.path("state/files"))
+        .unwrap()
+        .flatten()
+        .flat_map(|inbox| fs::read_dir(inbox.path()).unwrap().flatten())
+        .map(|file| fs::read_to_string(file.path()).unwrap())
+        .collect();
+    assert!(kept == [content], "{} files", kept.len());
     daemon.stop().await;
     world.end_all().await;
 }

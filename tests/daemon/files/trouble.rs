@@ -100,6 +100,8 @@ async fn a_file_that_hangs_holds_up_its_own_conversation_alone() {
         || world.log(),
     )
     .await;
+    let waits = world.wait_shows(USER, "Fetching your file…").await;
+    assert_eq!(waits[0].buttons[0][0].text, "Stop");
     user.send_text(USER, "say after");
     let other = world.api.user(ADMIN, "Ada");
     for n in 0..5 {

@@ -434,7 +434,7 @@ async fn what_is_collected_or_waits_for_a_file_has_a_message_until_it_begins() {
         .api
         .fault(Fault::once("file", FaultKind::Hang { taken: false }));
     user.send_document(USER, "a.txt", "text/plain", "content", "say got it");
-    world.wait_shows(USER, "…").await;
+    world.wait_shows(USER, "Fetching your file…").await;
     world.api.cancel_fault(hang);
     let shown = world
         .wait_chat(USER, "it is answered", |m| {
