@@ -19,6 +19,8 @@ pub enum Command {
     Clear,
     /// The running turn is to end.
     Interrupt,
+    /// The running turn is given more time.
+    Longer,
     /// What waits.
     Queue,
     /// How much the agent asks.
@@ -96,6 +98,11 @@ const CLEAR: CommandInfo = CommandInfo {
 const INTERRUPT: CommandInfo = CommandInfo {
     name: "interrupt",
     description: english!("Stop the answer that is being written"),
+    least_role: Role::User,
+};
+const LONGER: CommandInfo = CommandInfo {
+    name: "longer",
+    description: english!("Give it longer, when I say that I am about to stop it"),
     least_role: Role::User,
 };
 const QUEUE: CommandInfo = CommandInfo {
@@ -176,12 +183,13 @@ const DEBUG: CommandInfo = CommandInfo {
 
 impl Command {
     /// All that are ours, in the order in which people see them.
-    pub const KNOWN: [Self; 20] = [
+    pub const KNOWN: [Self; 21] = [
         Self::Start,
         Self::Help,
         Self::Status,
         Self::Clear,
         Self::Interrupt,
+        Self::Longer,
         Self::Queue,
         Self::Mode,
         Self::Allow,
@@ -208,6 +216,7 @@ impl Command {
             Self::Status => Some(&STATUS),
             Self::Clear => Some(&CLEAR),
             Self::Interrupt => Some(&INTERRUPT),
+            Self::Longer => Some(&LONGER),
             Self::Queue => Some(&QUEUE),
             Self::Mode => Some(&MODE),
             Self::Allow => Some(&ALLOW),
@@ -454,6 +463,7 @@ mod tests {
                 "status",
                 "clear",
                 "interrupt",
+                "longer",
                 "queue",
                 "mode",
                 "allow",
@@ -480,6 +490,7 @@ mod tests {
                 "status",
                 "clear",
                 "interrupt",
+                "longer",
                 "queue",
                 "mode",
                 "allow",

@@ -215,6 +215,14 @@ impl Watch {
         self.spent(limit).told = true;
     }
 
+    /// The limit of which the person knows that it is near, and which may be made longer.
+    #[must_use]
+    pub fn near(&self, stage: Stage) -> Option<Limit> {
+        let of = |spent: &Spent| spent.told && !spent.longer;
+        let quiet = of(&self.quiet).then(|| stage.quiet());
+        quiet.or_else(|| of(&self.turn).then_some(Limit::Turn))
+    }
+
     /// A person gives it longer, by the length of the limit. False: the end is not near, or they did so before.
     pub fn longer(&mut self, limit: Limit) -> bool {
         let spent = self.spent(limit);

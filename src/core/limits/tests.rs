@@ -84,7 +84,9 @@ fn longer_once_by_the_same_and_told_again() {
     watch.passes(80);
     watch.told(Limit::Turn);
     assert!(!watch.longer(Limit::Silence), "another limit");
+    assert_eq!(watch.near(Stage::Working), Some(Limit::Turn));
     assert!(watch.longer(Limit::Turn));
+    assert_eq!(watch.near(Stage::Working), None);
     assert!(!watch.longer(Limit::Turn), "twice");
     watch.passes(100);
     let notice = Notice {

@@ -15,6 +15,10 @@ pub static GIVE_LONGER: Phrase = phrase!("Give it longer");
 pub static GIVEN_ALREADY: Phrase =
     phrase!("“Give it longer” is no longer of use: it has longer already, or is being stopped.");
 
+/// Answer to `/longer` while no limit is near.
+pub static NOTHING_NEAR: Phrase =
+    phrase!("I am not about to stop anything. When I am, I say so before.");
+
 /// To the nearest second: whoever looks is a moment late.
 fn about(ms: Millis) -> String {
     span(ms.saturating_add(500))

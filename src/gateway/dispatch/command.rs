@@ -69,6 +69,7 @@ impl Desk<'_> {
                 self.answer(ack, "status", text).await
             }
             Command::Interrupt => self.interrupt(&conversation, ack).await,
+            Command::Longer => self.longer(&conversation, ack).await,
             Command::Queue => self.queue(&conversation, ack, args).await,
             Command::Clear => self.clear(conversation.id, ack).await,
             Command::Mode => {
@@ -108,6 +109,31 @@ impl Desk<'_> {
                 self.answer(ack, "users", text).await
             }
         }
+    }
+
+    /// Which turn is meant is settled here; what it can be given, by its lane.
+    async fn longer(&self, conversation: &Conversation, ack: Ack) -> Result<(), StoreError> {
+        let (id, nothing, now) = (conversation.id, ack.clone(), self.deps.clock.now());
+        let running = self
+            .deps
+            .store
+            .tx(move |tx| {
+                let open = tx.turns_open(id)?;
+                let running = open.iter().find(|turn| turn.state == TurnState::Submitted);
+                if running.is_none() {
+                    let text = words::NOTHING_RUNS.as_str();
+                    lane::acknowledge(tx, &nothing, "longer", "", text, now)?;
+                }
+                Ok(running.map(|turn| turn.id))
+            })
+            .await?;
+        if let Some(turn) = running {
+            let limit = None;
+            self.lanes
+                .send(id, LaneMsg::Longer { turn, limit, ack })
+                .await;
+        }
+        Ok(())
     }
 
     /// Which turn is meant is settled here, where updates are in order: one that a later message begins is not.

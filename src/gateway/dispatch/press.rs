@@ -226,7 +226,14 @@ pub(super) async fn take(desk: &Desk<'_>, press: &Press) -> Result<(), StoreErro
         }
         Wish::Longer(turn, limit) => {
             desk.lanes
-                .send(conversation, LaneMsg::Longer { turn, limit, ack })
+                .send(
+                    conversation,
+                    LaneMsg::Longer {
+                        turn,
+                        limit: Some(limit),
+                        ack,
+                    },
+                )
                 .await;
             return Ok(());
         }

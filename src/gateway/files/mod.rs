@@ -160,6 +160,7 @@ impl Brought {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::files::LARGEST_LOCAL;
     use crate::core::{
         flag::Flag,
         inbound::{Attachment, ChatKind, Place},

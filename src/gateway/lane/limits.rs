@@ -213,17 +213,21 @@ impl Lane {
     }
 
     /// A person gives the turn longer.
-    pub(super) async fn give_longer(&mut self, turn: TurnId, limit: Limit, ack: Ack) {
+    pub(super) async fn give_longer(&mut self, turn: TurnId, limit: Option<Limit>, ack: Ack) {
         let active = self.run.as_ref().and_then(|live| live.active.as_ref());
         let given = active
             .filter(|active| active.turn == turn && !active.machine.interrupt_requested())
             .and_then(|active| {
-                let by = self.deps.config.get().limits.of(limit)?;
-                let mut machine = active.machine.clone();
-                let json =
-                    (machine.watch_mut().longer(limit)).then(|| work::to_json(&machine))??;
-                let shown = show::note(said::given(by), Vec::new(), active.reply_to);
-                Some((machine, json, shown, by))
+                let of = |limit| {
+                    let by = self.deps.config.get().limits.of(limit)?;
+                    let mut machine = active.machine.clone();
+                    let json =
+                        (machine.watch_mut().longer(limit)).then(|| work::to_json(&machine))??;
+                    let shown = show::note(said::given(by), Vec::new(), active.reply_to);
+                    Some((machine, json, shown, by, limit))
+                };
+                let near = || active.machine.watch().near(active.machine.stage());
+                of(limit.or_else(near)?)
             });
         let (target, now) = (self.target(), self.deps.clock.now());
         let (again, told) = (ack.clone(), given.clone());
@@ -232,7 +236,7 @@ impl Lane {
             .store
             .tx(move |tx| {
                 let text = match told {
-                    Some((_, json, shown, by)) => {
+                    Some((_, json, shown, by, limit)) => {
                         tx.turn_machine(turn, &json)?;
                         let slot = Some(Slot::limit(turn, limit));
                         tx.out_show(target, slot, Urgency::Message, &shown, now)?;
@@ -242,6 +246,7 @@ impl Lane {
                         Some(state) if state != TurnState::Submitted => {
                             too_late(said::GIVE_LONGER.as_str(), queue::since(state))
                         }
+                        _ if limit.is_none() => said::NOTHING_NEAR.to_owned(),
                         _ => said::GIVEN_ALREADY.to_owned(),
                     },
                 };

@@ -122,8 +122,8 @@ pub enum LaneMsg {
     Longer {
         /// Which.
         turn: TurnId,
-        /// Against which limit.
-        limit: Limit,
+        /// Against which limit; `None`: the one that is near.
+        limit: Option<Limit>,
         /// Answer.
         ack: Ack,
     },

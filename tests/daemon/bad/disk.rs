@@ -276,7 +276,7 @@ async fn a_file_for_which_there_is_no_room_is_fetched_when_there_is_some() {
     let no_room = "The server's disk is full. Your file is fetched, and your message runs, as soon as there is room.";
     world.wait_shows(USER, no_room).await;
     // Half of it fits, and a daemon that is killed over that knows what it has said.
-    drop(daemon.kill());
+    daemon.kill();
     disk.free();
     disk.take(800_000);
     let daemon = world.start_ready().await;

@@ -49,6 +49,33 @@ async fn no_notice(world: &World) {
 }
 
 #[tokio::test]
+async fn a_command_gives_longer_as_the_button_does() {
+    let world = world("silence_timeout_s = 5\n").await;
+    let daemon = world.start();
+    let uma = world.api.user(USER, "Uma");
+    uma.send_text(USER, "/longer");
+    world.wait_shows(USER, "Nothing is running.").await;
+    uma.send_text(USER, "hang");
+    world.wait_told(USER, "words of an answer").await;
+    uma.send_text(USER, "/longer");
+    let nothing = "I am not about to stop anything. When I am, I say so before.";
+    world.wait_shows(USER, nothing).await;
+    notice(&world, "The agent has said nothing for 4 s.", true).await;
+    uma.send_text(USER, "/longer");
+    world
+        .wait_shows(USER, "All right, I give it 5 s longer.")
+        .await;
+    ends(
+        &world,
+        USER,
+        "⏱️ The agent said nothing for 10 s, so I stopped it.",
+    )
+    .await;
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
 async fn silence_in_mid_answer_is_announced_and_ended_and_the_talk_goes_on() {
     let world = world("silence_timeout_s = 5\n").await;
     let daemon = world.start();
