@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `app.rs` | order of start and stop |
 //! | `app/agents.rs` | how agents are started |
+//! | `app/alerts.rs` | what administrators are told without having asked |
 //! | `app/bus.rs` | the administrative interface on D-Bus |
 //! | `app/health.rs` | how it stands, over HTTP |
 //! | `app/introduce.rs` | the bot's name |
@@ -17,8 +18,10 @@
 //! | `app/pulse.rs` | signs of life of the parts, for the watchdog |
 //! | `app/reload.rs` | the settings in use; reloads, changes at run time |
 //! | `app/sole.rs` | one daemon for one bot on a machine |
+//! | `app/starved.rs` | the mark of a life that the watchdog is about to end |
 
 mod agents;
+mod alerts;
 mod bus;
 mod health;
 mod introduce;
@@ -28,6 +31,7 @@ mod own;
 mod pulse;
 mod reload;
 mod sole;
+mod starved;
 
 use std::{
     collections::BTreeSet,
@@ -47,6 +51,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use self::{
+    alerts::Teller,
     menus::Menus,
     observer::{Looker, Observer},
     pulse::Pulse,
@@ -346,6 +351,7 @@ async fn serve_all(
         },
     ));
     let access = in_use.gateway.get().access.clone();
+    let starved = Arc::new(starved::Mark::new(&state_directory));
     let files = Files {
         source: Arc::new(client.clone()),
         places: Places::new(&state_directory, agents::inboxes(by_systemd)),
@@ -453,18 +459,33 @@ async fn serve_all(
         "ready"
     );
     // Held to the end: dropping it ends its thread.
-    let _herald = announce(&looker, watchdog, &tasks, &shutdown);
+    let _herald = announce(&looker, watchdog, &starved, &tasks, &shutdown);
 
     // After the word that it is ready, which need not wait for a write. Killed before it is done, the next start does it.
+    let start = life::Start {
+        boot: runner::boot_id(),
+        starved: starved.found(),
+        now: clock.now(),
+    };
+    let alerting = in_use.alerting.get();
     tokio::select! {
         biased;
         () = shutdown.cancelled() => {}
-        begun = life::begin(&store, &access, runner::boot_id(), clock.now()) => {
-            if let Err(cause) = begun {
+        begun = life::begin(&store, &access, &alerting, start) => match begun {
+            Ok(begun) => starved.begins(begun.number),
+            Err(cause) => {
                 warn!(%cause, "cannot record that telexd was started; if it crashes, nobody is told at the next start");
             }
         }
     }
+    let teller = Teller {
+        store: store.clone(),
+        looker: Arc::clone(&looker),
+        clock: Arc::clone(&clock),
+        alerting: in_use.alerting.clone(),
+        config: in_use.gateway.clone(),
+    };
+    tasks.spawn(teller.run(shutdown.clone()));
     let wrong = tokio::select! {
         biased;
         () = shutdown.cancelled() => None,
@@ -519,15 +540,21 @@ async fn serve_all(
 fn announce(
     looker: &Arc<Looker>,
     watchdog: Option<Duration>,
+    starved: &Arc<starved::Mark>,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Arc<Herald> {
     let watched = Arc::clone(&looker.pulse);
     let limits = watchdog.map(Limits::of);
+    let starved = Arc::clone(starved);
     let herald = Arc::new(Herald::start(
         watchdog,
         messages::WATCHDOG_LATE,
-        move || limits.map_or(Ok(()), |limits| watched.check(&limits)),
+        move || {
+            let found = limits.map_or(Ok(()), |limits| watched.check(&limits));
+            starved.look(&found);
+            found
+        },
     ));
     if herald.is_heard() {
         let reports = looker.reports();

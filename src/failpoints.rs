@@ -4,6 +4,8 @@
 //! flushed, no destructor runs, as if the power had gone for this process. `TELEXD_STALL_AT=POINT:MILLISECONDS`
 //! stops the thread there for a while; `TELEXD_PANIC_AT=POINT:N` panics there, the Nth time, as a defect would.
 //!
+//! `TELEXD_ALERTS_AHEAD=FILE` sets the time of alerts ahead by what stands in the file, also while the daemon runs.
+//!
 //! `TELEXD_FREEZE_AT=PART:N` has a part of the daemon stand still from the Nth time on, for good, while the others go on.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +39,7 @@ pub const POINTS: &[&str] = &[
 ];
 
 /// Names of steps of work that may take long: to be stalled only, so that it does.
-pub const STEPS: &[&str] = &["store-progress"];
+pub const STEPS: &[&str] = &["store-progress", "store-commit"];
 
 /// Points that only a file comes by.
 pub const FILES: &[&str] = &["file-fetched", "file-before-commit", "file-after-commit"];
@@ -56,6 +58,9 @@ pub const QUEUE: &[&str] = &["lane-stopping", "press-committed"];
 /// Points that only an answer to an agent's question comes by.
 pub const QUESTIONS: &[&str] = &["question-committed"];
 
+/// Points that only what administrators are told comes by.
+pub const ALERTS: &[&str] = &["alerts-before-commit", "alerts-committed"];
+
 /// Names of the parts that can be frozen: what the watchdog looks after.
 pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];
 
@@ -64,7 +69,7 @@ pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];
 /// # Errors
 /// A sentence, when the environment asks for something that there is not.
 pub fn arm() -> Result<(), String> {
-    let points = [POINTS, FILES, ORDERS, QUEUE, QUESTIONS].concat();
+    let points = [POINTS, FILES, ORDERS, QUEUE, QUESTIONS, ALERTS].concat();
     if let Some((point, nth)) = wish("TELEXD_KILL_AT", &points)? {
         let passed = AtomicU64::new(0);
         fail::cfg_callback(point, move || {
@@ -95,6 +100,17 @@ pub fn arm() -> Result<(), String> {
         fail::cfg(part, &format!("{before}*off->return"))?;
     }
     Ok(())
+}
+
+/// By how many milliseconds a test has set the time of alerts ahead: what stands in the file that `TELEXD_ALERTS_AHEAD`
+/// names.
+#[must_use]
+pub fn ahead() -> i64 {
+    let Some(path) = std::env::var_os("TELEXD_ALERTS_AHEAD") else {
+        return 0;
+    };
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
 }
 
 fn wish(variable: &str, points: &[&'static str]) -> Result<Option<(&'static str, u64)>, String> {
@@ -155,6 +171,7 @@ mod tests {
             super::ORDERS,
             super::QUEUE,
             super::QUESTIONS,
+            super::ALERTS,
             super::STEPS,
             super::PARTS,
         ]

@@ -40,6 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two sentences while something is wrong: they count down to the next try.
 const COUNTDOWN: Duration = Duration::from_secs(1);
 
+/// Of how long agents that ran out of memory are counted.
+const HOUR: Millis = 60 * 60 * 1000;
+
 /// Looks at how it all stands.
 pub(super) struct Looker {
     pub(super) pulse: Arc<Pulse>,
@@ -77,6 +80,7 @@ struct Counts {
     oldest_in: Option<Millis>,
     oldest_out: Option<Millis>,
     oldest_prompt: Option<Millis>,
+    out_of_memory: u64,
 }
 
 impl Looker {
@@ -118,9 +122,9 @@ impl Looker {
     }
 
     /// Asks the database.
-    async fn ask(store: Store) -> Result<Counts, StoreError> {
+    async fn ask(store: Store, at: Millis) -> Result<Counts, StoreError> {
         store
-            .tx(|tx| {
+            .tx(move |tx| {
                 if store_frozen() {
                     stand_still();
                 }
@@ -131,6 +135,7 @@ impl Looker {
                     oldest_in: tx.inbox_backlog()?.1,
                     oldest_out: tx.out_backlog()?.1,
                     oldest_prompt: tx.turns_oldest_waiting()?,
+                    out_of_memory: tx.runs_out_of_memory(at - HOUR)?,
                 })
             })
             .await
@@ -169,10 +174,12 @@ impl Looker {
             oldest_in: counts.oldest_in.map(age),
             oldest_out: counts.oldest_out.map(age),
             oldest_prompt: counts.oldest_prompt.map(age),
+            out_of_memory: counts.out_of_memory,
             write: self.store.last_write().map(|took| Write {
                 took,
                 ago: self.store.last_write_ago(),
             }),
+            write_mark: self.store.last_write_mark(),
             beat,
             overdue,
             unanswered: seen.asked.map(|at| at.elapsed()).unwrap_or_default(),
@@ -311,7 +318,8 @@ impl Observer {
                     None
                 }
             };
-            tokio::join!(Looker::ask(looker.store.clone()), usage)
+            let at = looker.clock.now();
+            tokio::join!(Looker::ask(looker.store.clone(), at), usage)
         })
     }
 
@@ -364,6 +372,7 @@ pub(super) fn rules(
         inbox: Duration::from_secs(60),
         outbox: Duration::from_secs(300),
         queue: health.queue,
+        out_of_memory: health.out_of_memory,
         write: health.write,
         disk: health.disk_free,
     }

@@ -186,6 +186,7 @@ fn polling(polls: &PollHealth) -> Polling {
     let error = polls.error.as_deref().unwrap_or_default();
     Polling {
         reached: false,
+        contested: polls.contested,
         completed: polls.last_completed_at.map(since),
         failures: polls.failures,
         failing: polls.failing_since_at.map(since),

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::{agents, gateway_config, observer, pacing, pulse::Pulse};
+use super::{agents, alerts, gateway_config, observer, pacing, pulse::Pulse};
 use crate::{
     agent::claude::ClaudeConfig,
     config::{
@@ -28,6 +28,7 @@ use crate::{
     core::{actor::Actor, live::Live, messages},
     gateway::{
         self, BotName,
+        alerts::Alerting,
         handle::Admin,
         ports::{Reloaded, SettingInfo, SettingRefused, Tunables},
         slots::Slots,
@@ -58,6 +59,7 @@ pub(super) struct InUse {
     pub(super) pacing: Live<PacingRule>,
     pub(super) slots: Slots,
     pub(super) rules: Live<Rules>,
+    pub(super) alerting: Live<Alerting>,
     /// Interval of the service manager's watchdog.
     watchdog: Option<Duration>,
     /// Told of each change.
@@ -117,6 +119,7 @@ impl InUse {
     ) -> Self {
         Self {
             rules: Live::new(rules(&settings, watchdog)),
+            alerting: Live::new(alerts::alerting(&settings.alerts)),
             watchdog,
             gateway: Live::new(gateway_config(&settings, &let_in, bot_name.clone())),
             agent: Live::new(agents::config(&settings, by_systemd)),
@@ -155,6 +158,7 @@ impl InUse {
             self.pacing.set(pacing(&after));
             self.slots.resize(after.agent.max_processes);
             self.rules.set(rules(&after, self.watchdog));
+            self.alerting.set(alerts::alerting(&after.alerts));
             self.changed.notify_one();
             if after.log_level != state.settings.log_level {
                 log::set_level(log::level(after.log_level.into()));

@@ -61,6 +61,8 @@ pub fn take_over(now: &Settings, new: Settings) -> (Settings, Changes) {
         "health.write_ms": health.write,
         "health.queue_s": health.queue,
         "health.disk_free_mb": health.disk_free,
+        "health.out_of_memory": health.out_of_memory,
+        "alerts": alerts,
     }
     restart! {
         "the bot token": telegram.token,
@@ -183,6 +185,11 @@ mod tests {
             ("health.write_ms", "7"),
             ("health.queue_s", "7"),
             ("health.disk_free_mb", "7"),
+            ("health.out_of_memory", "7"),
+            ("alerts.enabled", "false"),
+            ("alerts.off", "[\"queue\"]"),
+            ("alerts.quiet", "\"22:00-07:00\""),
+            ("alerts.time_zone", "\"UTC\""),
             ("dbus.bus", "\"off\""),
             ("delivery.chat_interval_ms", "7"),
             ("delivery.group_per_minute", "7"),

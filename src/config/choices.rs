@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 pub use crate::core::mode::PermissionMode;
-use crate::core::{ip::IpVersion, policy::Approvers};
+use crate::core::{alerts::Alert, ip::IpVersion, policy::Approvers};
 
 use super::{
     kinds::{Kind, Mistake, nearest, toml_text},
@@ -108,6 +108,51 @@ choice!(IpVersion {
     "4" => IpVersion::Four,
     "6" => IpVersion::Six,
 });
+
+choice!(Alert {
+    "crash" => Alert::Crash,
+    "crash_loop" => Alert::CrashLoop,
+    "watchdog" => Alert::Watchdog,
+    "conflict" => Alert::Conflict,
+    "unauthorized" => Alert::Unauthorized,
+    "disk" => Alert::Disk,
+    "database" => Alert::Database,
+    "out_of_memory" => Alert::OutOfMemory,
+    "queue" => Alert::Queue,
+});
+
+/// What administrators are not told of.
+impl Kind for Vec<Alert> {
+    type Rule = ();
+
+    fn read(value: &DeValue<'_>, rule: &()) -> Result<Self, Mistake> {
+        let list = value
+            .as_array()
+            .ok_or_else(|| Mistake::kind::<Self>(value, rule))?;
+        let mut alerts = Self::new();
+        for entry in list {
+            let alert = Alert::read(entry.get_ref(), &())?;
+            if !alerts.contains(&alert) {
+                alerts.push(alert);
+            }
+        }
+        Ok(alerts)
+    }
+
+    fn shown(&self) -> String {
+        let names: Vec<String> = self.iter().map(Kind::shown).collect();
+        format!("[{}]", names.join(", "))
+    }
+
+    fn allowed(_: &()) -> String {
+        let names = Alert::ALL.map(|alert| toml_text(alert.as_str()));
+        format!("a list of some of {}", names.join(", "))
+    }
+
+    fn how(_: &()) -> String {
+        "write it like [\"queue\", \"database\"]".to_owned()
+    }
+}
 
 /// Modes that people may choose.
 impl Kind for Vec<PermissionMode> {

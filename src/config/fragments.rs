@@ -5,7 +5,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 use toml::de::DeValue;
 use url::Url;
 
-use crate::core::{flag::Flag, ip::IpVersion, policy::Approvers, profile::Profile};
+use crate::core::{
+    alerts::{Alert, Quiet},
+    flag::Flag,
+    ip::IpVersion,
+    policy::Approvers,
+    profile::Profile,
+};
 
 use super::{
     choices::{Bus, Launcher, LogLevel, PermissionMode},
@@ -132,7 +138,7 @@ fn kind_of(name: &str) -> &'static str {
         "Flag" => "switch",
         "PathBuf" => "path",
         "Url" | "ProxyAddress" | "Listen" => "address",
-        "Vec<i64>" | "Vec<String>" | "Vec<PermissionMode>" => "list",
+        "Vec<i64>" | "Vec<String>" | "Vec<PermissionMode>" | "Vec<Alert>" => "list",
         _ if name.starts_with("BTreeMap") => "table",
         _ => "text",
     }
@@ -280,6 +286,18 @@ keys! {
             "How long a prompt may wait for an agent.";
         disk_free_mb: u32, range(0, 1_000_000, "megabytes"), Some(500),
             "Least room on the disk of the state directory.";
+        out_of_memory: u32, range(0, 1_000, "agents"), Some(2),
+            "How many agents may run out of memory within an hour.";
+    }
+    alerts: Alerts {
+        enabled: bool, (), Some(true),
+            "Whether administrators are told in Telegram of what is not well, once, and once when it is over.";
+        off: Vec<Alert>, (), Some(Vec::new()),
+            "What they are not told of.";
+        quiet: Quiet, (), None,
+            "Hours in which only what is urgent is told, like 22:00-07:00; the rest is told in one message after them.";
+        time_zone: String, TextRule::TimeZone, None,
+            "Time zone of these hours and of the times that are told; without it the machine's.";
     }
     dbus: Dbus {
         bus: Bus, (), Some(Bus::default()),

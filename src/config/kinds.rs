@@ -8,7 +8,7 @@ use std::{
 use toml::de::DeValue;
 use url::Url;
 
-use crate::core::{flag::Flag, policy::NOT_PEOPLE, profile::Profile};
+use crate::core::{alerts::Quiet, flag::Flag, policy::NOT_PEOPLE, profile::Profile};
 
 use super::problem::{holds_token, quoted};
 
@@ -292,6 +292,8 @@ pub enum TextRule {
     Model,
     /// A word or a few that somebody says, alone in a message.
     Word,
+    /// A time zone that this machine knows.
+    TimeZone,
 }
 
 impl Kind for String {
@@ -316,6 +318,9 @@ impl Kind for String {
             TextRule::Word if text.trim() != text => Some("begins or ends with white space"),
             TextRule::Word if text.starts_with('/') => Some("would be a command"),
             TextRule::Word if text.chars().count() > 32 => Some("has more than 32 characters"),
+            TextRule::TimeZone if jiff::tz::TimeZone::get(text).is_err() => {
+                Some("is no time zone that this machine knows")
+            }
             _ => None,
         };
         match odd {
@@ -336,6 +341,7 @@ impl Kind for String {
             TextRule::Program => "a program's name or absolute path in quotes",
             TextRule::Model => "a model's name in quotes",
             TextRule::Word => "a word in quotes",
+            TextRule::TimeZone => "a time zone's name in quotes",
         }
         .to_owned()
     }
@@ -345,6 +351,9 @@ impl Kind for String {
             TextRule::Program => "give a program's name or absolute path, like \"claude\"",
             TextRule::Model => "give a model's name, like \"sonnet\"",
             TextRule::Word => "give a word of at most 32 characters, like \"stop\"",
+            TextRule::TimeZone => {
+                "give one of those that `timedatectl list-timezones` shows, like \"Europe/Berlin\"; they are of the package tzdata"
+            }
         }
         .to_owned()
     }
@@ -480,6 +489,38 @@ impl Kind for Profile {
 
     fn how(_: &()) -> String {
         "name a unit template telexd-agent-NAME@.service by its NAME, like \"strict\"".to_owned()
+    }
+}
+
+/// Hours of each day.
+impl Kind for Quiet {
+    type Rule = ();
+
+    fn read(value: &DeValue<'_>, rule: &()) -> Result<Self, Mistake> {
+        let text = value
+            .as_str()
+            .ok_or_else(|| Mistake::kind::<Self>(value, rule))?;
+        Self::parse(text).ok_or_else(|| {
+            Mistake::new(
+                format!(
+                    "{} is not from one time of the day to another",
+                    quoted(text)
+                ),
+                Self::how(rule),
+            )
+        })
+    }
+
+    fn shown(&self) -> String {
+        toml_text(&self.to_string())
+    }
+
+    fn allowed(_: &()) -> String {
+        "hours of the day in quotes".to_owned()
+    }
+
+    fn how(_: &()) -> String {
+        "write both with two digits for hours and minutes, like \"22:00-07:00\"".to_owned()
     }
 }
 

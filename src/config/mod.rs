@@ -36,7 +36,7 @@ pub use self::{
     listen::Listen,
     problem::{Problem, Problems},
     runtime::Base,
-    settings::{Agent, Delivery, Health, Settings, Telegram},
+    settings::{Agent, Alerts, Delivery, Health, Settings, Telegram},
     token::Token,
 };
 

@@ -1,6 +1,7 @@
 //! The settings as the program uses them: complete, checked and typed.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -8,6 +9,7 @@ use std::{
 use url::{Host, Url};
 
 use crate::core::{
+    alerts::{Alert, Quiet},
     batching::WindowRule,
     flag::Features,
     ip::IpVersion,
@@ -53,6 +55,8 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// How it stands: where it is told, and what is not well any more.
     pub health: Health,
+    /// What administrators are told without having asked.
+    pub alerts: Alerts,
     /// On which bus the administrative interface is.
     pub bus: Bus,
     /// Pace of what is sent.
@@ -130,6 +134,19 @@ pub struct Health {
     pub queue: Duration,
     /// Least room on the disk, in bytes.
     pub disk_free: u64,
+    /// How many agents may run out of memory within an hour.
+    pub out_of_memory: u32,
+}
+
+/// What administrators are told without having asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Alerts {
+    /// What is not told.
+    pub off: BTreeSet<Alert>,
+    /// In which hours only what is urgent is.
+    pub quiet: Option<Quiet>,
+    /// Name of the time zone of these hours; `None`: the machine's.
+    pub time_zone: Option<String>,
 }
 
 /// Pace of what is sent.
@@ -204,6 +221,7 @@ impl Draft {
             messages,
             log,
             health,
+            alerts,
             dbus,
             delivery,
         } = self.fragment;
@@ -277,6 +295,16 @@ impl Draft {
                 write: Duration::from_millis(health.write_ms?.value.into()),
                 queue: seconds(&health.queue_s?),
                 disk_free: u64::from(health.disk_free_mb?.value) * 1_000_000,
+                out_of_memory: health.out_of_memory?.value,
+            },
+            alerts: Alerts {
+                off: if alerts.enabled?.value {
+                    alerts.off?.value.into_iter().collect()
+                } else {
+                    Alert::ALL.into()
+                },
+                quiet: alerts.quiet.map(|found| found.value),
+                time_zone: alerts.time_zone.map(|found| found.value),
             },
             bus: dbus.bus?.value,
             delivery: Delivery {

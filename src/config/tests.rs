@@ -6,6 +6,7 @@ use super::{
     *,
 };
 use crate::core::{
+    alerts::{Alert, Quiet},
     batching::WindowRule,
     flag::Flag,
     policy::{Approvers, Role},
@@ -142,6 +143,11 @@ fn a_whole_configuration() {
         write_ms = 8
         queue_s = 9
         disk_free_mb = 10
+        out_of_memory = 11
+        [alerts]
+        off = ["queue", "crash", "queue"]
+        quiet = "22:00 - 07:00"
+        time_zone = "UTC"
         [delivery]
         chat_interval_ms = 5
         group_per_minute = 6
@@ -203,6 +209,15 @@ fn a_whole_configuration() {
             write: Duration::from_millis(8),
             queue: Duration::from_secs(9),
             disk_free: 10_000_000,
+            out_of_memory: 11,
+        }
+    );
+    assert_eq!(
+        settings.alerts,
+        Alerts {
+            off: [Alert::Crash, Alert::Queue].into(),
+            quiet: Quiet::parse("22:00-07:00"),
+            time_zone: Some("UTC".to_owned()),
         }
     );
     assert_eq!(
@@ -277,6 +292,8 @@ fn every_other_key_has_a_default() {
         "files.transcriber",
         "messages.translation",
         "health.listen",
+        "alerts.quiet",
+        "alerts.time_zone",
     ];
     assert_eq!(unset, wanted);
     assert_eq!(Fragment::defaults().entries().len(), KEYS.len());

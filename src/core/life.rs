@@ -9,6 +9,11 @@ use super::Millis;
 /// Least time between two notices of a crash to one person: a daemon that crashes again and again must not flood.
 pub const NOTICE_EVERY: Millis = 10 * 60 * 1000;
 
+/// So many crashes within [`LOOP_WITHIN`] are a loop.
+pub const LOOP: usize = 3;
+/// Within which time crashes belong together.
+pub const LOOP_WITHIN: Millis = 30 * 60 * 1000;
+
 /// What is kept of a life; stored as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -23,6 +28,17 @@ pub struct Life {
     pub starts: u64,
     /// How many of those before ended otherwise than in order.
     pub crashes: u64,
+    /// When lives began that came after a crash, as far as that was within [`LOOP_WITHIN`].
+    pub recent: Vec<Millis>,
+}
+
+/// What a life leaves that the watchdog is about to end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Starved {
+    /// Which: its number, [`Life::starts`].
+    pub life: u64,
+    /// What stood still, as a sentence.
+    pub about: String,
 }
 
 /// How the life before ended.
@@ -51,22 +67,44 @@ impl Life {
         }
     }
 
+    /// Whether this mark was left by the life before, so that the watchdog ended it.
+    #[must_use]
+    pub fn was_starved(before: Option<&Self>, mark: &Starved) -> bool {
+        before.is_some_and(|before| before.starts == mark.life)
+    }
+
+    /// How many crashes there were of late.
+    #[must_use]
+    pub fn crashed_lately(&self) -> usize {
+        self.recent.len()
+    }
+
     /// The life that begins now. Whom it told long ago is forgotten.
     #[must_use]
     pub fn begin(before: Option<&Self>, boot: Option<&str>, now: Millis) -> Self {
-        let recent = |at: Millis| !may_be_told(Some(at), now);
+        let still = |at: Millis| !may_be_told(Some(at), now);
         let (starts, crashes) = before.map_or((0, 0), |before| (before.starts, before.crashes));
-        let crashed = Self::end_of(before, boot) != Before::InOrder;
+        let end = Self::end_of(before, boot);
+        let crashed = end != Before::InOrder;
+        let lately = |at: &Millis| (0..LOOP_WITHIN).contains(&now.saturating_sub(*at));
+        let earlier = before.map_or(&[][..], |before| &before.recent);
+        let mut recent: Vec<Millis> = earlier.iter().copied().filter(lately).collect();
+        if end == Before::Crashed {
+            recent.push(now);
+        }
+        // What a hundred more would add is nothing.
+        recent.drain(..recent.len().saturating_sub(100));
         Self {
             starts: starts.saturating_add(1),
             crashes: crashes.saturating_add(crashed.into()),
             boot: boot.map(str::to_owned),
             ended: false,
+            recent,
             told: before.map_or_else(BTreeMap::new, |before| {
                 before
                     .told
                     .iter()
-                    .filter(|(_, at)| recent(**at))
+                    .filter(|(_, at)| still(**at))
                     .map(|(person, at)| (*person, *at))
                     .collect()
             }),
@@ -132,6 +170,45 @@ mod tests {
         let third = Life::begin(Some(&second), Some("a"), 0);
         assert_eq!(counts(&third), (3, 1));
         assert_eq!(counts(&Life::begin(Some(&third), Some("b"), 0)), (4, 2));
+    }
+
+    #[test]
+    fn crashes_in_short_order_are_a_loop() {
+        let mut life = Life::begin(None, Some("a"), 0);
+        let mut lately = Vec::new();
+        for now in [1, 2, 3].map(|n| n * LOOP_WITHIN / 4) {
+            life = Life::begin(Some(&life), Some("a"), now);
+            lately.push(life.crashed_lately());
+        }
+        assert_eq!(lately, [1, 2, LOOP]);
+        // Not what ended with the machine, and not for ever.
+        life = Life::begin(Some(&life), Some("b"), LOOP_WITHIN);
+        assert_eq!(life.crashed_lately(), LOOP);
+        life = Life::begin(Some(&life), Some("b"), 3 * LOOP_WITHIN);
+        assert_eq!(life.crashed_lately(), 1);
+        // A clock that was set back.
+        life = Life::begin(Some(&life), Some("b"), 0);
+        assert_eq!(life.crashed_lately(), 1);
+        for _ in 0..500 {
+            life = Life::begin(Some(&life), Some("b"), 5);
+        }
+        assert_eq!(life.crashed_lately(), 100);
+    }
+
+    #[test]
+    fn a_mark_of_the_watchdogs_is_of_one_life() {
+        let mark = Starved {
+            life: 2,
+            about: String::new(),
+        };
+        let first = Life::begin(None, None, 0);
+        let second = Life::begin(Some(&first), None, 0);
+        let third = Life::begin(Some(&second), None, 0);
+        let starved = [None, Some(&first), Some(&second), Some(&third)];
+        assert_eq!(
+            starved.map(|before| Life::was_starved(before, &mark)),
+            [false, false, true, false]
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! replayed after a crash. Time comes in as milliseconds since the Unix epoch ([`Millis`]).
 
 pub mod actor;
+pub mod alerts;
 pub mod approval;
 pub mod backoff;
 pub mod batching;

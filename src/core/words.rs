@@ -27,6 +27,7 @@ macro_rules! english {
 pub(crate) use english;
 
 pub mod admin;
+pub mod alerts;
 pub mod approval;
 pub(super) mod doing;
 pub mod files;

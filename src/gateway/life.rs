@@ -1,18 +1,23 @@
-//! Tells people, once, that an earlier life of the daemon ended badly.
+//! Tells people, once, that an earlier life of the daemon ended badly: those who wait for an answer, where they wait, and
+//! administrators as of whatever else is not well ([`super::alerts`]).
 //!
 //! The record of this life and the notices about the one before are one transaction: killed before it, the next start
 //! finds the same end and tells of it; killed after it, the notices are in the outbox. How rarely somebody is told, and
 //! how an end is judged, stands in [`crate::core::life`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::warn;
 
-use super::show;
+use super::{
+    alerts::{self, Alerting},
+    show,
+};
 use crate::{
     core::{
         Millis,
-        life::{Before, Life},
+        alerts::{Alert, Figures, Seen, Step, Watch, step},
+        life::{Before, LOOP, Life, Starved},
         messages,
         policy::{Access, Role},
         words,
@@ -26,34 +31,60 @@ use crate::{
 /// Setting that holds the record of a life.
 const KEY: &str = "life";
 
+/// What is known of a start.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// Names this start of the machine, where that can be known.
+    pub boot: Option<String>,
+    /// What a life left that the watchdog was about to end, if one did.
+    pub starved: Option<Starved>,
+    /// Now.
+    pub now: Millis,
+}
+
+/// A life that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// How the one before ended.
+    pub before: Before,
+    /// Its number, from 1.
+    pub number: u64,
+}
+
 /// Begins this life: records it and puts the notices about the end of the one before into the outbox. To be called
-/// once, early; before [`end`]. `boot` names this start of the machine, where that can be known.
+/// once, early; before [`end`].
 ///
 /// # Errors
 /// The store's.
 pub async fn begin(
     store: &Store,
     access: &Access,
-    boot: Option<String>,
-    now: Millis,
-) -> Result<Before, StoreError> {
-    let access = access.clone();
+    alerting: &Alerting,
+    start: Start,
+) -> Result<Begun, StoreError> {
+    let (access, alerting) = (access.clone(), alerting.clone());
+    let starved = start.starved.clone();
     let (before, told, life) = store
-        .tx(move |tx| enter(tx, &access, boot.as_deref(), now))
+        .tx(move |tx| enter(tx, &access, &alerting, &start))
         .await?;
     store.tally().lives(life.starts, life.crashes);
     match before {
         Before::InOrder => {}
         Before::Crashed => warn!(
             event = messages::CRASH_NOTICED,
-            told, "telexd ended unexpectedly before this start"
+            told,
+            about = starved.map(|mark| mark.about),
+            "telexd ended unexpectedly before this start"
         ),
         Before::MachineLost => warn!(
             event = messages::CRASH_NOTICED,
             told, "the machine went down without a shutdown before this start"
         ),
     }
-    Ok(before)
+    Ok(Begun {
+        before,
+        number: life.starts,
+    })
 }
 
 /// This life ends by order, or by its own decision: nobody needs to be told at the next start.
@@ -73,13 +104,15 @@ pub async fn end(store: &Store, now: Millis) -> Result<(), StoreError> {
 fn enter(
     tx: &Tx<'_>,
     access: &Access,
-    boot: Option<&str>,
-    now: Millis,
+    alerting: &Alerting,
+    start: &Start,
 ) -> Result<(Before, usize, Life), StoreError> {
+    let now = start.now;
     let last = read(tx)?;
+    let boot = start.boot.as_deref();
     let before = Life::end_of(last.as_ref(), boot);
     let mut life = Life::begin(last.as_ref(), boot, now);
-    let mut told = 0;
+    let mut told = BTreeSet::new();
     if before != Before::InOrder {
         for (person, (target, waits)) in concerned(tx, access, before)? {
             if !life.tell(person, now) {
@@ -89,11 +122,58 @@ fn enter(
             let text = words::came_back(before == Before::MachineLost, waits, admin);
             let shown = show::note(text, Vec::new(), None);
             tx.out_show(target, None, Urgency::Message, &shown, now)?;
-            told += 1;
+            told.insert(person);
         }
     }
+    let mut count = told.len();
+    if before == Before::Crashed {
+        let starved = start.starved.as_ref();
+        let starved = starved.filter(|mark| Life::was_starved(last.as_ref(), mark));
+        let step = crashed(tx, access, alerting, &life, starved, told, now)?;
+        count += step.tell.len();
+    }
     write(tx, &life, now)?;
-    Ok((before, told, life))
+    Ok((before, count, life))
+}
+
+/// Tells the administrators of a crash, but those who were told just now because they wait for an answer.
+fn crashed(
+    tx: &Tx<'_>,
+    access: &Access,
+    alerting: &Alerting,
+    life: &Life,
+    starved: Option<&Starved>,
+    told: BTreeSet<i64>,
+    now: Millis,
+) -> Result<Step, StoreError> {
+    let crashes = life.crashed_lately();
+    let about = starved.map(|mark| mark.about.clone());
+    let seen = |alert, value| Seen {
+        alert,
+        bad: Some(true),
+        evidence: 0,
+        figures: Figures {
+            value,
+            limit: None,
+            about: about.clone(),
+        },
+    };
+    let mut all = vec![match starved {
+        Some(_) => seen(Alert::Watchdog, None),
+        None => seen(Alert::Crash, None),
+    }];
+    if crashes >= LOOP {
+        let crashes = u32::try_from(crashes).unwrap_or(u32::MAX);
+        all.push(seen(Alert::CrashLoop, Some(f64::from(crashes))));
+    }
+    let mut rule = alerting.rule(access);
+    rule.know = told;
+    let before = alerts::read(tx)?;
+    // What began with an earlier life is suspected anew.
+    let moment = alerting.moment(now, 0);
+    let step = step(&before, &mut Watch::default(), moment, &all, &rule);
+    alerts::write(tx, &step, alerting, moment.at, now)?;
+    Ok(step)
 }
 
 /// Who is to be told, where, and whether they wait for an answer. One place for each person: that of the oldest turn
@@ -117,7 +197,9 @@ fn concerned(
             }
         }
     }
-    for admin in access.admins() {
+    // Of a crash they are told as of whatever else is not well.
+    let admins = (before == Before::MachineLost).then(|| access.admins());
+    for admin in admins.into_iter().flatten() {
         // The private chat with a person has the person's id.
         let target = Target {
             chat_id: admin,
@@ -168,10 +250,24 @@ mod tests {
 
     impl Place {
         async fn begin(&self, boot: &str, now: Millis) -> Before {
+            self.begin_with(boot, now, &Alerting::default(), None).await
+        }
+
+        async fn begin_with(
+            &self,
+            boot: &str,
+            now: Millis,
+            alerting: &Alerting,
+            starved: Option<Starved>,
+        ) -> Before {
             let access = Access::new([1], [2, 3]);
-            begin(&self.store, &access, Some(boot.to_owned()), now)
-                .await
-                .unwrap()
+            let start = Start {
+                boot: Some(boot.to_owned()),
+                starved,
+                now,
+            };
+            let begun = begin(&self.store, &access, alerting, start).await;
+            begun.unwrap().before
         }
 
         async fn turn(&self, chat_id: i64, user_id: i64, state: TurnState) {
@@ -243,19 +339,100 @@ mod tests {
         let chats: Vec<i64> = told.iter().map(|(chat, _)| *chat).collect();
         assert_eq!(chats, [-100, 1], "{told:?}");
         assert!(told[0].1.contains("goes on"), "{told:?}");
+        assert!(told[1].1.contains("journalctl"), "{told:?}");
 
-        // Again and again: once in ten minutes.
+        // Again and again: who waits is told once in ten minutes, administrators once that it does not end.
         for n in 2..11 {
             assert_eq!(place.begin("a", START + n * MINUTE).await, Before::Crashed);
-            assert_eq!(place.told().await, []);
+            let told = place.told().await;
+            if n == 3 {
+                assert_eq!(told.len(), 1, "{told:?}");
+                assert!(
+                    told[0].0 == 1 && told[0].1.contains("3 crashes"),
+                    "{told:?}"
+                );
+            } else {
+                assert_eq!(told, [], "{n}");
+            }
         }
         place.begin("a", START + 11 * MINUTE).await;
-        assert_eq!(place.told().await.len(), 2);
+        let told = place.told().await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].0, -100);
 
         // In order.
         end(&place.store, START + 30 * MINUTE).await.unwrap();
         assert_eq!(place.begin("a", START + 31 * MINUTE).await, Before::InOrder);
         assert_eq!(place.told().await, []);
+    }
+
+    #[tokio::test]
+    async fn an_administrator_who_waits_is_told_once() {
+        let place = place();
+        place.begin("a", START).await;
+        place.turn(1, 1, TurnState::Submitted).await;
+        place.begin("a", START + MINUTE).await;
+        let told = place.told().await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].1.contains("Your work goes on"), "{told:?}");
+        // And nobody else is left to be told.
+        let state = place.store.tx(alerts::read).await.unwrap();
+        assert_eq!(state.open[&Alert::Crash].told, Some(BTreeSet::new()));
+    }
+
+    #[tokio::test]
+    async fn what_the_watchdog_ended_is_told_as_such() {
+        let mark = |life| {
+            Some(Starved {
+                life,
+                about: "the database has not answered for 31.0 s".to_owned(),
+            })
+        };
+        let usual = Alerting::default();
+        let place = place();
+        place.begin("a", START).await;
+        place.begin_with("a", START + MINUTE, &usual, mark(1)).await;
+        let told = place.told().await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].1.contains("stood still: the database has not"),
+            "{told:?}"
+        );
+        // A mark that was left over says nothing of the life after.
+        place
+            .begin_with("a", START + 2 * MINUTE, &usual, mark(1))
+            .await;
+        let told = place.told().await;
+        assert!(told[0].1.contains("after a crash"), "{told:?}");
+    }
+
+    #[tokio::test]
+    async fn at_night_and_where_it_is_off_administrators_are_not_told_but_those_who_wait_are() {
+        let place = place();
+        place.begin("a", START).await;
+        place.turn(2, 2, TurnState::Submitted).await;
+        let night = Alerting {
+            quiet: crate::core::alerts::Quiet::parse("00:00-23:59"),
+            ..Alerting::default()
+        };
+        place.begin_with("a", START + MINUTE, &night, None).await;
+        let told = place.told().await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].0, 2);
+        let state = place.store.tx(alerts::read).await.unwrap();
+        assert_eq!(
+            state.open[&Alert::Crash].told,
+            None,
+            "it is told in the morning"
+        );
+        let off = Alerting {
+            off: [Alert::Crash].into(),
+            ..Alerting::default()
+        };
+        place.begin_with("a", START + 20 * MINUTE, &off, None).await;
+        assert_eq!(place.told().await.len(), 1);
+        let state = place.store.tx(alerts::read).await.unwrap();
+        assert!(state.open.is_empty());
     }
 
     #[tokio::test]

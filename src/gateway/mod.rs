@@ -5,6 +5,7 @@
 //! it reacts to messages, to news of its run and to deadlines.
 
 pub mod admin;
+pub mod alerts;
 mod approval;
 pub mod dispatch;
 pub mod files;

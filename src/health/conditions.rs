@@ -24,6 +24,8 @@ pub enum Name {
     Outbox,
     /// Prompts get an agent.
     Queue,
+    /// Agents have the memory that they need.
+    Agents,
     /// The disk takes what is written.
     Writes,
     /// There is room on the disk.
@@ -34,7 +36,7 @@ pub enum Name {
 
 impl Name {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Started,
         Self::Telegram,
         Self::Runtime,
@@ -43,6 +45,7 @@ impl Name {
         Self::Inbox,
         Self::Outbox,
         Self::Queue,
+        Self::Agents,
         Self::Writes,
         Self::Disk,
         Self::Memory,
@@ -60,6 +63,7 @@ impl Name {
             Self::Inbox => "inbox",
             Self::Outbox => "outbox",
             Self::Queue => "queue",
+            Self::Agents => "agents",
             Self::Writes => "writes",
             Self::Disk => "disk",
             Self::Memory => "memory",
@@ -71,7 +75,7 @@ impl Name {
     pub fn is_required(self) -> bool {
         !matches!(
             self,
-            Self::Outbox | Self::Queue | Self::Writes | Self::Disk | Self::Memory
+            Self::Outbox | Self::Queue | Self::Agents | Self::Writes | Self::Disk | Self::Memory
         )
     }
 }
@@ -91,6 +95,8 @@ pub struct Rules {
     pub outbox: Duration,
     /// How long a prompt may wait for an agent.
     pub queue: Duration,
+    /// How many agents may run out of memory within an hour.
+    pub out_of_memory: u32,
     /// How long a write may take.
     pub write: Duration,
     /// Least room on the disk, in bytes.
@@ -113,7 +119,7 @@ pub struct Condition {
     pub value: Option<f64>,
     /// Where the limit is, in the same unit.
     pub limit: Option<f64>,
-    /// `seconds` or `bytes`; empty where there is no value.
+    /// `seconds`, `bytes` or `agents`; empty where there is no value.
     pub unit: &'static str,
     /// Since when it has held, or not. Of what has always been so: since the start.
     pub since: Millis,
@@ -180,6 +186,20 @@ fn condition(name: Name, now: &Readiness, rules: &Rules) -> Condition {
             rules.queue,
             |age| format!("a prompt has waited for an agent for {age}"),
         ),
+        Name::Agents => {
+            let (ended, limit) = (now.out_of_memory, u64::from(rules.out_of_memory));
+            let ok = ended <= limit;
+            Condition {
+                ok,
+                value: Some(bytes(ended)),
+                limit: Some(bytes(limit)),
+                unit: "agents",
+                words: if_not(ok, || {
+                    format!("{ended} agents ran out of memory within an hour")
+                }),
+                ..bare(name)
+            }
+        }
         Name::Writes => {
             let recent = now.write.filter(|write| write.ago <= RECENT);
             let took = recent.map(|write| write.took);
@@ -300,6 +320,7 @@ mod tests {
             inbox: s(60),
             outbox: s(300),
             queue: s(1800),
+            out_of_memory: 2,
             write: s(1),
             disk: 500_000_000,
         }
@@ -336,7 +357,7 @@ mod tests {
             failing(&now)
         };
         type Change = fn(&mut Readiness);
-        let table: [(Change, &str, &str); 11] = [
+        let table: [(Change, &str, &str); 12] = [
             (|r| r.ready = false, "started", "the start is not over"),
             (
                 |r| r.polling.trouble = Some(Trouble::Throttled),
@@ -372,6 +393,11 @@ mod tests {
                 |r| r.oldest_prompt = Some(s(1801)),
                 "queue",
                 "a prompt has waited for an agent for 30 min",
+            ),
+            (
+                |r| r.out_of_memory = 3,
+                "agents",
+                "3 agents ran out of memory within an hour",
             ),
             (
                 |r| {
@@ -412,6 +438,7 @@ mod tests {
                 r.oldest_in = Some(s(60));
                 r.oldest_out = Some(s(300));
                 r.oldest_prompt = Some(s(1800));
+                r.out_of_memory = 2;
                 r.disk_free = Some(500_000_000);
                 r.write = Some(Write {
                     took: s(1),

@@ -294,6 +294,7 @@ mod tests {
             inbox: s(60),
             outbox: s(300),
             queue: s(1800),
+            out_of_memory: 2,
             write: s(1),
             disk: 1000,
         };

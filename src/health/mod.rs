@@ -47,8 +47,12 @@ pub struct Readiness {
     pub oldest_out: Option<Duration>,
     /// For how long a prompt has been waiting for an agent.
     pub oldest_prompt: Option<Duration>,
+    /// Agents that ran out of memory within the last hour.
+    pub out_of_memory: u64,
     /// The last write to the database.
     pub write: Option<Write>,
+    /// A number that is another one for each write that is not of the same millisecond.
+    pub write_mark: u64,
     /// Age of the last sign of life of the runtime.
     pub beat: Duration,
     /// For how long the database has been owing an answer.
@@ -109,6 +113,9 @@ pub struct Polling {
     pub next_try: Option<Duration>,
     /// What fails, while it does.
     pub trouble: Option<Trouble>,
+    /// Whether another program polls with the same token, for longer than a poll of an earlier life may last; also between
+    /// two failures.
+    pub contested: bool,
 }
 
 /// What keeps updates from coming in.

@@ -118,6 +118,7 @@ mod tests {
             inbox: s(60),
             outbox: s(300),
             queue: s(1800),
+            out_of_memory: 2,
             write: s(1),
             disk: 0,
         };
@@ -148,6 +149,7 @@ mod tests {
                 failing: Some(s(150)),
                 next_try: Some(Duration::from_millis(17_400)),
                 trouble: Some(trouble),
+                contested: false,
             },
             ready: true,
             ..Readiness::default()

@@ -206,6 +206,12 @@ impl Store {
         &self.shared.tally
     }
 
+    /// A number that is another one for each write that is not of the same millisecond.
+    #[must_use]
+    pub fn last_write_mark(&self) -> u64 {
+        self.shared.write_at_ms.load(Ordering::Relaxed)
+    }
+
     /// How long ago that was.
     #[must_use]
     pub fn last_write_ago(&self) -> Duration {

@@ -162,6 +162,20 @@ impl Tx<'_> {
         )
     }
 
+    /// How many runs have ended since `since` for want of memory. Of no use for times before those of which directories are
+    /// kept.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn runs_out_of_memory(&self, since: Millis) -> Result<u64, StoreError> {
+        self.only(
+            "SELECT count(*) FROM runs WHERE ended_at IS NOT NULL AND cleared = 0 AND ended_at >= ?1
+             AND CASE WHEN json_valid(exit) THEN json_extract(exit, '$.how') END = 'out_of_memory'",
+            [since],
+            |row| Ok(row.get::<_, Natural>(0)?.0),
+        )
+    }
+
     /// Ends a run; `exit` is JSON of `Exit`. Of a run that is over already the first record stays.
     ///
     /// # Errors

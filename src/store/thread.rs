@@ -108,6 +108,11 @@ where
     }
 }
 
+/// As long as a test wants the disk to take.
+fn slow_disk() {
+    fail::fail_point!("store-commit");
+}
+
 fn told(panic: &(dyn Any + Send)) -> String {
     let reason = panic
         .downcast_ref::<&str>()
@@ -283,6 +288,7 @@ impl Owner {
         if outcome.is_ok() {
             fail::fail_point!("store-before-commit");
             let (begun, changes) = (Instant::now(), self.connection.total_changes());
+            slow_disk();
             outcome = self.execute("COMMIT");
             if changes != changes_before {
                 let took = begun.elapsed();

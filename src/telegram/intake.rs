@@ -439,6 +439,10 @@ impl Loop {
             self.conflict_since = None;
             self.conflict_told = false;
         }
+        let contested = self.conflict_told;
+        self.intake.health.send_if_modified(|health| {
+            std::mem::replace(&mut health.contested, contested) != contested
+        });
         let before = self.intake.health.borrow().clone();
         if before.trouble.is_none() {
             return;

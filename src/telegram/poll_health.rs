@@ -37,6 +37,9 @@ pub struct PollHealth {
     pub trouble: Option<PollTrouble>,
     /// Whether it is of a kind, or has gone on for so long, that administrators should know.
     pub lasting: bool,
+    /// Whether another program polls with the same token, for longer than a poll of our own earlier life may last. Also
+    /// between two failures, until there was none for a while.
+    pub contested: bool,
     /// Its text, one line.
     pub error: Option<String>,
 }

@@ -127,6 +127,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.run(&run_id(1))?;
     tx.runs_live()?;
     tx.runs_live_count()?;
+    tx.runs_out_of_memory(0)?;
     tx.run_offset(&run_id(1), 5)?;
     tx.run_running(&run_id(1))?;
 

@@ -121,6 +121,7 @@ impl Loop {
         };
         let wait = Duration::from_millis(wait_ms);
         let lasting = self.tell(&trouble, &error, wait_ms);
+        let contested = self.conflict_told;
         self.intake.health.send_modify(|health| {
             let at = Instant::now();
             health.failures = health.failures.saturating_add(1);
@@ -130,6 +131,7 @@ impl Loop {
             health.back_by = at.checked_add(wait);
             health.trouble = Some(trouble);
             health.lasting = lasting;
+            health.contested = contested;
             health.error = Some(error);
         });
         self.wait(wait).await
