@@ -4,7 +4,7 @@
 mod agent;
 mod config;
 mod database;
-mod disk;
+pub mod disk;
 mod errors;
 mod presses;
 mod runs;

@@ -15,6 +15,7 @@ mod rig;
 mod shared;
 mod support;
 
+mod alerts;
 mod bad;
 mod bus;
 mod crash;

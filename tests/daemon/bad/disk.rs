@@ -21,7 +21,7 @@ const FULL: &str =
     "The server's disk is full. Your message is kept and runs as soon as there is room.";
 
 /// Whether this process is inside a namespace. If not, runs the test of this name inside one, and fails if that fails.
-fn inside_namespace(test: &str) -> bool {
+pub fn inside_namespace(test: &str) -> bool {
     if env::var_os(INSIDE).is_some() {
         return true;
     }
@@ -51,10 +51,10 @@ fn inside_namespace(test: &str) -> bool {
 }
 
 /// A small file system.
-struct Disk(PathBuf);
+pub struct Disk(PathBuf);
 
 impl Disk {
-    fn mount(at: &Path, options: &str) -> Self {
+    pub fn mount(at: &Path, options: &str) -> Self {
         let done = Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "telexd-test"])
             .arg(at)
@@ -64,7 +64,7 @@ impl Disk {
         Self(at.to_owned())
     }
 
-    fn filler(&self) -> PathBuf {
+    pub fn filler(&self) -> PathBuf {
         self.0.join("somebody-elses-file")
     }
 
@@ -86,11 +86,11 @@ impl Disk {
     }
 
     /// Takes so many bytes.
-    fn take(&self, bytes: usize) {
+    pub fn take(&self, bytes: usize) {
         fs::write(self.filler(), vec![7; bytes]).unwrap();
     }
 
-    fn free(&self) {
+    pub fn free(&self) {
         fs::remove_file(self.filler()).unwrap();
     }
 }
