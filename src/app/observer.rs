@@ -20,7 +20,7 @@ use super::{
     pulse::{Pulse, stand_still},
 };
 use crate::{
-    core::{Millis, live::Live, meter::Meter},
+    core::{Millis, ids::TurnId, live::Live, meter::Meter, waiting::Waiting},
     gateway::{
         handle::Gateway,
         ports::{Clock, Runner, Usage},
@@ -60,6 +60,9 @@ pub(super) struct Looker {
 #[derive(Default)]
 struct Seen {
     counts: Counts,
+    waiting: Waiting,
+    /// Since when a prompt has been waiting for an agent.
+    oldest_prompt: Option<Millis>,
     memory: Memory,
     cpu: Cpu,
     meter: Meter,
@@ -72,14 +75,14 @@ struct Seen {
 }
 
 /// What the database knows.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Counts {
     running: u64,
     queued: u64,
     processes: u64,
     oldest_in: Option<Millis>,
     oldest_out: Option<Millis>,
-    oldest_prompt: Option<Millis>,
+    prompts: Vec<(TurnId, Millis)>,
     out_of_memory: u64,
 }
 
@@ -134,7 +137,7 @@ impl Looker {
                     processes: tx.runs_live_count()?,
                     oldest_in: tx.inbox_backlog()?.1,
                     oldest_out: tx.out_backlog()?.1,
-                    oldest_prompt: tx.turns_oldest_waiting()?,
+                    prompts: tx.turns_queued()?,
                     out_of_memory: tx.runs_out_of_memory(at - HOUR)?,
                 })
             })
@@ -173,7 +176,7 @@ impl Looker {
             paused: self.gateway.admin().paused().is_some(),
             oldest_in: counts.oldest_in.map(age),
             oldest_out: counts.oldest_out.map(age),
-            oldest_prompt: counts.oldest_prompt.map(age),
+            oldest_prompt: seen.oldest_prompt.map(age),
             out_of_memory: counts.out_of_memory,
             write: self.store.last_write().map(|took| Write {
                 took,
@@ -193,10 +196,12 @@ impl Looker {
     /// Notes what was measured.
     fn take(&self, counts: Option<Counts>, usage: Option<Usage>) {
         let own = usage.is_some().then(own::usage);
+        let (at, paused) = (self.clock.now(), self.gateway.admin().paused().is_some());
         let mut seen = self.seen();
         seen.asked = None;
         seen.serial += 1;
         if let Some(counts) = counts {
+            seen.oldest_prompt = seen.waiting.look(&counts.prompts, paused, at);
             seen.counts = counts;
         }
         if let Some(usage) = usage {

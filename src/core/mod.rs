@@ -39,6 +39,7 @@ pub mod text;
 pub mod trouble;
 pub mod turn;
 pub mod units;
+pub mod waiting;
 pub mod words;
 
 /// Milliseconds since the Unix epoch. Signed, as SQLite stores it.

@@ -32,18 +32,18 @@ impl Tx<'_> {
         not_over(changed, id)
     }
 
-    /// Since when the oldest turn has been waiting for the agent. One that comes after a turn in which the agent asks
-    /// something waits for a person, and does not count.
+    /// Turns that wait for an agent, with when they were made. One that comes after a turn in which the agent asks something
+    /// waits for a person, and is not among them.
     ///
     /// # Errors
     /// The database's.
-    pub fn turns_oldest_waiting(&self) -> Result<Option<Millis>, StoreError> {
-        self.only(
-            "SELECT min(created_at) FROM turns WHERE ended_at IS NULL AND state = 'queued'
+    pub fn turns_queued(&self) -> Result<Vec<(TurnId, Millis)>, StoreError> {
+        self.all(
+            "SELECT id, created_at FROM turns WHERE ended_at IS NULL AND state = 'queued'
              AND NOT EXISTS (SELECT 1 FROM turns AS o JOIN questions AS q ON q.turn = o.id AND q.answer IS NULL
                  WHERE o.conversation = turns.conversation AND o.ended_at IS NULL)",
             [],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
     }
 

@@ -209,7 +209,9 @@ async fn an_end_by_the_watchdog_is_told_as_such() {
         drop(daemon);
         let daemon = place.start_ready(&[]).await;
         let told = place.world.wait_told(ADMIN, "I stood still").await;
-        let told = told.iter().any(|m| m.text.contains("I stood still") && m.text.contains(named));
+        let told = told
+            .iter()
+            .any(|m| m.text.contains("I stood still") && m.text.contains(named));
         assert!(told, "{:#?}", place.told(""));
         let gone = || !mark.exists();
         wait_until("the mark goes", gone, || place.world.log()).await;
@@ -248,7 +250,7 @@ async fn a_second_poller() {
     assert!(rival.await.unwrap_err().is_cancelled());
     // The poll loop itself takes it for over after a minute without one.
     place
-        .hurry("it is over", 20, |world| {
+        .hurry("it is over", 60, |world| {
             count(world, ADMIN, "Over: no other program polls") > 0
         })
         .await;

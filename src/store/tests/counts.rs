@@ -113,3 +113,24 @@ fn what_is_taken_back_is_not() {
     });
     assert_eq!(counted(&db), Vec::<String>::new());
 }
+
+#[test]
+fn runs_without_memory_are_told_from_others() {
+    let db = Db::new();
+    let ended = |n: u8, exit: Option<&'static str>, at: i64| {
+        db.tx(move |tx| {
+            let (conversation, _) = turn_of(tx, 1001)?;
+            tx.session_start(conversation, uuid(n.into()), 5)?;
+            let run = run_id(n);
+            tx.run_add(&new_run(run.clone(), conversation, uuid(n.into())))?;
+            tx.run_ended(&run, RunStatus::Failed, exit, at)
+        });
+    };
+    ended(1, Some("{\"how\":\"out_of_memory\",\"limit\":5}"), 100);
+    ended(2, Some("{\"how\":\"out_of_memory\",\"limit\":null}"), 200);
+    ended(3, Some("{\"how\":\"signal\",\"signal\":9}"), 200);
+    ended(4, Some("{\"how\":\"out_of_mem"), 200);
+    ended(5, None, 200);
+    let since = |at| db.tx(move |tx| tx.runs_out_of_memory(at));
+    assert_eq!([since(0), since(100), since(101), since(201)], [2, 2, 1, 0]);
+}

@@ -475,3 +475,28 @@ fn who_was_let_in_stays_so_until_removed() {
     assert!(!db.tx(|tx| tx.paired_remove(5)));
     assert!(db.tx(|tx| tx.paired()).is_empty());
 }
+
+#[test]
+fn what_waits_for_a_person_does_not_wait_for_an_agent() {
+    let db = Db::new();
+    let queued = || db.tx(|tx| tx.turns_queued());
+    let (first, second, other) = db.tx(|tx| {
+        let (conversation, first) = turn_of(tx, 1001)?;
+        tx.session_start(conversation, uuid(1), 5)?;
+        tx.run_add(&new_run(run_id(1), conversation, uuid(1)))?;
+        tx.turn_state(first, TurnState::Queued, 2)?;
+        tx.turn_submitted(first, &run_id(1), uuid(2), "{}", 3)?;
+        let second = tx.turn_add(&new_turn(conversation), 7)?;
+        tx.turn_state(second, TurnState::Queued, 8)?;
+        let (_, other) = turn_of(tx, 1002)?;
+        tx.turn_state(other, TurnState::Queued, 2)?;
+        Ok((first, second, other))
+    });
+    assert_eq!(queued(), [(second, 7), (other, 1)]);
+    let asked = db.tx(move |tx| tx.question_add(first, &run_id(1), &question("r"), 9));
+    assert_eq!(queued(), [(other, 1)]);
+    db.tx(move |tx| tx.question_answered(asked, "{}", 10));
+    assert_eq!(queued(), [(second, 7), (other, 1)]);
+    db.tx(move |tx| tx.turn_state(second, TurnState::Held, 11));
+    assert_eq!(queued(), [(other, 1)]);
+}

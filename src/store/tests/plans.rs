@@ -118,7 +118,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.turn_first(turn)?;
     tx.turn_last_given(conversation)?;
     tx.turns_waiting()?;
-    tx.turns_oldest_waiting()?;
+    tx.turns_queued()?;
     tx.turns_waiting_up_to(turn)?;
     tx.turns_in_line()?;
     tx.turns_running()?;
