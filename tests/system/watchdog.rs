@@ -53,7 +53,8 @@ async fn greet_admin(server: &Server<Machine>) {
 }
 
 fn crashes_in(messages: &[ShownMessage]) -> usize {
-    let crash = |text: &&String| text.contains("restarted after a crash");
+    let crash =
+        |text: &&String| text.contains("restarted after a crash") || text.contains("I stood still");
     texts(messages).iter().filter(crash).count()
 }
 
@@ -93,7 +94,10 @@ async fn each_part_that_stands_still_gets_the_daemon_ended_and_started_again(rel
         );
         assert_ne!(server.pid().await, first);
         server
-            .wait_chat(ADMIN, "they are told", |m| crashes_in(m) == 1)
+            .wait_chat(ADMIN, "they are told what stood still", |m| {
+                let told = |text: &String| text.contains("I stood still") && text.contains(named);
+                texts(m).iter().any(told)
+            })
             .await;
         server.says("say well again", "well again").await;
         assert_eq!(told_of_crash(&server), 1);

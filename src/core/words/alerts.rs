@@ -193,7 +193,11 @@ fn megabytes(value: Option<f64>) -> String {
 }
 
 fn seconds(value: Option<f64>) -> String {
-    value.map_or_else(|| "long".to_owned(), |value| format!("{value:.1} s"))
+    match value {
+        None => "long".to_owned(),
+        Some(value) if value < 1.0 => format!("{:.0} ms", value * 1000.0),
+        Some(value) => format!("{value:.1} s"),
+    }
 }
 
 fn length(value: Option<f64>) -> String {
