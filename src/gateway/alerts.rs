@@ -99,7 +99,7 @@ impl Alerting {
 /// # Errors
 /// The store's.
 pub async fn stored(store: &Store) -> Result<State, StoreError> {
-    store.tx(|tx| read(tx)).await
+    store.tx(read).await
 }
 
 /// Records what a step came to, and puts its messages into the outbox. `at`: the moment of the step; `now`: of the rows.

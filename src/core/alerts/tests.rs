@@ -347,7 +347,10 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn drive(run: &mut Run, events: Vec<Event>) -> Vec<(Millis, bool, Vec<(i64, Line)>)> {
+/// A step: when, whether in quiet hours, and who was told what.
+type Stepped = (Millis, bool, Vec<(i64, Line)>);
+
+fn drive(run: &mut Run, events: Vec<Event>) -> Vec<Stepped> {
     let mut bad: BTreeMap<Alert, Option<bool>> = BTreeMap::new();
     let mut steps = Vec::new();
     for event in events {
