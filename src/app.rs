@@ -64,6 +64,7 @@ use crate::{
     config::{self, Contacts, Loaded, Settings},
     core::{
         Millis,
+        clock::ClockRule,
         files::{LARGEST, LARGEST_LOCAL},
         ids::RunId,
         limits, messages,
@@ -602,6 +603,9 @@ fn gateway_config(
         },
         limits: turn_limits(&settings.agent),
         interrupt_grace: INTERRUPT_GRACE,
+        clock: ClockRule {
+            every_ms: millis(settings.answers.clock),
+        },
         stop_word: settings.stop_word.as_ref().map(|word| word.to_lowercase()),
         files: FilesConfig {
             keep: settings.files.keep,

@@ -54,6 +54,7 @@ pub fn take_over(now: &Settings, new: Settings) -> (Settings, Changes) {
         "agent.output_limit_mb": agent.output_limit,
         "batching": batching,
         "features": features,
+        "answers": answers,
         "files": files,
         "messages.stale_after_s": stale_after,
         "delivery": delivery,

@@ -253,6 +253,10 @@ keys! {
         drafts: Flag, (), Some(Flag::Off),
             "Whether an answer in a private chat is one of Telegram's drafts while it is written.";
     }
+    answers: Answers {
+        clock_s: u32, range(0, 3600, "seconds"), Some(10),
+            "How often an answer that is being written says anew how long it takes, where nothing else is to be shown; 0: never.";
+    }
     conversation: Conversation {
         stop_word: String, TextRule::Word, None,
             "Word that stops what runs, alone in a message, in capitals or not; without it only /interrupt and the button do.";

@@ -45,6 +45,8 @@ pub struct Settings {
     pub batching: WindowRule,
     /// What is switched on for whom.
     pub features: Features,
+    /// How answers look.
+    pub answers: Answers,
     /// Word that stops what runs, alone in a message.
     pub stop_word: Option<String>,
     /// From which age on a message is not run without asking.
@@ -160,6 +162,13 @@ pub struct Delivery {
     pub overall_per_second: u32,
 }
 
+/// How answers look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// How often a running answer says anew how long it takes; zero: never.
+    pub clock: Duration,
+}
+
 /// Files that people send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
@@ -216,6 +225,7 @@ impl Draft {
             state,
             batching,
             features,
+            answers,
             conversation,
             files,
             messages,
@@ -285,6 +295,9 @@ impl Draft {
                 quota: u64::from(files.quota_mb?.value) * 1_000_000,
                 transcriber: files.transcriber.map(|found| found.value),
                 transcriber_timeout: seconds(&files.transcriber_timeout_s?),
+            },
+            answers: Answers {
+                clock: seconds(&answers.clock_s?),
             },
             stop_word: conversation.stop_word.map(|found| found.value),
             stale_after: seconds(&messages.stale_after_s?),

@@ -72,7 +72,7 @@ pub enum Effect {
 pub struct View {
     /// The answer so far, Markdown. Empty before the first word.
     pub answer: String,
-    /// What the agent does at the moment, one short plain line ("Reading src/main.rs · 3 tools"); none when it is over.
+    /// What the agent does at the moment, one short plain line ("Reading src/main.rs · 3 tools · 0:42"); none when it is over.
     pub status: Option<String>,
     /// Whether it was an administrator who wanted its end.
     #[serde(default)]
@@ -136,10 +136,10 @@ impl Turn {
         if !matches!(event, AgentEvent::Reply { .. }) {
             self.watch.heard();
         }
-        let line = self.status.line();
+        let line = self.status.line(None);
         let mut effects = Vec::new();
         let shown = self.take(event, &mut effects);
-        if shown || self.finished || self.status.line() != line {
+        if shown || self.finished || self.status.line(None) != line {
             let at = effects
                 .iter()
                 .position(|e| matches!(e, Effect::Finished(_)))
@@ -224,14 +224,26 @@ impl Turn {
         Some(self.outcome(ending))
     }
 
-    /// What to show now.
+    /// What to show now, without a time.
     #[must_use]
     pub fn view(&self) -> View {
+        self.view_after(None)
+    }
+
+    /// What to show after so many seconds of it.
+    #[must_use]
+    pub fn view_after(&self, elapsed_s: Option<u64>) -> View {
         View {
             answer: self.answer.text(),
-            status: (!self.finished).then(|| self.status.line()),
+            status: (!self.finished).then(|| self.status.line(elapsed_s)),
             by_admin: self.by_admin,
         }
+    }
+
+    /// Whether the agent waits for a person's answer.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.status.open_questions().next().is_some()
     }
 
     /// Number of tool calls that the agent began (subagents' included): above 0 the turn may have had effects.

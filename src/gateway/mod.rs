@@ -31,6 +31,7 @@ use crate::{
     core::{
         Millis,
         batching::WindowRule,
+        clock::ClockRule,
         flag::Features,
         limits::Limits,
         live::Live,
@@ -80,6 +81,8 @@ pub struct Config {
     pub limits: Limits,
     /// Time between the agent's own interrupt and the order to end, in milliseconds.
     pub interrupt_grace: Millis,
+    /// How often a running answer says anew how long it takes.
+    pub clock: ClockRule,
     /// Word that stops what runs, alone in a message; in lower case.
     pub stop_word: Option<String>,
     /// Files that people send.

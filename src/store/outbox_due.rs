@@ -15,7 +15,7 @@ use super::{
     rows::OutRow,
     tx::Tx,
 };
-use crate::core::Millis;
+use crate::core::{Millis, clock::Stir};
 
 /// Rows that only time can hold. `chat_id` of a press is NULL, which equals nothing.
 macro_rules! in_line {
@@ -53,6 +53,25 @@ impl Tx<'_> {
             ),
             params![now, at_most(limit)],
             |row| stored(row).map(|stored| stored.row),
+        )
+    }
+
+    /// What goes on in a chat, but for its limits; of what was shown, what was so after `since`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_stir(&self, chat_id: i64, since: Millis) -> Result<Stir, StoreError> {
+        self.only(
+            "SELECT EXISTS (SELECT 1 FROM outbox WHERE chat_id = ?1 AND done_at IS NULL),
+                    (SELECT max(done_at) FROM outbox WHERE +chat_id = ?1 AND done_at > ?2)",
+            [chat_id, since],
+            |row| {
+                Ok(Stir {
+                    held_until: None,
+                    busy: row.get(0)?,
+                    last: row.get(1)?,
+                })
+            },
         )
     }
 

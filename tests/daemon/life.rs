@@ -2,6 +2,7 @@
 
 mod approvals;
 mod batching;
+mod clock;
 mod commands;
 mod drafts;
 mod edits;

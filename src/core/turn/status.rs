@@ -60,8 +60,19 @@ pub(super) struct Status {
     stopping: bool,
 }
 
+/// A time as a clock that was started shows it: minutes and seconds, with hours where there are some.
+fn clock(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
+}
+
 impl Status {
-    pub(super) fn line(&self) -> String {
+    /// What goes on and, where it is given, for how long (seconds).
+    pub(super) fn line(&self, elapsed_s: Option<u64>) -> String {
         if self.stopping {
             return words::STOPPING.as_str().to_owned();
         }
@@ -77,12 +88,14 @@ impl Status {
                 (Doing::Thinking, None) => doing::THINKING.as_str(),
             }
         };
-        let line = if self.begun > 1 {
-            doing::with_tools(what, self.begun)
-        } else {
-            what.to_owned()
+        let tools = |what: &str| match self.begun {
+            0 | 1 => what.to_owned(),
+            begun => doing::with_tools(what, begun),
         };
-        shortened(&line, LINE_CHARS)
+        let time = elapsed_s.map_or_else(String::new, |s| format!(" · {}", clock(s)));
+        // It is what the agent named that is too long.
+        let rest = tools("").chars().count() + time.chars().count();
+        tools(&shortened(what, LINE_CHARS.saturating_sub(rest))) + &time
     }
 
     /// Number of tool calls so far. Never falls.
@@ -218,5 +231,42 @@ impl Status {
     /// Questions that nobody answered.
     pub(super) fn open_questions(&self) -> impl Iterator<Item = &str> {
         self.questions.iter().map(|q| q.request_id.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_counts_up() {
+        for (seconds, shown) in [
+            (0, "0:00"),
+            (42, "0:42"),
+            (60, "1:00"),
+            (3599, "59:59"),
+            (3600, "1:00:00"),
+            (90_061, "25:01:01"),
+        ] {
+            assert_eq!(clock(seconds), shown);
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_line_stays_however_long_its_beginning_is() {
+        let mut status = Status::default();
+        for id in ["1", "2", "3"] {
+            status.tool(id, "Bash", &serde_json::json!({"command": "x".repeat(500)}));
+        }
+        let line = status.line(Some(42));
+        assert!(line.ends_with("… · 3 tools · 0:42"), "{line}");
+        status.doing = Doing::Retrying("x".repeat(500));
+        let line = status.line(Some(42));
+        assert!(line.ends_with("x… · 3 tools · 0:42"), "{line}");
+        assert_eq!(line.chars().count(), LINE_CHARS);
+        status.thinking();
+        assert!(status.line(None).ends_with("… · 3 tools"));
+        status.stop();
+        assert_eq!(status.line(Some(42)), "Stopping…");
     }
 }

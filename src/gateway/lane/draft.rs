@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::{Active, Lane};
+use super::{Active, Lane, clock};
 use crate::{
     core::{
         Millis,
@@ -104,6 +104,12 @@ impl Lane {
         open
     }
 
+    /// What is to be shown of a running turn now.
+    pub(super) fn view_of(&self, active: &Active) -> View {
+        let now = self.deps.clock.now();
+        clock::view_at(active, self.deps.config.get().clock, now)
+    }
+
     fn open_draft(&self, turn: TurnId) -> Option<Arc<dyn Draft>> {
         let key = &self.conversation.key;
         self.deps.drafts.open(DraftPlace {
@@ -135,7 +141,7 @@ impl Lane {
             return;
         }
         let by_draft = self.by_draft(&mut active);
-        let view = active.machine.view();
+        let view = self.view_of(&active);
         if let Some(live) = &mut self.run {
             live.active = Some(active);
         }
@@ -187,9 +193,17 @@ pub(super) async fn refused(draft: Option<Arc<dyn Draft>>) {
 
 /// A turn whose machine is this one, with nothing asked of it yet.
 impl Active {
-    pub(super) fn begun(turn: TurnId, machine: Turn, reply_to: Option<i64>, face: Face) -> Self {
+    pub(super) fn begun(
+        turn: TurnId,
+        machine: Turn,
+        reply_to: Option<i64>,
+        face: Face,
+        since: Millis,
+    ) -> Self {
         Self {
             turn,
+            since,
+            tick: None,
             machine,
             reply_to,
             questions: Vec::new(),

@@ -9,6 +9,7 @@
 //! | `submit.rs` | giving a prompt to the agent |
 //! | `standing.rs` | agents that wait: lent to the transaction that enters a prompt |
 //! | `draft.rs` | a running answer as a draft |
+//! | `clock.rs` | how long a running answer takes |
 //! | `output.rs` | lines of the agent -> state machine -> one transaction |
 //! | `ending.rs` | the end of a run and what becomes of its turn |
 //! | `take_up.rs` | runs of an earlier daemon |
@@ -22,6 +23,7 @@
 //! The rule throughout: first the transaction, then the effect that it allows; and whatever a kill leaves
 //! between the two is found and done again by `Lane::take_up` in the next life.
 
+mod clock;
 mod control;
 mod draft;
 mod ending;
@@ -119,6 +121,10 @@ struct Active {
     // After an interrupt: when the process is told to end if the turn is not over.
     escalate: Option<Instant>,
     face: Face,
+    // When it was given, by the wall clock.
+    since: Millis,
+    // When its clock goes on.
+    tick: Option<Instant>,
     // When its prompt came, as long as the agent has said nothing.
     unheard: Option<Millis>,
 }
@@ -266,6 +272,7 @@ pub(super) async fn run(
 
 impl Lane {
     async fn wait(&mut self, mailbox: &mut mpsc::Receiver<LaneMsg>) -> Wake {
+        self.plan_clock();
         let deadline = self.next_deadline();
         let reading = self.run.as_ref().is_some_and(|live| live.stuck.is_none());
         let sketching = self.sketching();
@@ -339,6 +346,7 @@ impl Lane {
         let able = self.retry_at.is_none();
         due.extend(able.then_some(self.window));
         due.push(self.limit_deadline());
+        due.push(self.clock_deadline());
         if let Some(live) = &self.run {
             due.push(live.ending);
             due.push(self.idle_deadline());
@@ -405,6 +413,9 @@ impl Lane {
         }
         if past(self.limit_deadline()) {
             self.limits_due().await;
+        }
+        if past(self.clock_deadline()) {
+            self.clock_due().await;
         }
         false
     }

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{Active, Lane, Line, RETRY, draft::Face, ending, limits, mode, work};
+use super::{Active, Lane, Line, RETRY, clock, draft::Face, ending, limits, mode, work};
 use crate::{
     core::{
         Millis,
@@ -158,12 +158,15 @@ impl Lane {
             return Ok((0, false));
         };
         let over = outcome.is_some();
-        let now = self.deps.clock.now();
+        let (now, clock) = (self.deps.clock.now(), self.deps.config.get().clock);
         let renderer = self.deps.renderer.as_ref();
         let mut sketch = None;
         let turn = match &mut active {
             Some(current) => {
-                let view = current.machine.view();
+                if changed {
+                    current.tick = None;
+                }
+                let view = clock::view_at(current, clock, now);
                 let by_draft = !over && self.by_draft(current);
                 let elsewhere = outcome
                     .as_ref()
@@ -278,7 +281,8 @@ impl Lane {
             })
             .await?;
         self.deps.slots.busy(self.conversation.id);
-        Ok(Active::begun(turn, machine, None, Face::of(self.drafts())))
+        let face = Face::of(self.drafts());
+        Ok(Active::begun(turn, machine, None, face, now))
     }
 
     /// After the last transaction of a turn.

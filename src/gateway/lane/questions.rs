@@ -156,7 +156,7 @@ impl Lane {
             return;
         };
         let by_draft = self.by_draft(&mut active);
-        let view = active.machine.view();
+        let view = self.view_of(&active);
         let renderer = self.deps.renderer.as_ref();
         let shown = (!by_draft).then(|| {
             show::running(

@@ -58,6 +58,7 @@ pub(super) struct Given {
     reply_to: Option<i64>,
     files: Vec<AttachmentRow>,
     draft: bool,
+    at: Millis,
 }
 
 impl Given {
@@ -131,6 +132,7 @@ impl Ready {
             reply_to,
             files,
             draft,
+            at: giving.now,
         }))
     }
 }
@@ -230,6 +232,7 @@ impl Lane {
             reply_to,
             files,
             draft,
+            at,
         } = given;
         let line = self.prompt_line(uuid, &turn, files).await;
         let Some(live) = &self.run else { return false };
@@ -254,7 +257,7 @@ impl Lane {
             let face = Face::of(draft);
             live.active = Some(Active {
                 unheard: Some(turn.created_at),
-                ..Active::begun(turn.id, machine, reply_to, face)
+                ..Active::begun(turn.id, machine, reply_to, face, at)
             });
         }
         self.begin_draft().await;

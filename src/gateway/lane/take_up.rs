@@ -196,13 +196,14 @@ impl Lane {
 
     fn active(&self, turn: &TurnRow, questions: &[QuestionRow], face: Face) -> Active {
         let reply_to = self.reply_to(turn.message());
+        let since = turn.submitted_at.unwrap_or(turn.created_at);
         Active {
             questions: questions
                 .iter()
                 .filter(|q| q.answer.is_none())
                 .map(|q| self.open(q))
                 .collect(),
-            ..Active::begun(turn.id, read_machine(turn), reply_to, face)
+            ..Active::begun(turn.id, read_machine(turn), reply_to, face, since)
         }
     }
 
