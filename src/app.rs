@@ -362,7 +362,9 @@ async fn serve_all(
         store: store.clone(),
         runner: Arc::clone(&runner) as _,
         backend: Arc::new(Claude::new(in_use.agent.clone())),
-        renderer: Arc::new(MarkdownRenderer),
+        renderer: Arc::new(MarkdownRenderer {
+            file_after: in_use.file_after.clone(),
+        }),
         presence: Arc::new(presence),
         drafts: Arc::new(drafts.clone()),
         clock: Arc::clone(&clock),

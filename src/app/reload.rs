@@ -57,6 +57,8 @@ pub(super) struct InUse {
     pub(super) gateway: Live<gateway::Config>,
     pub(super) agent: Live<ClaudeConfig>,
     pub(super) pacing: Live<PacingRule>,
+    /// Beyond how many messages of an answer its long code goes as files.
+    pub(super) file_after: Live<usize>,
     pub(super) slots: Slots,
     pub(super) rules: Live<Rules>,
     pub(super) alerting: Live<Alerting>,
@@ -124,6 +126,7 @@ impl InUse {
             gateway: Live::new(gateway_config(&settings, &let_in, bot_name.clone())),
             agent: Live::new(agents::config(&settings, by_systemd)),
             pacing: Live::new(pacing(&settings)),
+            file_after: Live::new(settings.answers.file_after),
             slots: Slots::new(settings.agent.max_processes),
             changed: Arc::default(),
             revision: AtomicU64::new(0),
@@ -156,6 +159,7 @@ impl InUse {
                 .set(gateway_config(&after, &state.let_in, self.bot_name.clone()));
             self.agent.set(agents::config(&after, self.by_systemd));
             self.pacing.set(pacing(&after));
+            self.file_after.set(after.answers.file_after);
             self.slots.resize(after.agent.max_processes);
             self.rules.set(rules(&after, self.watchdog));
             self.alerting.set(alerts::alerting(&after.alerts));

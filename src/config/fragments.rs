@@ -256,6 +256,8 @@ keys! {
     answers: Answers {
         clock_s: u32, range(0, 3600, "seconds"), Some(10),
             "How often an answer that is being written says anew how long it takes, where nothing else is to be shown; 0: never.";
+        file_after_messages: u32, range(0, 100, "messages"), Some(5),
+            "Beyond how many messages of an answer its long code goes as files; 0: never.";
     }
     conversation: Conversation {
         stop_word: String, TextRule::Word, None,

@@ -167,6 +167,8 @@ pub struct Delivery {
 pub struct Answers {
     /// How often a running answer says anew how long it takes; zero: never.
     pub clock: Duration,
+    /// Beyond how many messages of an answer its long code goes as files; 0: never.
+    pub file_after: usize,
 }
 
 /// Files that people send.
@@ -298,6 +300,7 @@ impl Draft {
             },
             answers: Answers {
                 clock: seconds(&answers.clock_s?),
+                file_after: usize::try_from(answers.file_after_messages?.value).ok()?,
             },
             stop_word: conversation.stop_word.map(|found| found.value),
             stale_after: seconds(&messages.stale_after_s?),

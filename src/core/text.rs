@@ -136,11 +136,28 @@ pub struct Button {
     pub data: String,
 }
 
+/// A text that goes as a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enclosed {
+    /// Its name: plain characters, no path.
+    pub name: String,
+    /// Language of the code that it is, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// The text, never empty.
+    pub text: String,
+}
+
 /// What one message of the bot shows: the content of an outbox row.
+///
+/// Those that an older version stored must load for ever: a field that is added has a default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
-    /// Text, never empty, at most [`MESSAGE_UNITS`].
+    /// Text, never empty, at most [`MESSAGE_UNITS`]; with a file, its caption, a line.
     pub body: Formatted,
+    /// The file that it is. A message that is one stays as it is: it is never edited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Enclosed>,
     /// Rows of buttons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub buttons: Vec<Vec<Button>>,

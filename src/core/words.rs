@@ -30,6 +30,7 @@ pub mod admin;
 pub mod alerts;
 pub mod approval;
 pub(super) mod doing;
+pub mod enclosed;
 pub mod files;
 pub mod language;
 pub mod limits;

@@ -23,7 +23,7 @@ use crate::{
         inbound::Inbound,
         mode::PermissionMode,
         profile::Profile,
-        text::Formatted,
+        text::{Enclosed, Formatted},
     },
     store::{StoreError, Tx},
 };
@@ -46,6 +46,23 @@ pub trait Dice: Send + Sync {
 pub trait Renderer: Send + Sync {
     /// The whole text as messages of at most 4096 UTF-16 units each. Never empty for a text that is not blank.
     fn render(&self, markdown: &str) -> Vec<Formatted>;
+
+    /// An answer: as [`render`](Self::render), but code that would take too many messages goes as files.
+    fn parcel(&self, markdown: &str) -> Parcel {
+        Parcel {
+            messages: self.render(markdown),
+            files: Vec::new(),
+        }
+    }
+}
+
+/// An answer as it is sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parcel {
+    /// Its messages. Where a file was in the text, a line says so.
+    pub messages: Vec<Formatted>,
+    /// What goes below them, in the order of the text.
+    pub files: Vec<Enclosed>,
 }
 
 /// A file could not be fetched.

@@ -7,10 +7,10 @@ mod question;
 pub use plan::messages_of_plan;
 pub use question::{Answer, Face, question};
 
-use super::ports::Renderer;
+use super::ports::{Parcel, Renderer};
 use crate::core::{
     ids::TurnId,
-    text::{Button, Formatted, Look, MESSAGE_SPANS, MESSAGE_UNITS, Shown, Span, units},
+    text::{Button, Enclosed, Formatted, Look, MESSAGE_SPANS, MESSAGE_UNITS, Shown, Span, units},
     turn::{Ending, View},
     words,
 };
@@ -26,7 +26,8 @@ pub fn running(
     turn: Option<TurnId>,
     reply_to: Option<i64>,
 ) -> Vec<Shown> {
-    let mut parts = renderer.render(&view.answer);
+    // What is going to be a file is none of the messages that it would take, or these would be taken back at the end.
+    let mut parts = renderer.parcel(&view.answer).messages;
     match &view.status {
         Some(status) => add_line(&mut parts, italic(status), false),
         None if parts.is_empty() => parts.push(Formatted::plain(words::WORKING)),
@@ -51,7 +52,7 @@ pub fn draft(renderer: &dyn Renderer, view: &View) -> Formatted {
     // Of the messages that it is going to be, the last, and as much of those before it as there is room for.
     let mut body = Formatted::default();
     let mut whole = true;
-    for part in renderer.render(&view.answer).into_iter().rev() {
+    for part in renderer.parcel(&view.answer).messages.into_iter().rev() {
         let used = if body.text.is_empty() {
             0
         } else {
@@ -96,7 +97,10 @@ pub fn over(
     ending: &Ending,
     reply_to: Option<i64>,
 ) -> Vec<Shown> {
-    let mut parts = renderer.render(&view.answer);
+    let Parcel {
+        messages: mut parts,
+        files,
+    } = renderer.parcel(&view.answer);
     match ending {
         Ending::Completed if parts.is_empty() => {
             parts.push(Formatted::plain(words::NO_WORDS.as_str()))
@@ -114,7 +118,19 @@ pub fn over(
             add_line(&mut parts, Formatted::plain(words::trouble(trouble)), true);
         }
     }
-    messages(parts, Vec::new(), reply_to)
+    let mut shown = messages(parts, Vec::new(), reply_to);
+    shown.extend(files.into_iter().map(enclosed));
+    shown
+}
+
+/// A file of an answer, with a caption.
+fn enclosed(file: Enclosed) -> Shown {
+    let lines = file.text.lines().count();
+    Shown {
+        body: Formatted::plain(words::enclosed::caption(&file.name, lines)),
+        file: Some(file),
+        ..Shown::default()
+    }
 }
 
 /// Messages of a turn that is over, with a closing sentence and buttons of the caller.
@@ -138,6 +154,7 @@ pub fn note(text: impl Into<String>, buttons: Vec<Vec<Button>>, reply_to: Option
         body: cut(text.into()),
         buttons,
         reply_to,
+        file: None,
     }
 }
 
@@ -166,6 +183,7 @@ fn messages(parts: Vec<Formatted>, buttons: Vec<Vec<Button>>, reply_to: Option<i
                 Vec::new()
             },
             reply_to: if i == 0 { reply_to } else { None },
+            file: None,
         })
         .collect()
 }

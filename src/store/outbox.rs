@@ -430,6 +430,41 @@ impl Tx<'_> {
         })
     }
 
+    /// It cannot go as a file: the row is from now on the first of these messages, and the others are rows behind it.
+    /// Where the file may have arrived, the first has the mark of a repeat.
+    ///
+    /// # Errors
+    /// No such row; the database's.
+    pub fn out_unfold(
+        &self,
+        id: OutboxId,
+        error: &str,
+        messages: &[Shown],
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let Some((first, rest)) = messages.split_first() else {
+            return self.out_rejected(id, error, now);
+        };
+        self.counts(Count::Retry("unfolded"));
+        let mut target = None;
+        self.out_change(id, None, |stored| {
+            // Unwanted meanwhile, so nothing of it is to be shown.
+            if matches!(stored.row.wanted, Wanted::Show(_)) {
+                target = Some(stored.row.target);
+                stored.back_to_pending();
+                stored.want(Wanted::Show(first.clone()), stored.row.urgency, false);
+            } else {
+                stored.back_to_pending();
+            }
+        })?;
+        if let Some(target) = target {
+            for shown in rest {
+                self.out_show(target, None, Urgency::Message, shown, now)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a row, changes it, keeps its rules, writes it. Without a time the row keeps the one it has.
     pub(super) fn out_change(
         &self,

@@ -5,6 +5,7 @@
 //! was sent but whose description it cannot parse for a failure. Of an answer only what is needed is read.
 
 mod answer;
+mod form;
 mod ways;
 
 use std::{
@@ -23,7 +24,11 @@ use ways::Ways;
 
 pub use super::call_error::CallError;
 use super::{
-    BotToken, breakage::Breakage, classify::Evidence, delivery::content::SendMessageDraft, inbound,
+    BotToken,
+    breakage::Breakage,
+    classify::Evidence,
+    delivery::content::{DocumentFields, SendMessageDraft},
+    inbound,
     tally::Tally,
 };
 use crate::{
@@ -95,6 +100,9 @@ const POLL_SLACK: Duration = Duration::from_secs(10);
 
 /// What a download is called in errors and faults; it is no method of Telegram's.
 pub(super) const DOWNLOAD: &str = "file";
+
+/// How much longer than other calls an upload may take: what goes so has a megabyte at most.
+const UPLOAD_SLACK: Duration = Duration::from_secs(60);
 
 /// The method that brings updates.
 const POLL: &str = "getUpdates";
@@ -268,13 +276,48 @@ impl Client {
     /// # Errors
     /// Any [`CallError`].
     pub async fn send_message(&self, payload: &payloads::SendMessage) -> Result<i64, CallError> {
-        /// Nothing else of the message is looked at, so nothing else can be misunderstood.
-        #[derive(Deserialize)]
-        struct Sent {
-            message_id: i64,
-        }
         let sent: Sent = self.call("sendMessage", payload).await?;
         Ok(sent.message_id)
+    }
+
+    /// Sends a file with this content; returns the id of its message. `fields`: what goes beside it.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn send_document(&self, document: &Document<'_>) -> Result<i64, CallError> {
+        const METHOD: &str = "sendDocument";
+        let fields = serde_json::to_value(&document.fields)
+            .ok()
+            .and_then(|value| value.as_object().cloned())
+            .unwrap_or_default();
+        // In a form whatever is no text is JSON.
+        let fields: Vec<(&str, String)> = fields
+            .iter()
+            .map(|(name, value)| match value.as_str() {
+                Some(text) => (name.as_str(), text.to_owned()),
+                None => (name.as_str(), value.to_string()),
+            })
+            .collect();
+        let form::Form { content_type, body } = form::form(
+            &fields,
+            &form::Upload {
+                field: "document",
+                name: document.name,
+                mime: "text/plain; charset=utf-8",
+                bytes: document.bytes,
+            },
+        );
+        let begun = Instant::now();
+        let limit = self.0.options.call_timeout + UPLOAD_SLACK;
+        let request = (self.0.ways.get().calls)
+            .post(format!("{}/{METHOD}", self.0.base))
+            .header(reqwest::header::CONTENT_TYPE, content_type)
+            .timeout(limit)
+            .body(body);
+        let sent = self.exchange::<Sent>(request, METHOD).await;
+        let class = sent.as_ref().err().map(|error| &error.class);
+        self.0.options.counts.call(METHOD, class, begun.elapsed());
+        sent.map(|sent| sent.message_id)
     }
 
     /// Edits a message.
@@ -424,7 +467,8 @@ impl Client {
         payload: &P,
     ) -> Result<R, CallError> {
         let begun = Instant::now();
-        let sent = self.exchange(http, method, payload).await;
+        let request = http.post(format!("{}/{method}", self.0.base)).json(payload);
+        let sent = self.exchange(request, method).await;
         let class = sent.as_ref().err().map(|error| &error.class);
         if method == POLL {
             self.0.options.counts.poll(class);
@@ -434,15 +478,12 @@ impl Client {
         sent
     }
 
-    async fn exchange<P: Serialize + Sync, R: DeserializeOwned>(
+    async fn exchange<R: DeserializeOwned>(
         &self,
-        http: &reqwest::Client,
+        request: reqwest::RequestBuilder,
         method: &'static str,
-        payload: &P,
     ) -> Result<R, CallError> {
-        let response = http
-            .post(format!("{}/{method}", self.0.base))
-            .json(payload)
+        let response = request
             .send()
             .await
             .map_err(|error| self.broken(method, error, None))?;
@@ -483,6 +524,22 @@ impl Client {
         }
         Ok((retry_after_s, body))
     }
+}
+
+/// A file to be sent.
+pub struct Document<'a> {
+    /// Where, and what goes beside it.
+    pub fields: &'a DocumentFields,
+    /// Its name.
+    pub name: &'a str,
+    /// Its content, never empty.
+    pub bytes: &'a [u8],
+}
+
+/// A message that was sent. Nothing else of it is looked at, so nothing else can be misunderstood.
+#[derive(Deserialize)]
+struct Sent {
+    message_id: i64,
 }
 
 /// A result that nobody needs: whatever it is, the call was done.

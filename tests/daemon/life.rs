@@ -9,6 +9,7 @@ mod edits;
 mod groups;
 mod language;
 mod limits;
+mod long_code;
 mod marks;
 mod mode;
 mod orders;

@@ -180,6 +180,10 @@ impl Talk {
     /// Text and buttons of a message.
     fn told(&self, message: &ShownMessage) -> String {
         let mut text = message.text.clone();
+        if let Some(file) = &message.file {
+            let name = file.name.as_deref().unwrap_or(&file.kind);
+            text.push_str(&format!("\n[file {name}, {} bytes]", file.size));
+        }
         let chat = self.model.chats.iter().find(|c| c.id == message.chat_id);
         for row in &message.buttons {
             let row: Vec<String> = row

@@ -51,6 +51,23 @@ fn a_pipe_is_answered_to_its_end() {
 }
 
 #[test]
+fn long_code_comes_as_a_file() {
+    let place = Place::new();
+    let output = place.talk(&[], "code 1000\n");
+    let (out, err) = texts(&output);
+    assert!(output.status.success(), "{err}\n{out}");
+    assert!(
+        out.contains("main.rs: 1000 lines, as a file below"),
+        "{out}"
+    );
+    assert!(
+        out.contains("telexd> main.rs (1000 lines)\n[file main.rs, "),
+        "{out}"
+    );
+    place.is_clean();
+}
+
+#[test]
 fn a_killed_daemon_loses_nothing() {
     let place = Place::new();
     let output = place.talk(&[], "hello\n:kill\nsay still here\n");

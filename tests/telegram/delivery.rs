@@ -47,6 +47,7 @@ async fn a_message_goes_out_as_it_is_wanted() {
             data: "stop:1".into(),
         }]],
         reply_to: Some(1),
+        ..Shown::default()
     };
     let row = rig.show(1001, None, Urgency::Message, wanted).await;
     let row = rig.done(row).await;

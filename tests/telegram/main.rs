@@ -9,6 +9,7 @@ mod calls;
 mod delivery;
 mod delivery_order;
 mod delivery_refusals;
+mod documents;
 mod drafts;
 mod intake;
 mod network;

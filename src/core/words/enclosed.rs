@@ -1,23 +1,27 @@
 //! What people are told about code that stands as a file below its answer.
 
+use tr::tr;
+
 /// In place of the code, in the text.
 #[must_use]
 pub fn note(name: &str, lines: usize) -> String {
-    format!("{name}: {}, as a file below", count(lines))
+    tr!(
+        "{name}: {n} line, as a file below" | "{name}: {n} lines, as a file below" % count(lines),
+        name
+    )
 }
 
 /// Below the file itself.
 #[must_use]
 pub fn caption(name: &str, lines: usize) -> String {
-    format!("{name} ({})", count(lines))
+    tr!(
+        "{name} ({n} line)" | "{name} ({n} lines)" % count(lines),
+        name
+    )
 }
 
-fn count(lines: usize) -> String {
-    if lines == 1 {
-        "1 line".to_owned()
-    } else {
-        format!("{lines} lines")
-    }
+fn count(lines: usize) -> u32 {
+    u32::try_from(lines).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

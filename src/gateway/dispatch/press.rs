@@ -475,8 +475,8 @@ fn close_asked(tx: &Tx<'_>, subject: &Subject, line: &str, now: Millis) -> Resul
             Urgency::Message,
             &Shown {
                 body,
-                buttons: Vec::new(),
                 reply_to: shown.reply_to,
+                ..Shown::default()
             },
             now,
         )?;

@@ -199,6 +199,6 @@ fn news(row: &PairingRow) -> Shown {
             words::button(said::ACCEPT.as_str(), format!("p:{code}:y")),
             words::button(said::REJECT.as_str(), format!("p:{code}:n")),
         ]],
-        reply_to: None,
+        ..Shown::default()
     }
 }

@@ -436,12 +436,22 @@ pub(crate) fn put(
     urgency: Urgency,
     now: Millis,
 ) -> Result<(), StoreError> {
-    let mut number = 0;
+    let (mut next, mut file) = (0, Slot::FILE);
     for message in shown {
+        // What was a text cannot become a file, so these have numbers of their own.
+        let of_kind = match message.file {
+            Some(_) => &mut file,
+            None => &mut next,
+        };
+        let number = *of_kind;
+        *of_kind += 1;
         tx.out_show(target, Some(Slot { turn, number }), urgency, message, now)?;
-        number += 1;
     }
-    tx.out_retract(turn, number, Slot::NOTICE, now)
+    if file == Slot::FILE {
+        return tx.out_retract(turn, next, Slot::NOTICE, now);
+    }
+    tx.out_retract(turn, next, Slot::FILE, now)?;
+    tx.out_retract(turn, file, Slot::NOTICE, now)
 }
 
 /// A turn's state as JSON. It always can be written; if not, that is logged and nothing is lost by not going on.

@@ -86,7 +86,7 @@ pub fn question(
     Shown {
         body,
         buttons,
-        reply_to: None,
+        ..Shown::default()
     }
 }
 

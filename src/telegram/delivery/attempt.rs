@@ -13,7 +13,7 @@ use super::{
     outcome::{After, Step, Times, after, first_dress, step},
 };
 use crate::{
-    core::{Millis, backoff::BackoffRule, messages, trouble::CallClass},
+    core::{Millis, backoff::BackoffRule, messages, text::Shown, trouble::CallClass},
     gateway::ports::{Clock, Dice},
     store::{
         Store, StoreError,
@@ -22,7 +22,8 @@ use crate::{
     telegram::{
         chance,
         classify::Reason,
-        client::{CallError, Client},
+        client::{CallError, Client, Document},
+        render,
     },
 };
 
@@ -144,6 +145,22 @@ async fn call(
     let client = &tools.client;
     let chat_id = row.target.chat_id;
     match (step, &row.wanted) {
+        (
+            Step::Send,
+            Wanted::Show(
+                shown @ Shown {
+                    file: Some(file), ..
+                },
+            ),
+        ) => {
+            let fields = content::document(row.target, shown, dress).map_err(bad_id)?;
+            let document = Document {
+                fields: &fields,
+                name: &file.name,
+                bytes: file.text.as_bytes(),
+            };
+            client.send_document(&document).await.map(Some)
+        }
         (Step::Send, Wanted::Show(shown)) => {
             let payload = content::new_message(row.target, shown, dress).map_err(bad_id)?;
             client.send_message(&payload).await.map(Some)
@@ -233,6 +250,7 @@ async fn write(tools: &Tools, row: &OutRow, now: Millis, record: Record) -> Resu
                     After::Ambiguous(wait) => tx.out_ambiguous(id, &error, later(now, wait), now),
                     After::Plain => tx.out_plain(id),
                     After::Anew => tx.out_anew(id),
+                    After::Unfold => tx.out_unfold(id, &error, &unfolded(&row), now),
                     After::Migrated(to) => {
                         tx.out_later(id, &error, now, now)?;
                         tx.chat_migrated(row.target.chat_id, to)
@@ -255,6 +273,25 @@ async fn write(tools: &Tools, row: &OutRow, now: Millis, record: Record) -> Resu
             }
         }
     }
+}
+
+/// The words of a file that cannot go as one, as messages.
+fn unfolded(row: &OutRow) -> Vec<Shown> {
+    let Wanted::Show(Shown {
+        file: Some(file),
+        reply_to,
+        ..
+    }) = &row.wanted
+    else {
+        return Vec::new();
+    };
+    let parts = render::unfold(file).into_iter().enumerate();
+    let shown = parts.map(|(number, body)| Shown {
+        body,
+        reply_to: reply_to.filter(|_| number == 0),
+        ..Shown::default()
+    });
+    shown.collect()
 }
 
 fn later(now: Millis, wait_ms: u64) -> Millis {

@@ -26,6 +26,9 @@ const REPEAT_DATA: &str = "noop";
 /// UTF-16 units that are kept of a text that Telegram refused as too long.
 const CUT_UNITS: usize = 3500;
 
+/// Most UTF-16 units of a caption.
+const CAPTION_UNITS: usize = 1024;
+
 /// Shown in place of an empty text, which Telegram refuses.
 const NOTHING: &str = "…";
 
@@ -94,6 +97,42 @@ pub fn new_message(target: Target, shown: &Shown, dress: Dress) -> Result<SendMe
             Some(ReplyParameters::new(message_id(reply_to)?).allow_sending_without_reply());
     }
     Ok(message)
+}
+
+/// What goes beside a file. Our own, because the library's holds the file itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct DocumentFields {
+    chat_id: i64,
+    caption: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_thread_id: Option<ThreadId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_parameters: Option<ReplyParameters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_markup: Option<InlineKeyboardMarkup>,
+    /// Else a server guesses what the file might be, from its name.
+    disable_content_type_detection: bool,
+}
+
+/// A new message that is a file.
+///
+/// # Errors
+/// [`BadId`] if topic or reply have impossible ids.
+pub fn document(target: Target, shown: &Shown, dress: Dress) -> Result<DocumentFields, BadId> {
+    let (text, _, reply_markup) = parts(shown, dress);
+    let reply_to = shown.reply_to.filter(|_| !dress.no_reply);
+    let reply_to = reply_to.map(message_id).transpose()?;
+    Ok(DocumentFields {
+        chat_id: target.chat_id,
+        caption: first_units(&text, CAPTION_UNITS).to_owned(),
+        message_thread_id: match dress.no_thread {
+            true => None,
+            false => thread(target.thread_id)?,
+        },
+        reply_parameters: reply_to.map(|id| ReplyParameters::new(id).allow_sending_without_reply()),
+        reply_markup,
+        disable_content_type_detection: true,
+    })
 }
 
 /// New content of a message.
@@ -336,6 +375,7 @@ mod tests {
                 vec![],
             ],
             reply_to: Some(9),
+            ..Shown::default()
         };
         assert_eq!(
             sent(&shown, Dress::default()),

@@ -28,6 +28,8 @@ pub fn step(row: &OutRow) -> Step {
     match (&row.wanted, row.message_id) {
         (Wanted::PressAnswer { .. }, _) => Step::Answer,
         (Wanted::Show(_), None) => Step::Send,
+        // What it holds does not change.
+        (Wanted::Show(shown), Some(_)) if shown.file.is_some() => Step::Nothing,
         (Wanted::Show(_), Some(id)) => Step::Edit(id),
         (Wanted::Gone, Some(id)) => Step::Delete(id),
         (Wanted::Gone, None) => Step::Nothing,
@@ -44,6 +46,9 @@ pub fn first_dress(row: &OutRow) -> Dress {
     }
 }
 
+/// How often a file is sent that may have arrived, before its words go as messages.
+const MOST_UPLOADS: i64 = 3;
+
 /// What to do after a failed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum After {
@@ -55,6 +60,8 @@ pub enum After {
     Plain,
     /// Again, as a new message.
     Anew,
+    /// It cannot go as a file: as messages, at once.
+    Unfold,
     /// The chat has this id now: rewrite it, then again.
     Migrated(i64),
     /// Again, after this long (ms), and when the delivery as a whole may go on. It was not done, or twice is harmless.
@@ -86,8 +93,11 @@ pub fn after(row: &OutRow, step: Step, dress: Dress, error: &CallError, times: T
     if step == Step::Answer {
         return after_press(row, error, times);
     }
+    let uploads = step == Step::Send && is_file(row);
     match &error.class {
         CallClass::WaitUntil(until) => After::WaitUntil(*until),
+        // Where something on the way takes no uploads, it takes none tomorrow.
+        CallClass::Ambiguous if uploads && row.ambiguous + 1 >= MOST_UPLOADS => After::Unfold,
         CallClass::Ambiguous if step == Step::Send => After::Ambiguous(times.ambiguous_ms),
         _ if out_of_reach(error) => After::Later(0),
         // Not done, or harmless to do twice. A conflict concerns polling only and should not come here.
@@ -124,6 +134,7 @@ fn out_of_reach(error: &CallError) -> bool {
 }
 
 fn after_refusal(row: &OutRow, step: Step, dress: Dress, reason: Reason) -> After {
+    let uploads = step == Step::Send && is_file(row);
     match reason {
         Reason::Migrated(to) if to != row.target.chat_id => After::Migrated(to),
         Reason::NotModified => After::Done,
@@ -136,8 +147,8 @@ fn after_refusal(row: &OutRow, step: Step, dress: Dress, reason: Reason) -> Afte
             _ => After::Rejected,
         },
         _ if matches!(step, Step::Delete(_)) => After::Rejected,
-        Reason::EntitiesInvalid if !dress.plain => After::Plain,
-        Reason::TooLong if !dress.cut => After::Redress(Dress { cut: true, ..dress }),
+        Reason::EntitiesInvalid if !dress.plain && !uploads => After::Plain,
+        Reason::TooLong if !dress.cut && !uploads => After::Redress(Dress { cut: true, ..dress }),
         Reason::ThreadGone if step == Step::Send && !dress.no_thread => After::Redress(Dress {
             no_thread: true,
             ..dress
@@ -154,10 +165,16 @@ fn after_refusal(row: &OutRow, step: Step, dress: Dress, reason: Reason) -> Afte
         Reason::Unknown if !dress.plain && has_spans(row) => After::Plain,
         // There is nowhere to send it anew.
         Reason::Blocked | Reason::Kicked | Reason::ChatGone => After::Rejected,
+        // Too large, of a kind that is not allowed there, or whatever else: its words may pass.
+        _ if uploads => After::Unfold,
         // Whatever it is that cannot be edited: what is finished is not kept back by that.
         _ if matches!(step, Step::Edit(_)) && row.urgency != Urgency::Progress => After::Anew,
         _ => After::Rejected,
     }
+}
+
+fn is_file(row: &OutRow) -> bool {
+    matches!(&row.wanted, Wanted::Show(shown) if shown.file.is_some())
 }
 
 fn has_spans(row: &OutRow) -> bool {

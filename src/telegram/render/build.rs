@@ -4,6 +4,7 @@ use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 use super::{
     Draft,
+    enclose::Notes,
     link::linkable,
     references,
     table::{self, Table},
@@ -22,12 +23,32 @@ const NOTHING: &str = "–";
 /// Stands in for a picture without a description.
 const PICTURE: &str = "image";
 
+/// Extensions of Markdown that are read.
+pub(super) fn options() -> Options {
+    Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS
+}
+
 /// Renders the whole text.
 pub(super) fn build(markdown: &str) -> Draft {
-    let options =
-        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    build_noted(markdown, &Notes::new())
+}
+
+/// A code block alone, below its name.
+pub(super) fn code(name: &str, code: &str, language: Option<String>) -> Draft {
+    let mut writer = Writer::default();
+    writer.put(name);
+    writer.put_pre(code.trim_end_matches('\n'), language);
+    writer.finish()
+}
+
+/// Renders the whole text, with these notes in place of code blocks.
+pub(super) fn build_noted(markdown: &str, notes: &Notes) -> Draft {
+    let options = options();
     let markdown = references::reveal(markdown, options);
-    let mut builder = Builder::default();
+    let mut builder = Builder {
+        notes: notes.clone(),
+        ..Builder::default()
+    };
     for event in Parser::new_ext(&markdown, options) {
         builder.event(event);
     }
@@ -95,6 +116,9 @@ struct Builder<'a> {
     links: Vec<Link>,
     /// Code block that is being read: its text and language.
     code: Option<(String, Option<String>)>,
+    /// Code blocks so far, and what stands in place of some of them.
+    codes: usize,
+    notes: Notes,
     /// Table that is being read.
     table: Option<Table<'a>>,
 }
@@ -246,7 +270,14 @@ impl<'a> Builder<'a> {
             }
             TagEnd::CodeBlock => {
                 if let Some((code, language)) = self.code.take() {
-                    self.writer.put_pre(code.trim_end_matches('\n'), language);
+                    match self.notes.remove(&self.codes) {
+                        Some(note) => {
+                            self.start_line();
+                            self.writer.put(&note);
+                        }
+                        None => self.writer.put_pre(code.trim_end_matches('\n'), language),
+                    }
+                    self.codes += 1;
                     self.end_block(2);
                 }
             }
@@ -395,7 +426,7 @@ impl<'a> Builder<'a> {
 }
 
 /// The language of a code block: the first word of what follows the fence, if it looks like the name of one.
-fn language(info: &str) -> Option<String> {
+pub(super) fn language(info: &str) -> Option<String> {
     let word = info
         .split([' ', '\t', ',', '{'])
         .find(|word| !word.is_empty())?;

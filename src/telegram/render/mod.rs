@@ -4,9 +4,11 @@
 //! message unsendable, not even half of a text while it streams in.
 //!
 //! The way of a text: [`build`] walks the events of the Markdown parser and lets [`writer`] put down text and
-//! stretches (byte ranges with a look); [`split`] cuts that into messages and counts in UTF-16 units.
+//! stretches (byte ranges with a look); [`split`] cuts that into messages and counts in UTF-16 units. Where these are too
+//! many, [`enclose`](mod@enclose) has code go as files.
 
 mod build;
+mod enclose;
 mod link;
 mod references;
 mod split;
@@ -19,17 +21,29 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::{
-    core::text::{Formatted, Look},
-    gateway::ports::Renderer,
+    core::{
+        live::Live,
+        text::{Formatted, Look},
+    },
+    gateway::ports::{Parcel, Renderer},
 };
 
+pub use enclose::{enclose, unfold};
+
 /// The [`Renderer`] for Telegram.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MarkdownRenderer;
+#[derive(Clone, Debug, Default)]
+pub struct MarkdownRenderer {
+    /// Code goes as files where an answer takes more messages than this; 0: never.
+    pub file_after: Live<usize>,
+}
 
 impl Renderer for MarkdownRenderer {
     fn render(&self, markdown: &str) -> Vec<Formatted> {
         render(markdown)
+    }
+
+    fn parcel(&self, markdown: &str) -> Parcel {
+        enclose(markdown, *self.file_after.get())
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `say TEXT` | answers TEXT |
 //! | `think TEXT` | a thinking block, then an answer |
 //! | `long N` | N characters of Markdown, streamed |
+//! | `code N` | N lines of code, as those of `src/main.rs`, between two sentences |
 //! | `slow MS xN` | N pieces of text, MS milliseconds apart |
 //! | `tools N` | N tool calls that need no permission, one after another, then an answer |
 //! | `ask` | a tool call that needs permission; the answer is `allowed` or `denied` |

@@ -34,6 +34,17 @@ pub fn words(prompt: &str) -> Option<Result<Script, String>> {
             let n = usize::try_from(number(n)?).ok()?;
             Script::of(vec![answer(Answer::text(markdown(n)))])
         }
+        ("code", [n]) => {
+            let lines: String = (1..=number(n)?.min(20_000))
+                .map(|i| format!("let number_{i} = compute_it({i});\n"))
+                .collect();
+            let text =
+                format!("Here is `src/main.rs`:\n\n```rust\n{lines}```\n\nThat is all of it.");
+            Script::of(vec![answer(Answer {
+                chunk: 400,
+                ..Answer::text(text)
+            })])
+        }
         ("slow", [ms, n]) => {
             let (delay_ms, n) = (number(ms)?, times(n)?);
             let text: String = (1..=n).map(|i| format!("piece {i:05} ")).collect();

@@ -1,0 +1,218 @@
+//! Texts that go as files.
+
+use telexd::{
+    core::text::{Enclosed, Formatted, Shown},
+    store::rows::{OutState, Urgency},
+};
+use telexd_botapi::{Fault, FaultKind, ShownMessage};
+
+use crate::rig::{Rig, eventually, shown};
+
+fn refusal(code: u16, description: &str) -> FaultKind {
+    FaultKind::Answer {
+        status: code,
+        content_type: "application/json".to_owned(),
+        body: format!(r#"{{"ok":false,"error_code":{code},"description":"{description}"}}"#).into(),
+    }
+}
+
+fn code() -> String {
+    (0..400)
+        .map(|i| format!("let line_{i} = \"ä😀 {i}\";\n"))
+        .collect()
+}
+
+fn file(name: &str) -> Shown {
+    Shown {
+        body: Formatted::plain(format!("{name} (400 lines)")),
+        file: Some(Enclosed {
+            name: name.to_owned(),
+            language: Some("rust".to_owned()),
+            text: code(),
+        }),
+        ..Shown::default()
+    }
+}
+
+fn there(rig: &Rig) -> Vec<ShownMessage> {
+    rig.api.view(|v| v.bot_messages(1001))
+}
+
+/// The words of the code, put together from messages.
+fn joined(messages: &[ShownMessage]) -> String {
+    let texts: Vec<&str> = messages.iter().map(|m| m.text.as_str()).collect();
+    texts.join("\n")
+}
+
+#[tokio::test]
+async fn a_file_goes_in_its_place_with_all_that_belongs_to_it() {
+    let rig = Rig::new().await;
+    rig.acquainted(1001);
+    let first = rig
+        .show(1001, None, Urgency::Message, shown("before"))
+        .await;
+    let wanted = Shown {
+        reply_to: Some(1),
+        ..file("main.rs")
+    };
+    let row = rig.show(1001, None, Urgency::Message, wanted).await;
+    let last = rig.show(1001, None, Urgency::Message, shown("after")).await;
+    let delivery = rig.deliver();
+    for row in [first, row, last] {
+        rig.done(row).await;
+    }
+    let there = there(&rig);
+    let texts: Vec<&str> = there.iter().map(|m| m.text.as_str()).collect();
+    assert_eq!(texts, ["before", "main.rs (400 lines)", "after"]);
+    assert_eq!(there[1].reply_to, Some(1));
+    let sent = there[1].file.clone().unwrap();
+    assert_eq!(
+        (sent.kind.as_str(), sent.name.as_deref()),
+        ("document", Some("main.rs"))
+    );
+    let bytes = rig.api.file(&sent.file_id).unwrap();
+    assert_eq!(String::from_utf8(bytes.to_vec()).unwrap(), code());
+    delivery.stop().await;
+}
+
+#[tokio::test]
+async fn one_that_may_have_arrived_comes_again_with_the_mark() {
+    let rig = Rig::new().await;
+    rig.acquainted(1001);
+    rig.api
+        .fault(Fault::once("sendDocument", FaultKind::ResetAfter));
+    let row = rig
+        .show(1001, None, Urgency::Message, file("main.rs"))
+        .await;
+    let delivery = rig.deliver();
+    let row = rig.done(row).await;
+    assert_eq!(row.ambiguous, 1);
+    let there = there(&rig);
+    let texts: Vec<&str> = there.iter().map(|m| m.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "main.rs (400 lines)",
+            "(may be a repeat)\nmain.rs (400 lines)"
+        ]
+    );
+    assert!(there.iter().all(|m| m.file.is_some()));
+    delivery.stop().await;
+}
+
+#[tokio::test]
+async fn what_telegram_takes_as_no_file_comes_as_messages_in_its_place() {
+    for (code_of, description) in [
+        (413, "Request Entity Too Large"),
+        (
+            400,
+            "Bad Request: not enough rights to send documents to the chat",
+        ),
+        (400, "Bad Request: something new"),
+        (400, "Bad Request: message caption is too long"),
+    ] {
+        let rig = Rig::new().await;
+        rig.acquainted(1001);
+        rig.api
+            .fault(Fault::always("sendDocument", refusal(code_of, description)));
+        let before = rig
+            .show(1001, None, Urgency::Message, shown("before"))
+            .await;
+        let row = rig
+            .show(1001, None, Urgency::Message, file("main.rs"))
+            .await;
+        let delivery = rig.deliver();
+        rig.done(before).await;
+        let row = rig.done(row).await;
+        assert_eq!(row.ambiguous, 0, "{description}");
+        let parts = eventually(async || {
+            let there = there(&rig);
+            there
+                .last()
+                .is_some_and(|m| m.text.contains("let line_399 "))
+                .then_some(there)
+        })
+        .await;
+        assert_eq!(parts[0].text, "before");
+        assert!(parts.len() > 2 && parts.iter().all(|m| m.file.is_none()));
+        assert_eq!(
+            joined(&parts[1..]),
+            format!("main.rs\n{}", code().trim_end())
+        );
+        assert_eq!(rig.api.view(|v| v.count_of("sendDocument")), 1);
+        delivery.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_way_that_breaks_every_upload_keeps_nothing_back() {
+    let rig = Rig::new().await;
+    rig.acquainted(1001);
+    rig.api
+        .fault(Fault::always("sendDocument", FaultKind::ResetBefore));
+    let row = rig
+        .show(1001, None, Urgency::Message, file("main.rs"))
+        .await;
+    let after = rig.show(1001, None, Urgency::Message, shown("after")).await;
+    let delivery = rig.deliver();
+    let row = rig.done(row).await;
+    assert_eq!(row.ambiguous, 2);
+    rig.done(after).await;
+    let parts = eventually(async || {
+        let there = there(&rig);
+        there
+            .iter()
+            .any(|m| m.text.contains("let line_399 "))
+            .then_some(there)
+    })
+    .await;
+    assert!(
+        parts[0].text.starts_with("(may be a repeat)\nmain.rs\n"),
+        "{}",
+        parts[0].text
+    );
+    delivery.stop().await;
+}
+
+#[tokio::test]
+async fn who_blocked_the_bot_gets_neither() {
+    let rig = Rig::new().await;
+    rig.acquainted(1001);
+    let refused = refusal(403, "Forbidden: bot was blocked by the user");
+    rig.api.fault(Fault::always("sendDocument", refused));
+    let row = rig
+        .show(1001, None, Urgency::Message, file("main.rs"))
+        .await;
+    let delivery = rig.deliver();
+    rig.row_when(row, |row| row.state == OutState::Rejected)
+        .await;
+    assert_eq!(there(&rig), []);
+    delivery.stop().await;
+}
+
+#[tokio::test]
+async fn a_deadline_of_telegrams_is_kept() {
+    let rig = Rig::new().await;
+    rig.acquainted(1001);
+    let flood = FaultKind::TooManyRequests {
+        retry_after: 1,
+        parameters: true,
+        header: false,
+    };
+    rig.api.fault(Fault::once("sendDocument", flood));
+    let row = rig
+        .show(1001, None, Urgency::Message, file("main.rs"))
+        .await;
+    let delivery = rig.deliver();
+    let row = rig.done(row).await;
+    assert_eq!(row.ambiguous, 0);
+    let calls = rig.api.calls();
+    let sent: Vec<i64> = calls
+        .iter()
+        .filter(|c| c.method == "sendDocument")
+        .map(|c| c.at)
+        .collect();
+    assert!(sent.len() == 2 && sent[1] - sent[0] >= 1_000, "{sent:?}");
+    assert_eq!(there(&rig).len(), 1);
+    delivery.stop().await;
+}
