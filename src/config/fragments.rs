@@ -252,6 +252,8 @@ keys! {
             "Whether voice is turned into text, where files.transcriber is set.";
         drafts: Flag, (), Some(Flag::Off),
             "Whether an answer in a private chat is one of Telegram's drafts while it is written.";
+        show_thinking: Flag, (), Some(Flag::Off),
+            "Whether what the agent thinks is shown while it does; it is no part of the answer.";
     }
     answers: Answers {
         clock_s: u32, range(0, 3600, "seconds"), Some(10),

@@ -291,6 +291,7 @@ impl Draft {
                 files: features.files?.value,
                 voice: features.voice?.value,
                 drafts: features.drafts?.value,
+                show_thinking: features.show_thinking?.value,
             },
             files: Files {
                 keep: Duration::from_secs(u64::from(files.keep_days?.value) * 24 * 60 * 60),

@@ -24,7 +24,7 @@ pub enum PromptState {
 pub enum Block {
     /// Words for the person.
     Text,
-    /// Thinking, never shown.
+    /// Thinking.
     Thinking,
     /// Call of a tool.
     Tool {
@@ -143,6 +143,16 @@ pub enum AgentEvent {
         /// Index in the message.
         index: u32,
         /// The addition.
+        text: String,
+    },
+    /// More of a block of thinking. Nothing that is said: whoever takes events decides who may see it.
+    ThoughtDelta {
+        /// The addition.
+        text: String,
+    },
+    /// A whole block of thinking; repeats what was streamed.
+    Thought {
+        /// Text.
         text: String,
     },
     /// The stream of this message broke: what was shown of it from this block on is void.

@@ -42,10 +42,12 @@ pub struct Features {
     pub voice: Flag,
     /// In private chats an answer is a draft while it is written.
     pub drafts: Flag,
+    /// What the agent thinks is shown while it does.
+    pub show_thinking: Flag,
 }
 
 impl Default for Features {
-    /// All on, but for drafts.
+    /// All on, but for drafts and thinking.
     fn default() -> Self {
         Self {
             batching: Flag::On,
@@ -55,6 +57,7 @@ impl Default for Features {
             files: Flag::On,
             voice: Flag::On,
             drafts: Flag::Off,
+            show_thinking: Flag::Off,
         }
     }
 }

@@ -8,6 +8,7 @@ mod place;
 mod status;
 #[cfg(test)]
 mod tests;
+mod thoughts;
 mod verdict;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use self::{
     answer::Answer,
     place::Whereabouts,
     status::Status,
+    thoughts::Thoughts,
     verdict::{AgentError, ending, startup_failure},
 };
 use super::{
@@ -74,6 +76,9 @@ pub struct View {
     pub answer: String,
     /// What the agent does at the moment, one short plain line ("Reading src/main.rs · 3 tools · 0:42"); none when it is over.
     pub status: Option<String>,
+    /// What the agent thinks at the moment; none when it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thoughts: Option<String>,
     /// Whether it was an administrator who wanted its end.
     #[serde(default)]
     pub by_admin: bool,
@@ -98,6 +103,9 @@ pub struct Turn {
     by_admin: bool,
     answer: Answer,
     status: Status,
+    /// What it thinks; empty where nobody is to see that, for then it is not told.
+    #[serde(skip_serializing_if = "Thoughts::is_empty")]
+    thoughts: Thoughts,
     /// Where the agent works.
     #[serde(skip_serializing_if = "Whereabouts::is_unknown")]
     whereabouts: Whereabouts,
@@ -138,7 +146,8 @@ impl Turn {
         }
         let line = self.status.line(None);
         let mut effects = Vec::new();
-        let shown = self.take(event, &mut effects);
+        let thought = self.think(event);
+        let shown = self.take(event, &mut effects) || thought;
         if shown || self.finished || self.status.line(None) != line {
             let at = effects
                 .iter()
@@ -212,6 +221,7 @@ impl Turn {
             return None;
         }
         self.finished = true;
+        self.thoughts.over();
         let ending = if self.was_interrupted() {
             self.stopped()
         } else if let Some(error) = &self.error {
@@ -236,6 +246,11 @@ impl Turn {
         View {
             answer: self.answer.text(),
             status: (!self.finished).then(|| self.status.line(elapsed_s)),
+            thoughts: self
+                .thoughts
+                .shown()
+                .filter(|_| !self.finished && !self.interrupted)
+                .map(str::to_owned),
             by_admin: self.by_admin,
         }
     }
@@ -262,6 +277,34 @@ impl Turn {
     #[must_use]
     pub fn finished(&self) -> bool {
         self.finished
+    }
+
+    /// Takes what an event tells of the agent's thinking; whether what is shown of that changed.
+    fn think(&mut self, event: &AgentEvent) -> bool {
+        match event {
+            AgentEvent::BlockStart {
+                block: Block::Thinking,
+                ..
+            } => {
+                self.thoughts.block();
+                false
+            }
+            AgentEvent::ThoughtDelta { text } => self.thoughts.delta(text),
+            AgentEvent::Thought { text } => self.thoughts.whole(text),
+            AgentEvent::MessageStart { .. }
+            | AgentEvent::BlockStart { .. }
+            | AgentEvent::TextDelta { .. }
+            | AgentEvent::Text { .. }
+            | AgentEvent::Tool { .. }
+            | AgentEvent::ToolResult { .. }
+            | AgentEvent::Abandoned { .. }
+            | AgentEvent::Retry { .. }
+            | AgentEvent::AssistantError { .. }
+            | AgentEvent::Asked(_)
+            | AgentEvent::Result(_)
+            | AgentEvent::Idle => self.thoughts.over(),
+            _ => false,
+        }
     }
 
     /// Takes an event; whether the answer changed.
@@ -363,6 +406,7 @@ impl Turn {
                 }
             }
             AgentEvent::Result(result) => return self.result(result, effects),
+            AgentEvent::ThoughtDelta { .. } | AgentEvent::Thought { .. } => self.output(),
             AgentEvent::Busy
             | AgentEvent::Mode(_)
             | AgentEvent::Reply { .. }
@@ -527,6 +571,7 @@ impl Turn {
 
     fn finish(&mut self, outcome: Outcome, effects: &mut Vec<Effect>) {
         self.finished = true;
+        self.thoughts.over();
         self.withdraw_all(effects);
         effects.push(Effect::Finished(outcome));
     }

@@ -15,6 +15,9 @@ use crate::core::{
     words,
 };
 
+/// Most of what an agent thinks that is shown, in UTF-16 units.
+const THOUGHTS: usize = 1000;
+
 /// Between an answer and what stands below it.
 const GAP: &str = "\n\n";
 
@@ -28,6 +31,9 @@ pub fn running(
 ) -> Vec<Shown> {
     // What is going to be a file is none of the messages that it would take, or these would be taken back at the end.
     let mut parts = renderer.parcel(&view.answer).messages;
+    if let Some(thoughts) = &view.thoughts {
+        add_line(&mut parts, quoted(thoughts), false);
+    }
     match &view.status {
         Some(status) => add_line(&mut parts, italic(status), false),
         None if parts.is_empty() => parts.push(Formatted::plain(words::WORKING)),
@@ -44,6 +50,15 @@ pub fn draft(renderer: &dyn Renderer, view: &View) -> Formatted {
         .status
         .as_deref()
         .map_or_else(|| Formatted::plain(words::WORKING), italic);
+    let status = match &view.thoughts {
+        Some(thoughts) => {
+            let mut foot = quoted(thoughts);
+            foot.append(Formatted::plain(GAP));
+            foot.append(status);
+            foot
+        }
+        None => status,
+    };
     let (gap, above) = (units(GAP), Formatted::plain(words::MORE_ABOVE));
     let (most, most_spans) = (
         MESSAGE_UNITS - status.units() - gap - above.units(),
@@ -203,6 +218,21 @@ fn add_line(parts: &mut Vec<Formatted>, line: Formatted, needed: bool) {
     }
 }
 
+/// The end of what the agent thinks, in a quote that opens on a tap.
+fn quoted(thoughts: &str) -> Formatted {
+    let plain = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
+    let text: String = thoughts.chars().map(plain).collect();
+    let mut body = Formatted::plain(text.trim()).tail(THOUGHTS);
+    body.text.truncate(body.text.trim_end().len());
+    body.spans = vec![Span {
+        offset: 0,
+        length: body.units(),
+        look: Look::ExpandableQuote,
+    }];
+    body.spans.retain(|span| span.length > 0);
+    body
+}
+
 fn italic(line: &str) -> Formatted {
     let body = cut(line.to_owned());
     let length = body.units();
@@ -277,7 +307,7 @@ mod tests {
         View {
             answer: answer.to_owned(),
             status: status.map(str::to_owned),
-            by_admin: false,
+            ..View::default()
         }
     }
 
@@ -301,6 +331,34 @@ mod tests {
         );
         assert_eq!(shown[0].buttons[0][0].data, "s:7");
         assert_eq!(shown[0].reply_to, Some(3));
+    }
+
+    #[test]
+    fn thinking_is_a_quote_above_the_status_and_never_at_the_end() {
+        let thinks = View {
+            thoughts: Some(" first I\u{0} look\n".into()),
+            ..view("Hello", Some("Thinking…"))
+        };
+        let body = &running(&Lines, &thinks, None, None)[0].body;
+        assert_eq!(body.text, "Hello\n\nfirst I  look\n\nThinking…");
+        let quote = Span {
+            offset: 7,
+            length: 13,
+            look: Look::ExpandableQuote,
+        };
+        assert_eq!(body.spans[0], quote);
+        assert_eq!(draft(&Lines, &thinks), *body);
+        for ending in [Ending::Completed, Ending::Interrupted] {
+            let over = over(&Lines, &thinks, &ending, None);
+            assert!(!over.iter().any(|m| m.body.text.contains("look")));
+        }
+        let long = View {
+            thoughts: Some("x y\n".repeat(2000)),
+            ..thinks
+        };
+        let body = &running(&Lines, &long, None, None)[0].body;
+        assert!(body.units() < THOUGHTS + 30);
+        assert!(draft(&Lines, &long).units() < THOUGHTS + 30);
     }
 
     #[test]

@@ -20,9 +20,24 @@ use crate::{
     },
 };
 
-/// What is shown of a running turn now, with the time that it has taken so far.
-pub(super) fn view_at(active: &Active, rule: ClockRule, now: Millis) -> View {
-    active.machine.view_after(rule.elapsed_s(active.since, now))
+/// How a running turn is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Manner {
+    rule: ClockRule,
+    /// Whether its person wants to see what the agent thinks.
+    pub(super) thinking: bool,
+}
+
+impl Manner {
+    /// What is shown of it now, with the time that it has taken so far.
+    pub(super) fn view(self, active: &Active, now: Millis) -> View {
+        let elapsed = self.rule.elapsed_s(active.since, now);
+        let view = active.machine.view_after(elapsed);
+        View {
+            thoughts: view.thoughts.filter(|_| self.thinking),
+            ..view
+        }
+    }
 }
 
 /// The message that holds the status line, with a new time.
@@ -66,6 +81,15 @@ impl Lane {
         rule.every(key.chat_id != key.user_id)
     }
 
+    /// How running turns are shown to this person.
+    pub(super) fn manner(&self) -> Manner {
+        let (config, person) = (self.deps.config.get(), self.conversation.key.user_id);
+        Manner {
+            rule: config.clock,
+            thinking: config.features.show_thinking.is_on(person),
+        }
+    }
+
     /// Whether the clock of the running turn is to go on now: while a person is waited for it is not.
     fn clock_goes(&self, active: &Active) -> bool {
         self.retry_at.is_none()
@@ -97,7 +121,7 @@ impl Lane {
         active.tick = None;
         if let Some(every) = self.clock_every() {
             let now = self.deps.clock.now();
-            let view = view_at(&active, self.deps.config.get().clock, now);
+            let view = self.manner().view(&active, now);
             let wait = if self.by_draft(&mut active) {
                 // Drafts give way to all else by themselves.
                 self.sketch(&view);

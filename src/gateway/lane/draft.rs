@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::{Active, Lane, clock};
+use super::{Active, Lane};
 use crate::{
     core::{
         Millis,
@@ -106,8 +106,7 @@ impl Lane {
 
     /// What is to be shown of a running turn now.
     pub(super) fn view_of(&self, active: &Active) -> View {
-        let now = self.deps.clock.now();
-        clock::view_at(active, self.deps.config.get().clock, now)
+        self.manner().view(active, self.deps.clock.now())
     }
 
     fn open_draft(&self, turn: TurnId) -> Option<Arc<dyn Draft>> {

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{Active, Lane, Line, RETRY, clock, draft::Face, ending, limits, mode, work};
+use super::{Active, Lane, Line, RETRY, draft::Face, ending, limits, mode, work};
 use crate::{
     core::{
         Millis,
@@ -110,11 +110,13 @@ impl Lane {
                 .is_some_and(|active| active.machine.watch().shows_silence())
         };
         let showed_silence = shows_silence(&active);
+        let thinking = self.manner().thinking;
         let mut taken: usize = 0;
         let mut heard = None;
         for line in lines {
             taken += 1;
             for event in self.deps.backend.decode(&line.bytes) {
+                let event = if thinking { event } else { hidden(event) };
                 match &event {
                     AgentEvent::Init {
                         model: Some(name), ..
@@ -158,7 +160,7 @@ impl Lane {
             return Ok((0, false));
         };
         let over = outcome.is_some();
-        let (now, clock) = (self.deps.clock.now(), self.deps.config.get().clock);
+        let (now, manner) = (self.deps.clock.now(), self.manner());
         let renderer = self.deps.renderer.as_ref();
         let mut sketch = None;
         let turn = match &mut active {
@@ -166,7 +168,7 @@ impl Lane {
                 if changed {
                     current.tick = None;
                 }
-                let view = clock::view_at(current, clock, now);
+                let view = manner.view(current, now);
                 let by_draft = !over && self.by_draft(current);
                 let elsewhere = outcome
                     .as_ref()
@@ -491,6 +493,14 @@ pub(super) fn close_questions(
 ) -> Result<(), StoreError> {
     board.close(tx, turn)?;
     limits::over(tx, turn, now)
+}
+
+/// What is left of an event for those who are not to see what the agent thinks: it does, and that is all.
+fn hidden(event: AgentEvent) -> AgentEvent {
+    match event {
+        AgentEvent::ThoughtDelta { .. } | AgentEvent::Thought { .. } => AgentEvent::Ignored,
+        event => event,
+    }
 }
 
 /// Whether an event that belongs to no turn begins one.

@@ -12,6 +12,7 @@
 //! | `files.rs` | files that people send |
 //! | `mode.rs` | permission modes |
 //! | `resume.rs` | kills, restarts, idle ends, `/clear` |
+//! | `thinking.rs` | what it thinks |
 //! | `launch.rs` | what the agent is started with, and what nobody may see |
 
 mod answers;
@@ -21,6 +22,7 @@ mod files;
 mod launch;
 mod mode;
 mod resume;
+mod thinking;
 mod tools;
 
 use std::{fs, path::PathBuf, time::Duration};

@@ -93,6 +93,9 @@ fn assistant(line: &Object<'_>) -> Vec<AgentEvent> {
                 message_id: message_id.clone(),
                 text: block.text("text")?,
             }),
+            "thinking" if !subagent => Some(AgentEvent::Thought {
+                text: block.text("thinking")?,
+            }),
             kind if is_tool_call(kind) => Some(AgentEvent::Tool {
                 message_id: message_id.clone(),
                 id: block.text("id").unwrap_or_default(),
@@ -184,11 +187,16 @@ fn stream_event(line: &Object<'_>) -> Option<AgentEvent> {
         }
         "content_block_delta" => {
             let delta = event.object("delta")?;
-            (delta.text("type")? == "text_delta").then_some(())?;
-            Some(AgentEvent::TextDelta {
-                index: event.number("index")?,
-                text: delta.text("text")?,
-            })
+            match delta.text("type")?.as_str() {
+                "text_delta" => Some(AgentEvent::TextDelta {
+                    index: event.number("index")?,
+                    text: delta.text("text")?,
+                }),
+                "thinking_delta" => Some(AgentEvent::ThoughtDelta {
+                    text: delta.text("thinking")?,
+                }),
+                _ => None,
+            }
         }
         _ => None,
     }

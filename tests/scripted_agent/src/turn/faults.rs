@@ -70,7 +70,7 @@ impl Agent {
                     Ok(shown) => shown,
                     Err((stop, shown)) => {
                         if !matches!(stop, Stop::Quit(_)) {
-                            self.aborted(turn, 0, &shown);
+                            self.aborted(turn, 0, &block, &shown);
                         }
                         return Err(stop);
                     }
@@ -79,7 +79,7 @@ impl Agent {
                     Cut::Hang => {
                         let stop = self.silence();
                         if !matches!(stop, Stop::Quit(_)) {
-                            self.aborted(turn, 0, &shown);
+                            self.aborted(turn, 0, &block, &shown);
                         }
                         Err(stop)
                     }

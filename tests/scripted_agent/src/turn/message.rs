@@ -74,7 +74,7 @@ impl Agent {
             );
             if let Err((stop, shown)) = self.deltas(turn, answer, index, block, usize::MAX) {
                 if !matches!(stop, Stop::Quit(_)) {
-                    self.aborted(turn, index, &shown);
+                    self.aborted(turn, index, block, &shown);
                 }
                 return Err(stop);
             }
@@ -165,13 +165,15 @@ impl Agent {
     }
 
     /// The lines after an interrupt in mid-answer.
-    pub(super) fn aborted(&mut self, turn: &mut Turn, index: usize, shown: &str) {
+    pub(super) fn aborted(&mut self, turn: &mut Turn, index: usize, block: &Block, shown: &str) {
         if !shown.is_empty() {
-            self.assistant(
-                turn,
-                json!([{"type": "text", "text": shown}]),
-                json!({"aborted": true}),
-            );
+            let whole = match block {
+                Block::Thinking(_) => {
+                    json!({"type": "thinking", "thinking": shown, "signature": ""})
+                }
+                _ => json!({"type": "text", "text": shown}),
+            };
+            self.assistant(turn, json!([whole]), json!({"aborted": true}));
         }
         self.interrupted("[Request interrupted by user]");
         self.stream(

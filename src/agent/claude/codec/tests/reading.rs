@@ -186,7 +186,10 @@ fn several_blocks_are_several_events() {
         message_id: "m".to_owned(),
         text: text.to_owned(),
     };
-    assert_eq!(decode(line), [text("a"), text("b")]);
+    let thought = AgentEvent::Thought {
+        text: "..".to_owned(),
+    };
+    assert_eq!(decode(line), [text("a"), thought, text("b")]);
     assert_eq!(
         read(r#"{"type":"assistant","message":{"id":"m","content":"bare"}}"#),
         text("bare")
@@ -253,6 +256,12 @@ fn the_stream_is_followed() {
                     id: "t".to_owned(),
                     name: "Bash".to_owned(),
                 },
+            },
+        ),
+        (
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"let me"}}"#,
+            AgentEvent::ThoughtDelta {
+                text: "let me".to_owned(),
             },
         ),
         (
