@@ -5,6 +5,11 @@ use unicode_segmentation::GraphemeCursor;
 use super::{Draft, Stretch, trimmed, visible};
 use crate::core::text::{Formatted, Look, MESSAGE_SPANS, MESSAGE_UNITS, Span, units};
 
+/// Whether a person takes what is before this place and what is behind it for two characters.
+fn is_boundary(text: &str, at: usize) -> bool {
+    GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0) != Ok(false)
+}
+
 /// Most that one message holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -67,9 +72,15 @@ impl<'a> Cutter<'a> {
     /// Where the next part begins: white space before it is left out, but the indentation of code stays.
     fn skip_space(&self, start: usize) -> Option<usize> {
         let rest = &self.text[start..];
-        let space = rest.len() - rest.trim_start().len();
+        let mut space = rest.len() - rest.trim_start().len();
         if space == rest.len() {
             return None;
+        }
+        // A space that carries a mark is no white space to a person.
+        if let Some(last) = rest[..space].chars().next_back()
+            && !is_boundary(rest, space)
+        {
+            space -= last.len_utf8();
         }
         let first = start + space;
         match self
@@ -166,8 +177,8 @@ impl<'a> Cutter<'a> {
                 |c: char| c.is_whitespace() && !matches!(c, '\u{a0}' | '\u{2007}' | '\u{202f}');
             window
                 .rmatch_indices(space)
+                .find(|(at, found)| fits(*at) && is_boundary(window, at + found.len()))
                 .map(|(at, _)| at)
-                .find(|&at| fits(at))
         };
         match paragraph.or_else(line).or_else(word) {
             Some(at) => begin + at,

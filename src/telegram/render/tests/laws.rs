@@ -248,3 +248,50 @@ fn the_corpus_streams() {
     }
     assert!(texts >= 10, "only {texts} texts");
 }
+
+/// What a person takes for one character, of at most 14 units, and white space.
+fn cluster() -> impl Strategy<Value = String> {
+    let fixed = vec![
+        "a",
+        "e\u{301}",
+        "x\u{300}\u{301}\u{302}\u{303}",
+        " \u{301}",
+        " ",
+        "\n",
+        "\n\n",
+        "😀",
+        "👩🏽‍🚒",
+        "👨‍👩‍👧‍👦",
+        "🏳️‍🌈",
+        "🇩🇪",
+        "각",
+        "क्षि",
+        "\u{202e}ש\u{202c}",
+        "العربية",
+        "\u{2067}ר\u{2069}",
+    ];
+    proptest::sample::select(fixed).prop_map(str::to_owned)
+}
+
+proptest! {
+    #[test]
+    fn no_cut_is_inside_of_what_a_person_takes_for_a_character(
+        pieces in vec(cluster(), 0..80), units in 15_usize..40,
+    ) {
+        let text = pieces.concat();
+        let limits = Limits { units, spans: 100 };
+        let parts = split_to(&crate::telegram::render::Draft::plain(&text), limits);
+        let boundary = |at: usize| {
+            let mut cursor = unicode_segmentation::GraphemeCursor::new(at, text.len(), true);
+            cursor.is_boundary(&text, 0) == Ok(true)
+        };
+        let mut at = 0;
+        for part in &parts {
+            let begin = at + text[at..].find(&part.text).unwrap();
+            prop_assert!(!text[at..begin].chars().any(visible), "lost: {:?}", &text[at..begin]);
+            at = begin + part.text.len();
+            prop_assert!(boundary(begin) && boundary(at), "{:?} of {:?}", part.text, text);
+        }
+        prop_assert!(!text[at..].chars().any(visible));
+    }
+}
