@@ -286,7 +286,7 @@ impl Client {
     /// Any [`CallError`].
     pub async fn send_document(&self, document: &Document<'_>) -> Result<i64, CallError> {
         const METHOD: &str = "sendDocument";
-        let fields = serde_json::to_value(&document.fields)
+        let fields = serde_json::to_value(document.fields)
             .ok()
             .and_then(|value| value.as_object().cloned())
             .unwrap_or_default();

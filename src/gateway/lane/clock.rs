@@ -5,7 +5,7 @@
 
 use tokio::time::Instant;
 
-use super::{Active, Lane, millis};
+use super::{Active, Lane, draft::Face, millis};
 use crate::{
     core::{
         Millis,
@@ -122,12 +122,13 @@ impl Lane {
         if let Some(every) = self.clock_every() {
             let now = self.deps.clock.now();
             let view = self.manner().view(&active, now);
-            let wait = if self.by_draft(&mut active) {
+            let wait = match active.face {
                 // Drafts give way to all else by themselves.
-                self.sketch(&view);
-                every
-            } else {
-                self.tick(&active, &view, every, now).await
+                Face::Draft(_) => {
+                    self.sketch(&view);
+                    every
+                }
+                Face::Messages => self.tick(&active, &view, every, now).await,
             };
             active.tick = Some(Instant::now() + millis(wait));
         }

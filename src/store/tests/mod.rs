@@ -9,6 +9,7 @@ mod methods;
 mod migrations;
 mod open;
 mod outbox;
+mod outbox_files;
 mod outbox_moves;
 pub(super) mod plans;
 mod thread;

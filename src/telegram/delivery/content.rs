@@ -125,9 +125,10 @@ pub fn document(target: Target, shown: &Shown, dress: Dress) -> Result<DocumentF
     Ok(DocumentFields {
         chat_id: target.chat_id,
         caption: first_units(&text, CAPTION_UNITS).to_owned(),
-        message_thread_id: match dress.no_thread {
-            true => None,
-            false => thread(target.thread_id)?,
+        message_thread_id: if dress.no_thread {
+            None
+        } else {
+            thread(target.thread_id)?
         },
         reply_parameters: reply_to.map(|id| ReplyParameters::new(id).allow_sending_without_reply()),
         reply_markup,

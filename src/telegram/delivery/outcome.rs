@@ -185,7 +185,7 @@ fn has_spans(row: &OutRow) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        core::text::{Formatted, Look, Shown, Span},
+        core::text::{Enclosed, Formatted, Look, Shown, Span},
         store::rows::{OutState, OutboxId, Target},
     };
 
@@ -380,6 +380,52 @@ mod tests {
                 wanted,
                 "{reason:?} {dress:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_for_telegram_is_words() {
+        let wanted = Wanted::Show(Shown {
+            file: Some(Enclosed::default()),
+            ..Shown::default()
+        });
+        let send = row(wanted.clone(), None, Urgency::Message);
+        assert_eq!(step(&send), Step::Send);
+        assert_eq!(step(&row(wanted, Some(7), Urgency::Message)), Step::Nothing);
+        let whole = Dress::default();
+        let no_thread = Dress {
+            no_thread: true,
+            ..whole
+        };
+        for (reason, wanted) in [
+            (Reason::Malformed, After::Unfold),
+            (Reason::NoRights, After::Unfold),
+            (Reason::TooLong, After::Unfold),
+            (Reason::EntitiesInvalid, After::Unfold),
+            (Reason::Unknown, After::Unfold),
+            (Reason::FileGone, After::Unfold),
+            (Reason::Blocked, After::Rejected),
+            (Reason::Kicked, After::Rejected),
+            (Reason::ChatGone, After::Rejected),
+            (Reason::Migrated(-9), After::Migrated(-9)),
+            (Reason::ThreadGone, After::Redress(no_thread)),
+        ] {
+            let after = decide(&send, whole, CallClass::Rejected, reason);
+            assert_eq!(after, wanted, "{reason:?}");
+        }
+        for (ambiguous, wanted) in [
+            (0, After::Ambiguous(900)),
+            (1, After::Ambiguous(900)),
+            (2, After::Unfold),
+        ] {
+            let send = OutRow {
+                ambiguous,
+                ..send.clone()
+            };
+            let after = decide(&send, whole, CallClass::Ambiguous, Reason::Other);
+            assert_eq!(after, wanted);
+            let safe = decide(&send, whole, CallClass::Safe, Reason::Other);
+            assert_eq!(safe, After::Later(0));
         }
     }
 

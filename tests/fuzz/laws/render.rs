@@ -28,6 +28,19 @@ pub fn holds(data: &[u8]) {
             covered(part, span.offset, span.length);
         }
     }
+    let parcel = render::enclose(&text, 1);
+    hold(&parcel.messages, MESSAGE_UNITS, MESSAGE_SPANS);
+    assert_eq!(parcel.messages.is_empty(), whole.is_empty());
+    for file in &parcel.files {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);
+        assert!(file.name.chars().all(plain) && !file.name.starts_with(['.', '-']));
+        let parts = render::unfold(file);
+        hold(&parts, MESSAGE_UNITS, MESSAGE_SPANS);
+        let named = format!("{}{}", file.name, file.text);
+        if file.text.chars().any(visible) {
+            assert_eq!(ink_of(&parts), ink(&named), "code is lost");
+        }
+    }
     let plain = render::split_plain(&text);
     hold(&plain, MESSAGE_UNITS, MESSAGE_SPANS);
     assert_eq!(ink_of(&plain), ink(&text), "plain text is lost");
