@@ -162,6 +162,7 @@ mod tests {
     use super::*;
     use crate::core::files::LARGEST_LOCAL;
     use crate::core::{
+        files::LARGEST_LOCAL,
         flag::Flag,
         inbound::{Attachment, ChatKind, Place},
     };
