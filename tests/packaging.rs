@@ -69,7 +69,14 @@ fn every_setting_is_in_its_manual_page_with_its_default() {
         let wanted = match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
             Some("") => "Default: empty. ".to_owned(),
             Some(text) => format!("Default: .Qq {text} . "),
-            None if value == "[]" || value == "{}" => "Default: nobody. ".to_owned(),
+            None if matches!(value.as_str(), "[]" | "{}") => {
+                let whom = if entry.section == "approvals" {
+                    "nothing"
+                } else {
+                    "nobody"
+                };
+                format!("Default: {whom}. ")
+            }
             None => format!("Default: {value}. "),
         };
         assert!(

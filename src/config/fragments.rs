@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::core::{
     alerts::{Alert, Quiet},
+    approval::rules::{Lists, Rule},
     flag::Flag,
     ip::IpVersion,
     policy::Approvers,
@@ -19,6 +20,7 @@ use super::{
     listen::Listen,
     problem::Origin,
     proxy::ProxyAddress,
+    rules::RuleList,
 };
 
 /// A value and where it comes from.
@@ -138,7 +140,7 @@ fn kind_of(name: &str) -> &'static str {
         "Flag" => "switch",
         "PathBuf" => "path",
         "Url" | "ProxyAddress" | "Listen" => "address",
-        "Vec<i64>" | "Vec<String>" | "Vec<PermissionMode>" | "Vec<Alert>" => "list",
+        "Vec<i64>" | "Vec<String>" | "Vec<PermissionMode>" | "Vec<Alert>" | "Vec<Rule>" => "list",
         _ if name.starts_with("BTreeMap") => "table",
         _ => "text",
     }
@@ -218,6 +220,18 @@ keys! {
             "Who may answer the agent's questions.";
         output_limit_mb: u32, range(1, 65_536, "megabytes"), Some(256),
             "Most output of one agent process.";
+    }
+    approvals: Approvals {
+        allow: Vec<Rule>, RuleList::Allow, Some(Vec::new()),
+            "Rules for what agents do without a question.";
+        ask: Vec<Rule>, RuleList::Other, Some(Vec::new()),
+            "Rules for what agents ask for in every permission mode.";
+        deny: Vec<Rule>, RuleList::Other, Some(Vec::new()),
+            "Rules for what agents may not do at all.";
+        profiles: BTreeMap<Profile, Lists>, (), Some(BTreeMap::new()),
+            "The same three lists for those whose agents have a profile, by its name.";
+        people: BTreeMap<i64, Lists>, (), Some(BTreeMap::new()),
+            "The same three lists by the id of a person or chat. Of all levels a denial goes first, then a question.";
     }
     state: State {
         directory: PathBuf, "/var/lib/telexd", Some(PathBuf::from("/var/lib/telexd")),

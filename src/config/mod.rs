@@ -13,6 +13,7 @@ pub mod listen;
 pub mod problem;
 pub mod proxy;
 pub mod reading;
+pub mod rules;
 pub mod runtime;
 pub mod settings;
 pub mod show;

@@ -23,7 +23,7 @@ use super::{
 /// Changes, by key (`section.name`), as TOML.
 pub type Stored = BTreeMap<String, String>;
 
-/// Keys that only the files may set, because they decide who rules the daemon, what runs with its rights, or where this
+/// Keys that only the files may set, because they decide who rules the daemon, hold for administrators in Telegram as well, what runs with its rights, or where this
 /// very change would be stored.
 pub const FILES_ONLY: &[&str] = &[
     "telegram.token_file",
@@ -36,6 +36,11 @@ pub const FILES_ONLY: &[&str] = &[
     "agent.launcher",
     "agent.environment_file",
     "agent.modes",
+    "approvals.allow",
+    "approvals.ask",
+    "approvals.deny",
+    "approvals.profiles",
+    "approvals.people",
     "files.transcriber",
     "messages.translation",
     "state.directory",

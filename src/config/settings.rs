@@ -10,6 +10,7 @@ use url::{Host, Url};
 
 use crate::core::{
     alerts::{Alert, Quiet},
+    approval::rules::{Lists, Rule, Rules},
     batching::WindowRule,
     flag::Features,
     ip::IpVersion,
@@ -39,6 +40,8 @@ pub struct Settings {
     pub profiles: Profiles,
     /// Agents.
     pub agent: Agent,
+    /// What they may do, and what is asked.
+    pub rules: Rules,
     /// Database and run directories.
     pub state_directory: PathBuf,
     /// Batching window.
@@ -224,6 +227,7 @@ impl Draft {
             telegram,
             access,
             agent,
+            approvals,
             state,
             batching,
             features,
@@ -280,6 +284,15 @@ impl Draft {
                 approval_timeout: seconds(&agent.approval_timeout_s?),
                 approvers: agent.who_approves?.value,
                 output_limit: u64::from(agent.output_limit_mb?.value) * 1_000_000,
+            },
+            rules: Rules {
+                all: Lists {
+                    allow: approvals.allow?.value,
+                    ask: approvals.ask?.value,
+                    deny: approvals.deny?.value,
+                },
+                profiles: approvals.profiles?.value,
+                of: approvals.people?.value,
             },
             state_directory: state.directory?.value,
             batching: window,
@@ -448,6 +461,7 @@ fn doubts(file: &Path, fragment: &Fragment) -> Vec<Problem> {
             "be sure that its user may do no harm",
         ));
     }
+    doubts.extend(unasked(file, fragment));
     if let (Some(environment), Some(launcher)) =
         (&fragment.agent.environment_file, &fragment.agent.launcher)
         && launcher.value == Launcher::Systemd
@@ -491,6 +505,38 @@ fn doubts(file: &Path, fragment: &Fragment) -> Vec<Problem> {
             ),
             "keep the two apart",
         ));
+    }
+    doubts
+}
+
+/// Rules by which every command is run without a question.
+fn unasked(file: &Path, fragment: &Fragment) -> Vec<Problem> {
+    let every = |lists: &Lists| lists.allow.iter().any(Rule::is_every_command);
+    let approvals = &fragment.approvals;
+    let mut doubts = Vec::new();
+    let mut doubt = |key, origin: &Origin| {
+        doubts.push(located(
+            file,
+            &[origin],
+            key,
+            "every command is run without a question".to_owned(),
+            "name commands, like \"Bash(git status:*)\", or be sure that the agent's user may do no harm",
+        ));
+    };
+    if let Some(found) = &approvals.allow
+        && found.value.iter().any(Rule::is_every_command)
+    {
+        doubt("approvals.allow", &found.origin);
+    }
+    if let Some(found) = &approvals.profiles
+        && found.value.values().any(every)
+    {
+        doubt("approvals.profiles", &found.origin);
+    }
+    if let Some(found) = &approvals.people
+        && found.value.values().any(every)
+    {
+        doubt("approvals.people", &found.origin);
     }
     doubts
 }

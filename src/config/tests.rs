@@ -531,6 +531,21 @@ fn what_is_probably_not_meant_is_warned_of() {
 }
 
 #[test]
+fn a_rule_for_every_command_is_warned_of_wherever_it_stands() {
+    let place = Place::whole("");
+    place.write(
+        "telexd.toml.d/99.toml",
+        "[approvals]\nallow = [\"Bash\"]\nask = [\"Bash\"]\n[approvals.people.7]\nallow = [\"Bash(*)\"]\n\
+         [approvals.profiles.open]\nallow = [\"Bash(ls:*)\"]\n",
+    );
+    let why = "every command is run without a question; name commands, like \"Bash(git status:*)\", or be sure that the \
+               agent's user may do no harm";
+    let expected = [(2, "allow"), (1, "people")]
+        .map(|(line, key)| format!("telexd.toml.d/99.toml:{line}: approvals.{key}: {why}"));
+    assert_eq!(place.lines(&place.load().unwrap().warnings), expected);
+}
+
+#[test]
 fn what_a_start_would_stumble_over_is_warned_of_by_a_check() {
     let place = Place::whole("");
     place.write("file", "");

@@ -57,9 +57,15 @@ pub struct Question {
     /// Why it asks, in the agent's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What it would reach that is not open to it.
+    /// Whether it asks because it takes this for dangerous whatever is allowed to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dangerous: bool,
+    /// What it would reach that is not open to it: where a link leads, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_path: Option<String>,
+    /// The rule of the configuration that wants it to be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// Where it works, as far as is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
@@ -99,6 +105,18 @@ pub struct TurnResult {
     pub prompts: Vec<Uuid>,
     /// Session that it belongs to.
     pub session_id: Option<Uuid>,
+    /// Calls of tools that were denied, by whomever.
+    #[serde(default)]
+    pub denials: Vec<Denial>,
+}
+
+/// A call of a tool that was denied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Denial {
+    /// Tool.
+    pub tool: String,
+    /// What it would have been given.
+    pub input: Value,
 }
 
 /// One thing that the agent said.

@@ -7,12 +7,14 @@
 //! | `session.rs` | what an agent proposes to allow for its session |
 //! | `choice.rs` | questions that want a choice or words, and answers to them |
 //! | `progress.rs` | what a person has answered so far |
+//! | `rules/` | rules of the configuration: allowed, asked, denied |
 //! | `step.rs` | what a press, a command or a message makes of a question |
 
 pub mod choice;
 pub mod detail;
 mod diff;
 pub mod progress;
+pub mod rules;
 pub mod session;
 pub mod step;
 
@@ -74,6 +76,9 @@ pub enum Answer {
     Deny {
         /// Reason for the agent.
         message: String,
+        /// The rule of the configuration that says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<String>,
     },
 }
 

@@ -134,6 +134,7 @@ pub fn step(question: &Question, progress: &Progress, act: Act, now: Millis) -> 
         (Act::Unanswered, _) => Step::Over(
             Answer::Deny {
                 message: words::UNANSWERED_TO_AGENT.to_owned(),
+                rule: None,
             },
             Outcome::Unanswered,
         ),
@@ -268,7 +269,13 @@ fn deny(kind: &Kind, words: Option<String>) -> Step {
         Kind::Choice(_) => (words::skipped_to_agent(text), Outcome::Skipped(words)),
         Kind::Plan(_) => (words::planning_to_agent(text), Outcome::KeepPlanning(words)),
     };
-    Step::Over(Answer::Deny { message }, outcome)
+    Step::Over(
+        Answer::Deny {
+            message,
+            rule: None,
+        },
+        outcome,
+    )
 }
 
 fn with_words(text: &str, then: impl FnOnce(String) -> Step) -> Step {
@@ -335,7 +342,10 @@ mod tests {
         let deny = |message: &str, words: Option<&str>| {
             let message = message.to_owned();
             Step::Over(
-                Answer::Deny { message },
+                Answer::Deny {
+                    message,
+                    rule: None,
+                },
                 Outcome::Denied(words.map(str::to_owned)),
             )
         };
@@ -419,7 +429,7 @@ mod tests {
             answer(json!({"Which?": "B, and D", "And then?": "B"}))
         );
         let skipped = play(&two(), [choose(0, 0), Act::Deny]);
-        let Step::Over(Answer::Deny { message }, Outcome::Skipped(None)) = skipped else {
+        let Step::Over(Answer::Deny { message, .. }, Outcome::Skipped(None)) = skipped else {
             panic!("{skipped:?}");
         };
         assert_eq!(message, words::SKIPPED_TO_AGENT);
@@ -464,7 +474,7 @@ mod tests {
             play(&plan, [Act::AllowEdits]),
             Step::Over(edits, Outcome::GoAhead { edits: true })
         );
-        let Step::Over(Answer::Deny { message }, Outcome::KeepPlanning(Some(_))) =
+        let Step::Over(Answer::Deny { message, .. }, Outcome::KeepPlanning(Some(_))) =
             play(&plan, [Act::AskWhy(1), Act::Words("with tests".to_owned())])
         else {
             panic!("it is over");
@@ -518,7 +528,7 @@ mod tests {
                         }
                         break;
                     }
-                    Step::Over(Answer::Deny { message }, _) => {
+                    Step::Over(Answer::Deny { message, .. }, _) => {
                         prop_assert!(!message.is_empty());
                         break;
                     }

@@ -13,6 +13,9 @@ use crate::core::{
     text::{one_line, visible_line},
 };
 
+/// Most rules that are told in one message.
+const MOST_RULES: usize = 10;
+
 /// Button under a question of the agent.
 pub static ALLOW_ONCE: Phrase = phrase!("Allow once");
 /// Button under a question of the agent.
@@ -93,6 +96,45 @@ pub fn denied_to_agent(words: Option<&str>) -> String {
     words.map_or_else(
         || DENIED_TO_AGENT.to_owned(),
         |words| tr!("The user did not allow this and says: {words}", words),
+    )
+}
+
+/// What the agent is told when a rule of the configuration says no.
+#[must_use]
+pub fn denied_by_rule_to_agent(rule: &str) -> String {
+    format!(
+        "The administrators of this server do not allow this (rule {rule}). Do not try it another way: say what you would \
+         have done, and go on without it."
+    )
+}
+
+/// That a rule answered a question, for the record.
+#[must_use]
+pub fn by_rule(allowed: bool, rule: &str) -> String {
+    let decided = if allowed { ALLOWED } else { DENIED };
+    format!("{decided} by {rule}")
+}
+
+/// That the rules of the configuration denied something to the agent, which follows rule by rule.
+#[must_use]
+pub fn denied_by_rules(rules: &[String]) -> String {
+    let mut text = "✗ The rules of this server do not let the agent do that:".to_owned();
+    for rule in rules.iter().take(MOST_RULES) {
+        text.push_str("\n• ");
+        text.push_str(&visible_line(rule, 200));
+    }
+    if rules.len() > MOST_RULES {
+        text.push_str("\n• …");
+    }
+    text
+}
+
+/// Why this is asked: a rule wants it.
+#[must_use]
+pub fn asked_by_rule(rule: &str) -> String {
+    format!(
+        "A rule of this server wants it asked: {}",
+        visible_line(rule, 200)
     )
 }
 

@@ -51,6 +51,7 @@ pub fn holds(data: &[u8]) {
                 },
                 Answer::Deny {
                     message: question.tool.clone(),
+                    rule: None,
                 },
             ] {
                 is_a_line(&agent.answer(question, &answer));

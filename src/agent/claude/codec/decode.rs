@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::json::Object;
 use crate::core::{
-    event::{AgentEvent, Block, PromptState, Question, TurnResult},
+    event::{AgentEvent, Block, Denial, PromptState, Question, TurnResult},
     json::repair_surrogates,
     mode::PermissionMode,
 };
@@ -266,6 +266,16 @@ fn result(line: &Object<'_>) -> TurnResult {
         duration_ms: milliseconds(line, "duration_ms"),
         prompts,
         session_id: line.uuid("session_id"),
+        denials: line
+            .objects("permission_denials")
+            .iter()
+            .filter_map(|denial| {
+                Some(Denial {
+                    tool: denial.text("tool_name")?,
+                    input: denial.value("tool_input").unwrap_or(Value::Null),
+                })
+            })
+            .collect(),
     }
 }
 
@@ -294,7 +304,9 @@ fn asked(line: &Object<'_>) -> Option<AgentEvent> {
         tool_use_id: request.text("tool_use_id"),
         suggestions: request.values("permission_suggestions"),
         reason: words("decision_reason"),
+        dangerous: words("decision_reason_type").is_some_and(|kind| kind == "safetyCheck"),
         blocked_path: words("blocked_path"),
+        rule: None,
         place: None,
     }))
 }

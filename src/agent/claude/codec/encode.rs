@@ -100,7 +100,7 @@ pub(in super::super) fn answer(question: &Question, answer: &Answer) -> Vec<u8> 
             }
             Value::Object(response)
         }
-        Answer::Deny { message } => json!({ "behavior": "deny", "message": message }),
+        Answer::Deny { message, .. } => json!({ "behavior": "deny", "message": message }),
     };
     line(&json!({
         "type": "control_response",

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     core::{
-        event::{AgentEvent, Block, PromptState, Question, TurnResult},
+        event::{AgentEvent, Block, Denial, PromptState, Question, TurnResult},
         mode::PermissionMode,
     },
     gateway::ports::Answer,

@@ -77,6 +77,7 @@ fn any_result() -> impl Strategy<Value = AgentEvent> {
                     duration_ms: Some(3),
                     prompts,
                     session_id: Some(OTHER),
+                    denials: vec![],
                 })
             },
         )

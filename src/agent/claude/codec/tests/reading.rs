@@ -116,11 +116,12 @@ fn fields_come_in_any_order_and_form() {
         "total_cost_usd": 0.5,
         "terminal_reason": "api_error",
         "startup_failure_reason": "x",
+        "permission_denials": [{"tool_name": "Bash", "tool_use_id": "t", "tool_input": {"command": "x"}}, {}, 7],
         "result": "API Error",
         "subtype": "success",
     })
     .to_string();
-    let line = line.replacen('}', r#","type":"result"}"#, 1);
+    let line = format!(r#"{},"type":"result"}}"#, line.strip_suffix('}').unwrap());
     assert_eq!(
         read(&line),
         AgentEvent::Result(TurnResult {
@@ -135,6 +136,10 @@ fn fields_come_in_any_order_and_form() {
             duration_ms: Some(12),
             prompts: vec![one, two],
             session_id: Some(two),
+            denials: vec![Denial {
+                tool: "Bash".to_owned(),
+                input: json!({"command": "x"}),
+            }],
         })
     );
     assert_eq!(

@@ -51,6 +51,7 @@ fn answers_are_written_to_the_letter() {
     );
     let deny = Answer::Deny {
         message: "no\nnever".to_owned(),
+        rule: None,
     };
     assert_eq!(
         text(answer(&question(vec![]), &deny)),
