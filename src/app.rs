@@ -592,6 +592,10 @@ fn gateway_config(
         pairing: settings.pairing,
         profiles: settings.profiles.clone(),
         approvers: settings.agent.approvers,
+        rules: settings
+            .rules
+            .clone()
+            .below(&settings.agent.directory.to_string_lossy()),
         bot_name,
         stale_after: millis(settings.stale_after),
         batching: settings.batching,

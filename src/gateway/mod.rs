@@ -30,6 +30,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     core::{
         Millis,
+        approval::rules::Rules,
         batching::WindowRule,
         clock::ClockRule,
         flag::Features,
@@ -61,6 +62,8 @@ pub struct Config {
     pub profiles: Profiles,
     /// Who may answer an agent's question.
     pub approvers: Approvers,
+    /// What is answered by rules.
+    pub rules: Rules,
     /// The bot's username; commands addressed to another bot are not ours.
     pub bot_name: BotName,
     /// Messages older than this when first seen are asked about, in milliseconds.

@@ -18,6 +18,7 @@ pub use crate::core::approval::Answer;
 use crate::{
     core::{
         Millis,
+        approval::rules::Lists,
         event::{AgentEvent, Question},
         ids::{InboxId, RunId},
         inbound::Inbound,
@@ -158,6 +159,8 @@ pub struct Launch {
     pub profile: Profile,
     /// Where the files are that people send in its conversation.
     pub inbox: Option<InboxOf>,
+    /// What is allowed to it, asked and denied.
+    pub rules: Lists,
 }
 
 /// The directory with the files that people sent in one conversation.
@@ -224,6 +227,8 @@ pub struct VersionGate {
 pub trait Backend: Send + Sync {
     /// Command line and environment for a run.
     fn spec(&self, run: &RunId, launch: &Launch) -> Spec;
+    /// Argument by which a process is told rules; `None` where it is told none.
+    fn rules(&self, rules: &Lists) -> Option<String>;
     /// First line(s) of the input of a fresh process.
     fn hello(&self) -> Vec<u8>;
     /// A prompt with its images, one line with its `\n`.

@@ -74,6 +74,27 @@ impl Tx<'_> {
         Ok(id)
     }
 
+    /// Notes a question that is answered already, without news of it for anybody; returns its id.
+    ///
+    /// # Errors
+    /// No such turn or run; the database's.
+    pub fn question_decided(
+        &self,
+        turn: TurnId,
+        run: &RunId,
+        question: &Question,
+        answer_json: &str,
+        now: Millis,
+    ) -> Result<i64, StoreError> {
+        let text = serde_json::to_string(question)
+            .map_err(|error| StoreError::Other(format!("question: {error}")))?;
+        self.insert(
+            "INSERT INTO questions (turn, run, request_id, question, asked_at, answer, answered_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?5)",
+            params![turn, run, question.request_id, text, now, answer_json],
+        )
+    }
+
     /// The question with this id.
     ///
     /// # Errors

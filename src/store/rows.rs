@@ -420,6 +420,12 @@ impl Slot {
         Self { turn, number: -11 }
     }
 
+    /// The message that tells by which rules something was denied to the agent.
+    #[must_use]
+    pub fn denied(turn: TurnId) -> Self {
+        Self { turn, number: -12 }
+    }
+
     /// The message that tells how many messages of a prompt are collected so far. (Questions are numbered by their rows,
     /// from the next number on.)
     #[must_use]

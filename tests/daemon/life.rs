@@ -20,6 +20,7 @@ mod private;
 mod questions;
 mod queue;
 mod reload;
+mod rules;
 mod secrets;
 mod settings;
 mod stop;

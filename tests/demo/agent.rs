@@ -204,6 +204,7 @@ fn oldest() -> Option<Version> {
         mode: telexd::core::mode::PermissionMode::default(),
         profile: telexd::core::profile::Profile::default(),
         inbox: None,
+        rules: telexd::core::approval::rules::Lists::default(),
     };
     let spec = claude.spec(&RunId::from_random([0; RunId::LEN]), &launch);
     Some(spec.version_gate?.oldest)

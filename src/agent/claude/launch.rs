@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::rules;
 use crate::{
     core::ids::RunId,
     gateway::ports::{Launch, Spec, VersionGate},
@@ -106,6 +107,7 @@ fn argv(config: &ClaudeConfig, launch: &Launch) -> Vec<String> {
         let folder = inbox.to.display();
         argv.push(format!("--allowedTools=Read(/{folder}/**)"));
     }
+    argv.extend(rules::argument(&launch.rules));
     if let Some(model) = &config.model {
         argv.push(format!("--model={model}"));
     }
@@ -130,7 +132,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::core::mode::PermissionMode;
+    use crate::core::{
+        approval::rules::{Lists, Rule},
+        mode::PermissionMode,
+    };
 
     fn config() -> ClaudeConfig {
         ClaudeConfig {
@@ -150,6 +155,7 @@ mod tests {
             mode: PermissionMode::default(),
             profile: crate::core::profile::Profile::default(),
             inbox: None,
+            rules: Lists::default(),
         }
     }
 
@@ -196,6 +202,10 @@ mod tests {
         };
         let launch = Launch {
             mode: PermissionMode::AcceptEdits,
+            rules: Lists {
+                deny: vec![Rule::read("WebSearch").unwrap()],
+                ..Lists::default()
+            },
             ..launch(true)
         };
         let spec = spec(&config, &RunId::from_random([1; 16]), &launch);
@@ -208,6 +218,7 @@ mod tests {
                 "--strict-mcp-config",
                 "--disallowedTools",
                 "ListAgents,SendMessage,CronCreate,CronDelete,CronList,ScheduleWakeup,EnterWorktree,ExitWorktree,Workflow,Monitor",
+                "--settings={\"permissions\":{\"ask\":[],\"deny\":[\"WebSearch\"]}}",
                 "--model=--dangerously-skip-permissions",
                 "--permission-mode=acceptEdits",
             ]

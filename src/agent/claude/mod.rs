@@ -4,6 +4,7 @@ mod codec;
 mod launch;
 #[cfg(test)]
 mod replay;
+mod rules;
 
 use uuid::Uuid;
 
@@ -11,6 +12,7 @@ pub use launch::ClaudeConfig;
 
 use crate::{
     core::{
+        approval::rules::Lists,
         event::{AgentEvent, Question},
         ids::RunId,
         live::Live,
@@ -36,6 +38,10 @@ impl Claude {
 impl Backend for Claude {
     fn spec(&self, run: &RunId, launch: &Launch) -> Spec {
         launch::spec(&self.config.get(), run, launch)
+    }
+
+    fn rules(&self, rules: &Lists) -> Option<String> {
+        rules::argument(rules)
     }
 
     fn hello(&self) -> Vec<u8> {

@@ -17,6 +17,7 @@
 //! | `limits.rs` | turns, and agents, that take too long |
 //! | `mode.rs` | the permission mode of the agent |
 //! | `control.rs` | interrupts; how orders are answered |
+//! | `rules.rs` | what rules say to questions |
 //! | `questions.rs` | questions that wait, and answers to them |
 //! | `kill.rs` | the end of a run by an administrator's order |
 //!
@@ -34,6 +35,7 @@ mod mode;
 mod msg;
 mod output;
 mod questions;
+mod rules;
 mod standing;
 mod submit;
 mod take_up;
@@ -105,6 +107,7 @@ struct Live {
     idle_since: Instant,
     rest: Rest,
     mode: mode::Told,
+    handed: rules::Handed,
     // An administrator ordered its end; dropped with this, these tell whoever waits for that.
     killed: bool,
     killers: Vec<mpsc::Sender<Outcome>>,

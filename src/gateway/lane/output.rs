@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{Active, Lane, Line, RETRY, draft::Face, ending, limits, mode, work};
+use super::{Active, Lane, Line, RETRY, draft::Face, ending, limits, mode, rules, work};
 use crate::{
     core::{
         Millis,
@@ -44,6 +44,8 @@ struct TurnChange {
     shown: Vec<Shown>,
     reply_to: Option<i64>,
     asked: Vec<Asking>,
+    // Rules by which the agent's own program denied something.
+    denied: Vec<String>,
     withdrawn: Vec<String>,
     silence_over: bool,
     outcome: Option<Outcome>,
@@ -56,6 +58,8 @@ struct Asking {
     question: Question,
     // What goes before it, in messages of its own.
     before: Vec<Formatted>,
+    // Nobody is asked: this is the answer.
+    decided: Option<rules::Decided>,
 }
 
 impl Lane {
@@ -83,7 +87,7 @@ impl Lane {
         if self
             .run
             .as_ref()
-            .is_some_and(|live| live.mode.outdated() && live.active.is_none())
+            .is_some_and(|live| live.outdated() && live.active.is_none())
         {
             self.advance().await;
         }
@@ -99,6 +103,7 @@ impl Lane {
         let mut model = None;
         let mut asked = Vec::new();
         let mut withdrawn = Vec::new();
+        let mut denied = Vec::new();
         let mut outcome = None;
         let mut changed = false;
         let mut rest = live.rest;
@@ -129,6 +134,7 @@ impl Lane {
                         error: Some(error),
                         ..
                     } => debug!(run = %run, request_id, error, "the agent refused a request"),
+                    AgentEvent::Result(result) => denied.extend(self.denied_by(&result.denials)),
                     _ => {}
                 }
                 modes.extend(told.news(&event));
@@ -145,7 +151,14 @@ impl Lane {
                 for effect in current.machine.on(&event) {
                     match effect {
                         Effect::Show => changed = true,
-                        Effect::Ask(question) => asked.push(self.asking(question)),
+                        Effect::Ask(question) => {
+                            let asking = self.asking(question);
+                            if asking.decided.is_some() {
+                                // It is written once this is committed.
+                                let _ = current.machine.answered(&asking.question.request_id);
+                            }
+                            asked.push(asking);
+                        }
                         Effect::Withdraw { request_id } => withdrawn.push(request_id),
                         Effect::Finished(end) => outcome = Some(end),
                     }
@@ -197,6 +210,7 @@ impl Lane {
                     shown,
                     reply_to: current.reply_to,
                     asked,
+                    denied,
                     withdrawn,
                     // It speaks again.
                     silence_over: showed_silence && !shows_silence(&active),
@@ -244,6 +258,9 @@ impl Lane {
             current.questions.extend(asked);
             live.active = if over { None } else { Some(current) };
         }
+        for row in &opened.decided {
+            self.give_answer(row);
+        }
         if let Some(view) = sketch {
             self.sketch(&view);
         }
@@ -253,12 +270,19 @@ impl Lane {
         Ok((taken, over))
     }
 
-    fn asking(&self, question: Question) -> Asking {
+    fn asking(&self, mut question: Question) -> Asking {
+        let decided = self.decide(&mut question);
         let before = match Kind::of(&question) {
-            Kind::Plan(Some(plan)) => show::messages_of_plan(self.deps.renderer.as_ref(), &plan),
+            Kind::Plan(Some(plan)) if decided.is_none() => {
+                show::messages_of_plan(self.deps.renderer.as_ref(), &plan)
+            }
             _ => Vec::new(),
         };
-        Asking { question, before }
+        Asking {
+            question,
+            before,
+            decided,
+        }
     }
 
     /// The agent speaks without having been asked: background work reports. It gets a turn of its own.
@@ -365,6 +389,8 @@ impl Lane {
 #[derive(Default)]
 struct Opened {
     asked: Vec<QuestionRow>,
+    // Answered by rules; the agent is to be told.
+    decided: Vec<QuestionRow>,
     closed: Vec<i64>,
 }
 
@@ -410,7 +436,18 @@ impl Change {
         if turn.silence_over {
             limits::silence_over(tx, turn.id, self.now)?;
         }
+        let told = rules::Told {
+            turn: turn.id,
+            target: self.target,
+            reply_to: turn.reply_to,
+            now: self.now,
+        };
         for asking in turn.asked {
+            if let Some(decided) = &asking.decided {
+                let row = rules::record(tx, &self.run, &asking.question, decided, told)?;
+                opened.decided.extend(row);
+                continue;
+            }
             let id = tx.question_add(turn.id, &self.run, &asking.question, self.now)?;
             let Some(row) = tx.question(id)? else {
                 continue;
@@ -435,6 +472,9 @@ impl Change {
                 opened.asked.retain(|asked| asked.id != row.id);
                 opened.closed.push(row.id);
             }
+        }
+        if !turn.denied.is_empty() {
+            rules::tell(tx, &turn.denied, told)?;
         }
         match turn.outcome {
             None => {

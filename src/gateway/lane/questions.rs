@@ -127,7 +127,7 @@ impl Lane {
     }
 
     /// Gives the agent an answer that is recorded; true if the turn is to be shown anew.
-    fn give_answer(&mut self, row: &QuestionRow) -> bool {
+    pub(super) fn give_answer(&mut self, row: &QuestionRow) -> bool {
         if let Some(active) = self.run.as_mut().and_then(|live| live.active.as_mut()) {
             active.questions.retain(|q| q.row != row.id);
         }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     Active, Lane,
     draft::{self, Face},
+    rules::Handed,
     work,
 };
 use crate::{
@@ -35,6 +36,7 @@ pub(super) struct Ready {
     queue: Queue,
     // The newest choice of a permission mode that it was told.
     told: Option<String>,
+    handed: Handed,
 }
 
 /// How a prompt is given.
@@ -79,6 +81,10 @@ impl Ready {
         let Some(session) = session.filter(|s| s.session_id == self.session) else {
             return Ok(None);
         };
+        // It may have been laid out before a reload.
+        if self.handed.outdated() {
+            return Ok(None);
+        }
         if self.gate.closed() || open.iter().any(|turn| turn.state == TurnState::Submitted) {
             return Ok(None);
         }
@@ -175,7 +181,7 @@ impl Lane {
         let live = self.run.as_ref()?;
         let waits = live.active.is_none() && live.ending.is_none() && live.stuck.is_none();
         // Lines that come before a prompt are before it.
-        let waits = waits && live.unsent.is_empty() && !live.mode.outdated();
+        let waits = waits && live.unsent.is_empty() && !live.outdated();
         if !waits || self.unsettled.is_some() || self.comeback.is_some() || self.revoked() {
             return None;
         }
@@ -189,6 +195,7 @@ impl Lane {
             gate: self.deps.gate.clone(),
             queue: self.queue(),
             told: live.mode.request().map(str::to_owned),
+            handed: live.handed.clone(),
         })
     }
 

@@ -119,6 +119,7 @@ impl Lane {
             idle_since: Instant::now(),
             rest: Rest::default(),
             mode: Told::default(),
+            handed: self.handed(&row.command),
             killed,
             killers: Vec::new(),
             _place: self.deps.slots.take_for_running(),

@@ -118,8 +118,8 @@ impl Lane {
                 false
             }
             Some(live) if live.active.is_some() || live.ending.is_some() => false,
-            // It cannot come to the mode that was chosen.
-            Some(live) if live.mode.outdated() => {
+            // It cannot come to the mode that was chosen, or was told other rules than hold by now.
+            Some(live) if live.outdated() => {
                 self.end_run();
                 false
             }
@@ -254,14 +254,16 @@ impl Lane {
             resume: session.metadata.begun,
             profile: self.profile(),
             inbox: self.inbox(),
+            rules: self.rules(),
         };
         let spec = self.deps.backend.spec(&run, &launch);
+        let command = spec.argv.join(" ");
         let row = RunRow {
             id: run.clone(),
             conversation: id,
             session_id: session.session_id,
             who: self.conversation.key.user_id,
-            command: spec.argv.join(" "),
+            command: command.clone(),
             status: RunStatus::Starting,
             offset: 0,
             started_at: now,
@@ -297,6 +299,7 @@ impl Lane {
                     idle_since: Instant::now(),
                     rest: Rest::default(),
                     mode: Told::default(),
+                    handed: self.handed(&command),
                     killed: false,
                     killers: Vec::new(),
                     _place: place,

@@ -110,6 +110,9 @@ fn tool(question: &Question, end: usize) -> Formatted {
     if let Some(reason) = &question.reason {
         line(&mut below, &words::approval::reason(reason), None);
     }
+    if let Some(rule) = &question.rule {
+        line(&mut below, &words::approval::asked_by_rule(rule), None);
+    }
     if let Some(path) = &question.blocked_path {
         line(&mut below, &words::approval::reaches(path), None);
     }

@@ -137,6 +137,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
         ..Question::default()
     };
     let id = tx.question_add(turn, &run_id(1), &question, 1)?;
+    tx.question_decided(turn, &run_id(1), &question, "\"withdrawn\"", 1)?;
     tx.question(id)?;
     tx.questions_open(turn)?;
     tx.questions_of(turn)?;

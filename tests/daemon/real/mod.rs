@@ -13,6 +13,7 @@
 //! | `mode.rs` | permission modes |
 //! | `resume.rs` | kills, restarts, idle ends, `/clear` |
 //! | `thinking.rs` | what it thinks |
+//! | `rules.rs` | rules of the configuration |
 //! | `launch.rs` | what the agent is started with, and what nobody may see |
 
 mod answers;
@@ -23,6 +24,7 @@ mod launch;
 mod mode;
 mod resume;
 mod thinking;
+mod rules;
 mod tools;
 
 use std::{fs, path::PathBuf, time::Duration};

@@ -13,7 +13,7 @@ use crate::bus::{
     client,
     orders::{list, of},
 };
-use crate::support::{Daemon, USER, World, shows, talk, wait_until};
+use crate::support::{ADMIN, Daemon, USER, World, shows, talk, wait_until};
 
 /// A world whose agents are started by the stand-in.
 async fn world() -> (World, Systemd) {
@@ -332,6 +332,37 @@ async fn profiles_lead_to_their_templates() {
     world.says(USER, "anew").await;
     let name = unit(&systemd).await;
     assert!(name.starts_with("telexd-agent-open@"), "{name}");
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
+async fn rules_of_a_profile_are_for_those_whose_agents_have_it() {
+    let (world, systemd) = world().await;
+    world.drop_in(
+        "rules",
+        &format!(
+            "[access.profiles]\n{USER} = \"strict\"\n\
+             [approvals.profiles.strict]\nallow = [\"Bash(mv:*)\"]\ndeny = [\"Bash(rm:*)\"]\n"
+        ),
+    );
+    let daemon = start(&world, &systemd);
+    let run = |command: &str| {
+        let steps = serde_json::json!([
+            {"tool": "Bash", "input": {"command": command}}, {"text": format!("{command}: {{outcome}}.")},
+        ]);
+        format!("@fake {steps}")
+    };
+    say(&world, &run("mv a b"));
+    world.wait_shows(USER, "mv a b: allowed.").await;
+    say(&world, &run("rm a"));
+    world.wait_shows(USER, "rm a: denied.").await;
+    // Somebody else's agent has another profile.
+    world
+        .api
+        .user(ADMIN, "Ada")
+        .send_text(ADMIN, &run("mv a b"));
+    world.wait_told(ADMIN, "May the agent use Bash?").await;
     daemon.stop().await;
     world.end_all().await;
 }
