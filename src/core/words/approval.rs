@@ -111,14 +111,14 @@ pub fn denied_by_rule_to_agent(rule: &str) -> String {
 /// That a rule answered a question, for the record.
 #[must_use]
 pub fn by_rule(allowed: bool, rule: &str) -> String {
-    let decided = if allowed { ALLOWED } else { DENIED };
+    let decided = if allowed { "✓ Allowed" } else { "✗ Denied" };
     format!("{decided} by {rule}")
 }
 
 /// That the rules of the configuration denied something to the agent, which follows rule by rule.
 #[must_use]
 pub fn denied_by_rules(rules: &[String]) -> String {
-    let mut text = "✗ The rules of this server do not let the agent do that:".to_owned();
+    let mut text = tr!("✗ The rules of this server do not let the agent do that:");
     for rule in rules.iter().take(MOST_RULES) {
         text.push_str("\n• ");
         text.push_str(&visible_line(rule, 200));
@@ -132,7 +132,7 @@ pub fn denied_by_rules(rules: &[String]) -> String {
 /// Why this is asked: a rule wants it.
 #[must_use]
 pub fn asked_by_rule(rule: &str) -> String {
-    format!(
+    tr!(
         "A rule of this server wants it asked: {}",
         visible_line(rule, 200)
     )
