@@ -160,7 +160,6 @@ impl Brought {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::files::LARGEST_LOCAL;
     use crate::core::{
         files::LARGEST_LOCAL,
         flag::Flag,
