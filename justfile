@@ -91,6 +91,16 @@ crash: (tool "cargo-nextest" "0.9.143")
   tests/agent/install
   cargo nextest run --workspace --features failpoints --locked --no-capture -E 'test(/(^|::)crash::/)'
 
+# Every fault of Telegram, the network and the daemon itself at every stage of a prompt's way; prints the table of
+# docs/reliability.md.
+matrix: (tool "cargo-nextest" "0.9.143")
+  cargo nextest run --features failpoints --locked --no-run --test daemon
+  @said=$(cargo nextest run --features failpoints --locked --test daemon --success-output final -E 'test(/^matrix::/)' 2>&1) \
+    || { echo "$said" >&2; exit 1; }; \
+    echo "| fault | poll | commit | launch | first output | mid-answer | question | question pending | final send |"; \
+    echo "|---|---|---|---|---|---|---|---|---|"; \
+    sed -n 's/^ *| /| /p' <<<"$said"
+
 # Measurements; they print, they do not judge.
 bench:
   cargo bench --locked --bench '*'

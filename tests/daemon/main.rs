@@ -23,6 +23,7 @@ mod ctl;
 mod files;
 mod health;
 mod life;
+mod matrix;
 mod real;
 mod talk;
 mod units;
