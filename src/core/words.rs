@@ -296,13 +296,16 @@ pub fn collecting(parts: usize) -> String {
     tr!("Collecting… ({parts})", parts)
 }
 
+/// Up to so many others before it, a turn that waits is told its place.
+pub const PLACES: usize = 20;
+
 /// Placeholder of a turn that has so many others before it.
 #[must_use]
 pub fn waiting(before: usize) -> String {
-    if before == 0 {
-        WORKING.to_owned()
-    } else {
-        tr!("In line: number {}.", before + 1)
+    match before {
+        0 => WORKING.to_owned(),
+        1..=PLACES => tr!("In line: number {}.", before + 1),
+        _ => tr!("In line, behind more than {} others.", PLACES),
     }
 }
 

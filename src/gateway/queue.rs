@@ -24,6 +24,10 @@ const BUTTONS: usize = 5;
 /// Most prompts that a list shows that was asked for.
 const LINES: usize = 20;
 
+/// So many in line are looked at where something of it has changed: those whose place is told, and whoever may have had one
+/// before. So neither a person's long queue nor what is shown of it costs more the longer it is.
+const NEAR: usize = words::PLACES + 3;
+
 /// How what waits in one conversation is shown.
 #[derive(Clone)]
 pub(super) struct Queue {
@@ -152,9 +156,14 @@ impl Queue {
         others: bool,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let open = tx.turns_open(conversation)?;
+        let pause = self.gate.pause();
+        let open = match entering {
+            [] if pause.is_none() => tx.turns_ahead(conversation, NEAR)?,
+            [turn] if pause.is_none() || !others => near(tx, conversation, *turn)?,
+            _ => tx.turns_open(conversation)?,
+        };
         let of = |state| open.iter().filter(move |turn| turn.state == state);
-        let (running, pause) = (of(TurnState::Submitted).count(), self.gate.pause());
+        let running = of(TurnState::Submitted).count();
         for (before, turn) in of(TurnState::Queued).enumerate() {
             let enters = entering.contains(&turn.id);
             // One that is run again says so.
@@ -194,7 +203,7 @@ impl Queue {
                 tx.out_retract(turn.id, 1, Slot::NOTICE, now)?;
             }
         }
-        self.refresh_list(tx, conversation, &open, now)
+        self.refresh_list(tx, conversation, now)
     }
 
     /// The message of a turn that waits.
@@ -350,10 +359,7 @@ impl Queue {
         conversation: ConversationId,
         now: Millis,
     ) -> Result<(), StoreError> {
-        if listed(tx, &setting(conversation))?.is_none() {
-            return Ok(());
-        }
-        self.refresh_list(tx, conversation, &tx.turns_open(conversation)?, now)
+        self.refresh_list(tx, conversation, now)
     }
 
     /// What `/queue` shows, with its buttons.
@@ -423,19 +429,19 @@ impl Queue {
         &self,
         tx: &Tx<'_>,
         conversation: ConversationId,
-        open: &[TurnRow],
         now: Millis,
     ) -> Result<(), StoreError> {
         let key = setting(conversation);
         let Some(there) = listed(tx, &key)? else {
             return Ok(());
         };
+        let open = tx.turns_open(conversation)?;
         let row = tx.out_row(OutboxId(there.row))?;
         let old = row.and_then(|row| match row.wanted {
             Wanted::Show(shown) => Some((row.id, shown)),
             _ => None,
         });
-        let (text, buttons) = self.listing(open, there.most);
+        let (text, buttons) = self.listing(&open, there.most);
         let over = buttons.is_empty() && !open.iter().any(waits);
         if let Some((id, old)) = &old {
             let text = if over {
@@ -495,6 +501,19 @@ impl Queue {
         }
         (text, buttons)
     }
+}
+
+/// What is ahead in a conversation, and this turn. Where it is not near, it stands right behind those that are.
+fn near(
+    tx: &Tx<'_>,
+    conversation: ConversationId,
+    turn: TurnId,
+) -> Result<Vec<TurnRow>, StoreError> {
+    let mut near = tx.turns_ahead(conversation, NEAR)?;
+    if !near.iter().any(|other| other.id == turn) {
+        near.extend(tx.turn(turn)?);
+    }
+    Ok(near)
 }
 
 /// Whether a row of the outbox shows this message.

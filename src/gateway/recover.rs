@@ -16,8 +16,10 @@ use crate::{core::Millis, store::StoreError};
 
 /// How long the directory of a run stays after its end, for those who want to look.
 const KEEP_RUNS: Millis = 60 * 60 * 1000;
-/// How long done rows of inbox and outbox stay.
+/// How long what is over stays in the database.
 const KEEP_ROWS: Millis = 30 * 24 * 60 * 60 * 1000;
+/// Most turns that are deleted in one step.
+const STEP: usize = 500;
 /// How often is cleaned up.
 const ROUND: Duration = Duration::from_secs(10 * 60);
 
@@ -118,6 +120,12 @@ async fn round(deps: &Arc<Deps>) -> Result<(), StoreError> {
             tx.runs_over_before(now - KEEP_RUNS)
         })
         .await?;
+    // In steps: others want the store meanwhile.
+    while deps
+        .store
+        .tx(move |tx| tx.past_prune(now - KEEP_ROWS, STEP))
+        .await?
+    {}
     files::collect::round(deps).await?;
     for run in over {
         deps.runner.remove(&run).await;

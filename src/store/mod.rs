@@ -20,6 +20,7 @@ mod outbox_rows;
 mod overviews;
 mod pairings;
 mod parts;
+mod past;
 pub mod peek;
 mod questions;
 pub mod rows;

@@ -17,14 +17,39 @@ use super::{
 };
 use crate::core::{Millis, clock::Stir};
 
-/// Rows that only time can hold. `chat_id` of a press is NULL, which equals nothing.
-macro_rules! in_line {
+/// Chats with something that is not out yet. (A press belongs to none.) Found by leaps, not by a look at every row.
+macro_rules! chats {
     () => {
-        "o.done_at IS NULL AND o.state = 'pending'
-         AND NOT EXISTS (SELECT 1 FROM outbox AS s WHERE s.state = 'sending' AND s.chat_id = o.chat_id)
-         AND NOT (o.kind = 'show' AND o.message_id IS NULL AND EXISTS (
-             SELECT 1 FROM outbox AS e WHERE e.done_at IS NULL AND e.kind = 'show' AND e.message_id IS NULL
-             AND e.chat_id = o.chat_id AND e.id < o.id))"
+        "WITH RECURSIVE chats (chat) AS (
+             SELECT min(chat_id) FROM outbox WHERE done_at IS NULL AND chat_id IS NOT NULL
+             UNION ALL
+             SELECT (SELECT min(o.chat_id) FROM outbox AS o WHERE o.done_at IS NULL AND o.chat_id > chats.chat)
+             FROM chats WHERE chat IS NOT NULL)"
+    };
+}
+
+/// Nothing of the chat is on the wire.
+macro_rules! free {
+    () => {
+        "chat IS NOT NULL AND NOT EXISTS (SELECT 1 FROM outbox AS s WHERE s.state = 'sending' AND s.chat_id = chat)"
+    };
+}
+
+/// Rows of a chat that only time can hold: its first message that was never sent,
+macro_rules! unsent {
+    () => {
+        "SELECT * FROM (SELECT u.id, u.urgency, u.state, u.not_before FROM outbox AS u
+             WHERE u.done_at IS NULL AND u.kind = 'show' AND u.message_id IS NULL AND u.chat_id = chats.chat
+             ORDER BY u.id LIMIT 1) WHERE state = 'pending'"
+    };
+}
+
+/// and what is to be done about messages that are there.
+macro_rules! changes {
+    () => {
+        "SELECT c.id, c.urgency, c.state, c.not_before FROM outbox AS c
+         WHERE c.done_at IS NULL AND (kind = 'gone' OR message_id IS NOT NULL) AND c.chat_id = chats.chat
+         AND c.state = 'pending'"
     };
 }
 
@@ -36,19 +61,27 @@ impl Tx<'_> {
     pub fn out_due(&self, now: Millis, limit: usize) -> Result<Vec<OutRow>, StoreError> {
         self.all(
             concat!(
-                "SELECT ",
+                chats!(),
+                " SELECT ",
                 out_columns!(),
                 " FROM outbox WHERE id IN (
-                      SELECT id FROM (
-                          SELECT o.id, row_number() OVER (
-                              PARTITION BY o.chat_id, CASE WHEN o.kind = 'press' THEN o.id END
-                              ORDER BY o.urgency, o.id) AS place
-                          FROM outbox AS o WHERE ",
-                in_line!(),
-                "         AND o.not_before <= ?1
-                          AND NOT EXISTS (SELECT 1 FROM rate_limits AS l
-                                          WHERE l.scope IN ('all', 'chat:' || o.chat_id) AND l.until > ?1))
-                      WHERE place = 1)
+                      SELECT (SELECT id FROM (
+                          SELECT id, urgency FROM (",
+                unsent!(),
+                "         ) WHERE not_before <= ?1
+                          UNION ALL
+                          SELECT id, urgency FROM (",
+                changes!(),
+                "         AND c.not_before <= ?1 ORDER BY c.urgency, c.id LIMIT 1)
+                      ) ORDER BY urgency, id LIMIT 1)
+                      FROM chats WHERE ",
+                free!(),
+                "     AND NOT EXISTS (SELECT 1 FROM rate_limits AS l
+                                      WHERE l.scope IN ('all', 'chat:' || chat) AND l.until > ?1)
+                      UNION ALL
+                      SELECT p.id FROM outbox AS p WHERE p.done_at IS NULL AND p.chat_id IS NULL AND p.state = 'pending'
+                      AND p.not_before <= ?1
+                      AND NOT EXISTS (SELECT 1 FROM rate_limits AS l WHERE l.scope = 'all' AND l.until > ?1))
                   ORDER BY urgency, id LIMIT ?2"
             ),
             params![now, at_most(limit)],
@@ -83,12 +116,25 @@ impl Tx<'_> {
     pub fn out_next_due(&self, now: Millis) -> Result<Option<Millis>, StoreError> {
         self.only(
             concat!(
-                "SELECT min(ready) FROM (
-                     SELECT max(o.not_before, ifnull((SELECT max(l.until) FROM rate_limits AS l
-                         WHERE l.scope IN ('all', 'chat:' || o.chat_id)), o.not_before)) AS ready
-                     FROM outbox AS o WHERE ",
-                in_line!(),
-                ") WHERE ready > ?1"
+                chats!(),
+                ", limits (chat, until) AS MATERIALIZED (
+                     SELECT chat, (SELECT max(l.until) FROM rate_limits AS l WHERE l.scope IN ('all', 'chat:' || chat))
+                     FROM chats WHERE ",
+                free!(),
+                ")
+                 SELECT min(ready) FROM (
+                     SELECT (SELECT min(ready) FROM (
+                         SELECT max(not_before, ifnull(chats.until, not_before)) AS ready FROM (
+                             SELECT not_before FROM (",
+                unsent!(),
+                "            ) UNION ALL SELECT not_before FROM (",
+                changes!(),
+                "            ))) WHERE ready > ?1) AS ready FROM limits AS chats
+                     UNION ALL
+                     SELECT max(p.not_before, ifnull((SELECT l.until FROM rate_limits AS l WHERE l.scope = 'all'),
+                                                     p.not_before)) AS ready
+                     FROM outbox AS p WHERE p.done_at IS NULL AND p.chat_id IS NULL AND p.state = 'pending')
+                 WHERE ready > ?1"
             ),
             [now],
             |row| row.get(0),

@@ -26,7 +26,7 @@ struct Step {
 }
 
 /// Step N (from 1) leads from schema N - 1 to schema N.
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     Step {
         up: include_str!("schema/0001.up.sql"),
         down: include_str!("schema/0001.down.sql"),
@@ -46,6 +46,10 @@ const STEPS: [Step; 5] = [
     Step {
         up: include_str!("schema/0005.up.sql"),
         down: include_str!("schema/0005.down.sql"),
+    },
+    Step {
+        up: include_str!("schema/0006.up.sql"),
+        down: include_str!("schema/0006.down.sql"),
     },
 ];
 

@@ -1,10 +1,12 @@
 //! Turns and the parts of their prompts.
 
+use std::collections::HashMap;
+
 use rusqlite::{Row, params};
 use uuid::Uuid;
 
 use super::{
-    columns::{Natural, UuidText, Word as _},
+    columns::{Natural, UuidText, Word as _, at_most},
     error::StoreError,
     rows::{NewTurn, TurnEnd, TurnPart, TurnRow, TurnState},
     tx::{Tx, one},
@@ -39,12 +41,17 @@ fn turn(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
 
 /// From the columns inbox, message_id, text, received_at and mark.
 pub(super) fn part(row: &Row<'_>) -> rusqlite::Result<TurnPart> {
+    part_from(row, 0)
+}
+
+/// The same from these columns, the first of which has this number.
+fn part_from(row: &Row<'_>, first: usize) -> rusqlite::Result<TurnPart> {
     Ok(TurnPart {
-        inbox: row.get(0)?,
-        message_id: row.get(1)?,
-        text: row.get(2)?,
-        received_at: row.get(3)?,
-        mark: row.get::<_, Option<Mark>>(4)?.unwrap_or_default(),
+        inbox: row.get(first)?,
+        message_id: row.get(first + 1)?,
+        text: row.get(first + 2)?,
+        received_at: row.get(first + 3)?,
+        mark: row.get::<_, Option<Mark>>(first + 4)?.unwrap_or_default(),
     })
 }
 
@@ -145,7 +152,50 @@ impl Tx<'_> {
             [conversation],
             turn,
         )?;
-        open.into_iter().map(|turn| self.with_parts(turn)).collect()
+        // All parts at once: one question for each turn is what makes a long queue slow.
+        let parts = self.all(
+            "SELECT p.turn, p.inbox, p.message_id, p.text, p.received_at, p.mark
+             FROM turns AS t JOIN turn_parts AS p ON p.turn = t.id
+             WHERE t.conversation = ?1 AND t.ended_at IS NULL ORDER BY p.turn, p.position",
+            [conversation],
+            |row| Ok((row.get::<_, TurnId>(0)?, part_from(row, 1)?)),
+        )?;
+        let mut of: HashMap<TurnId, Vec<TurnPart>> = HashMap::new();
+        for (turn, part) in parts {
+            of.entry(turn).or_default().push(part);
+        }
+        let with_parts = open.into_iter().map(|mut turn| {
+            turn.parts = of.remove(&turn.id).unwrap_or_default();
+            turn
+        });
+        Ok(with_parts.collect())
+    }
+
+    /// Those of [`Tx::turns_open`] with which it goes on: all that are collected or with an agent, and the first so many that
+    /// are queued. However many wait, it costs the same.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turns_ahead(
+        &self,
+        conversation: ConversationId,
+        queued: usize,
+    ) -> Result<Vec<TurnRow>, StoreError> {
+        let ahead = self.all(
+            "SELECT id, conversation, uuid, state, run, machine, created_at, submitted_at, ended_at, cost_usd,
+                    duration_ms, attempts, place FROM turns WHERE id IN (
+                 SELECT id FROM turns WHERE conversation = ?1 AND ended_at IS NULL AND state IN ('collecting', 'submitted')
+                 UNION ALL
+                 SELECT * FROM (SELECT id FROM turns WHERE conversation = ?1 AND ended_at IS NULL AND state = 'queued'
+                                ORDER BY place, id LIMIT ?2))
+             ORDER BY place, id",
+            params![conversation, at_most(queued)],
+            turn,
+        )?;
+        ahead
+            .into_iter()
+            .map(|turn| self.with_parts(turn))
+            .collect()
     }
 
     fn with_parts(&self, mut turn: TurnRow) -> Result<TurnRow, StoreError> {

@@ -1,5 +1,6 @@
 //! A daemon's life: how it starts and stops, how messages become prompts, who is answered where, and what it never tells.
 
+mod age;
 mod approvals;
 mod batching;
 mod clock;

@@ -1,6 +1,6 @@
 //! Pause and resume.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
@@ -186,23 +186,22 @@ fn show_places(
     now: Millis,
 ) -> Result<(), StoreError> {
     let mut number = 0;
-    for (at, turn) in line.iter().enumerate() {
-        if !waits(turn) {
-            continue;
-        }
+    let (mut before, mut running) = (HashMap::new(), HashMap::new());
+    for turn in line.iter().filter(|turn| !waits(turn)) {
+        *running.entry(turn.conversation).or_default() += 1;
+    }
+    for turn in line.iter().filter(|turn| waits(turn)) {
         number += 1;
+        let queued: &mut usize = before.entry(turn.conversation).or_default();
+        let before = *queued;
+        *queued += usize::from(turn.state == TurnState::Queued);
         // One that is run again says so.
         if turn.state != TurnState::Queued || turn.attempts > 0 {
             continue;
         }
-        let own = |line: &[InLine], state| {
-            let same =
-                |other: &&InLine| other.conversation == turn.conversation && other.state == state;
-            line.iter().filter(same).count()
-        };
         let at = At {
-            before: own(&line[..at], TurnState::Queued),
-            running: own(line, TurnState::Submitted),
+            before,
+            running: running.get(&turn.conversation).copied().unwrap_or(0),
             pause: pause.map(|pause| (pause, number)),
             fetching: tx.attachments_awaited(turn.turn)?,
         };

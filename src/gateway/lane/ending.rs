@@ -298,7 +298,7 @@ impl Lane {
                 let (turn, mut machine) = match active {
                     Some(active) => (tx.turn(active.turn)?, active.machine),
                     None if start == Start::Refused => (
-                        tx.turns_open(conversation)?
+                        tx.turns_ahead(conversation, 1)?
                             .into_iter()
                             .find(|t| t.state == TurnState::Queued),
                         Turn::new(None),

@@ -36,7 +36,7 @@ impl Lane {
             .store
             .tx(move |tx| {
                 tx.run_ended(&run, RunStatus::Failed, Some(&exit), now)?;
-                let open = tx.turns_open(id)?;
+                let open = tx.turns_ahead(id, 1)?;
                 let Some(turn) = open.iter().find(|t| t.state == TurnState::Queued) else {
                     return Ok(());
                 };

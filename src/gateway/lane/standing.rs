@@ -128,7 +128,7 @@ impl Lent {
         giving: Giving,
     ) -> Result<Option<Handed>, StoreError> {
         let (open, session) = (
-            tx.turns_open(conversation)?,
+            tx.turns_ahead(conversation, 1)?,
             tx.session_current(conversation)?,
         );
         let given = self.ready.give(tx, &open, session.as_ref(), giving)?;

@@ -51,7 +51,7 @@ impl Lane {
             .store
             .tx(move |tx| {
                 let turn = tx
-                    .turns_open(id)?
+                    .turns_ahead(id, 1)?
                     .into_iter()
                     .find(|t| t.state == TurnState::Submitted && t.run.as_ref() == Some(&run));
                 let questions = match &turn {

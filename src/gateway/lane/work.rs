@@ -37,7 +37,7 @@ impl Lane {
                 .deps
                 .store
                 .tx(move |tx| {
-                    let (open, session) = (tx.turns_open(id)?, tx.session_current(id)?);
+                    let (open, session) = (tx.turns_ahead(id, 1)?, tx.session_current(id)?);
                     // In the same transaction as the look: between the two is time that a prompt would wait.
                     let given = match &ready {
                         Some(ready) => ready.give(tx, &open, session.as_ref(), giving)?,
@@ -355,7 +355,7 @@ impl Lane {
             .tx(move |tx| {
                 tx.run_ended(&run, RunStatus::Failed, Some(&exit), now)?;
                 let Some(turn) = tx
-                    .turns_open(id)?
+                    .turns_ahead(id, 1)?
                     .into_iter()
                     .find(|t| t.state == TurnState::Queued)
                 else {

@@ -295,7 +295,10 @@ fn check(
         // Content never changes without a new revision, and no revision is taken back.
         if let Some(old) = old {
             assert!(row.revision >= old.revision);
-            assert_eq!(row.revision == old.revision, row.wanted == old.wanted);
+            // Only what was refused may be tried again as it was, once it is final.
+            let again = old.state == OutState::Rejected && row.urgency != old.urgency;
+            assert!(row.revision > old.revision || row.wanted == old.wanted);
+            assert!(row.revision == old.revision || row.wanted != old.wanted || again);
             assert!(row.ambiguous >= old.ambiguous);
         }
         // An unwanted message that is not there is no work.

@@ -11,6 +11,7 @@ mod open;
 mod outbox;
 mod outbox_files;
 mod outbox_moves;
+mod past;
 pub(super) mod plans;
 mod thread;
 mod turns;

@@ -32,7 +32,7 @@ const SMALL: [&str; 5] = [
 ];
 
 /// Indices over what is open, waiting, wrong or about to be cleared: small however large their table is.
-const SMALL_INDICES: [&str; 12] = [
+const SMALL_INDICES: [&str; 13] = [
     "attachments_wanted",
     "inbox_waiting",
     "turns_open",
@@ -41,6 +41,7 @@ const SMALL_INDICES: [&str; 12] = [
     "runs_to_clear",
     "outbox_open",
     "outbox_unsent",
+    "outbox_changes",
     "outbox_sending",
     "outbox_ambiguous",
     "outbox_rejected",
@@ -114,6 +115,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.turn_state(turn, TurnState::Asked, 4)?;
     tx.turn(turn)?;
     tx.turns_open(conversation)?;
+    tx.turns_ahead(conversation, 1)?;
     tx.turn_last_over(conversation)?;
     tx.turn_first(turn)?;
     tx.turn_last_given(conversation)?;
@@ -181,6 +183,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.out_release(slot, 1)?;
     tx.out_recover(1)?;
     tx.out_prune(1)?;
+    tx.past_prune(1, 9)?;
 
     tx.clock_set_back(Some(2), 1)?;
     tx.limit_set("all", 5, 1)?;

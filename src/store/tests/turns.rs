@@ -317,6 +317,45 @@ fn turns_of_a_conversation_come_in_order() {
 }
 
 #[test]
+fn what_is_ahead_is_the_same_however_many_wait() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let queued = |user, n| {
+            let (conversation, id) = turn_of(tx, user)?;
+            tx.turn_state(id, TurnState::Queued, n)?;
+            Ok::<_, StoreError>((conversation, id))
+        };
+        let (conversation, given) = queued(1, 1)?;
+        queued(2, 1)?;
+        let (_, held) = queued(1, 2)?;
+        tx.turn_state(held, TurnState::Held, 2)?;
+        let waiting: Vec<_> = (0..20).map(|n| queued(1, n)).collect::<Result<_, _>>()?;
+        let (_, collected) = turn_of(tx, 1)?;
+        tx.run_add(&new_run(run_id(1), conversation, uuid(1)))?;
+        tx.turn_submitted(given, &run_id(1), uuid(2), "{}", 3)?;
+        let ahead = || {
+            let ahead = tx.turns_ahead(conversation, 1)?;
+            assert!(
+                ahead
+                    .iter()
+                    .all(|turn| Some(turn) == tx.turn(turn.id).unwrap().as_ref())
+            );
+            Ok::<_, StoreError>(ahead.iter().map(|turn| turn.id).collect::<Vec<_>>())
+        };
+        assert_eq!(ahead()?, [given, waiting[0].1, collected]);
+        assert_eq!(tx.turns_ahead(conversation, 3)?.len(), 5);
+        assert_eq!(tx.turns_ahead(conversation, 100)?.len(), 22);
+        tx.turn_first(waiting[19].1)?;
+        assert_eq!(ahead()?, [waiting[19].1, given, collected]);
+        // All of them are the same, read one by one or together.
+        for turn in tx.turns_open(conversation)? {
+            assert_eq!(tx.turn(turn.id)?.as_ref(), Some(&turn));
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn who_moves_up_comes_first_and_overtakes_nobody_elses() {
     let db = Db::new();
     db.tx(|tx| {
