@@ -1,0 +1,119 @@
+//! A load of minutes on the daemon as it is shipped, with the scripted agent on the loopback Bot API. It prints, it does not
+//! judge, but that nothing may be lost: `cargo bench --bench load`.
+//!
+//! `TELEXD_LOAD_SECONDS`, `TELEXD_LOAD_RATE` and `TELEXD_LOAD_CONVERSATIONS` change how long, how much and of how many.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    dead_code,
+    missing_docs,
+    unused_imports,
+    reason = "a measurement stops where it cannot go on; the world is shared with the tests"
+)]
+
+#[path = "../tests/daemon/load.rs"]
+mod load;
+#[path = "../tests/daemon/rig.rs"]
+mod rig;
+#[path = "../tests/shared/mod.rs"]
+mod shared;
+#[path = "../tests/daemon/support.rs"]
+mod support;
+
+use std::time::Duration;
+
+use load::{Load, Report};
+
+fn setting<T: std::str::FromStr>(name: &str, standard: T) -> T {
+    let set = std::env::var(format!("TELEXD_LOAD_{name}"));
+    set.ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(standard)
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let seconds = setting("SECONDS", 180);
+    let load = Load {
+        conversations: setting("CONVERSATIONS", 1000),
+        rate: setting("RATE", 100),
+        lasts: Duration::from_secs(seconds),
+        pace: None,
+        patience: Duration::from_secs(1800),
+    };
+    println!("| what | measured |\n|---|--:|");
+    runtime.block_on(async {
+        print("no pace", &load.run().await);
+        // What Telegram lets through is less than what comes, so this ends long after it.
+        let paced = Load {
+            lasts: Duration::from_secs(seconds / 3),
+            pace: Some(30),
+            ..load
+        };
+        print("30 messages per second let through", &paced.run().await);
+    });
+}
+
+fn print(how: &str, report: &Report) {
+    let row = |what: &str, measured: String| println!("| {how}: {what} | {measured} |");
+    row("messages", report.sent.to_string());
+    row(
+        "lost, doubled: prompts, answers",
+        format!(
+            "{}, {}; {}, {}",
+            report.prompts_lost,
+            report.prompts_doubled,
+            report.answers_lost,
+            report.answers_doubled
+        ),
+    );
+    row(
+        "all answered after",
+        format!("{:.0} s", report.took.as_secs_f64()),
+    );
+    for (what, times) in [
+        ("update to the line at the agent", &report.to_agent),
+        ("update to the whole answer", &report.to_answer),
+    ] {
+        for percent in [50, 90, 99, 100] {
+            let at = (times.len() * percent).div_ceil(100).saturating_sub(1);
+            let name = match percent {
+                100 => "longest".to_owned(),
+                percent => format!("p{percent}"),
+            };
+            row(
+                &format!("{what}, {name}"),
+                times
+                    .get(at)
+                    .map_or_else(String::new, |ms| format!("{ms} ms")),
+            );
+        }
+    }
+    row("resident before", mb(report.memory_before));
+    row(
+        "resident at most",
+        mb(report
+            .memory
+            .iter()
+            .map(|(_, bytes)| *bytes)
+            .max()
+            .unwrap_or(0)),
+    );
+    row("resident when all is answered", mb(report.memory_after));
+    row(
+        "growth under load, least squares",
+        format!("{:.1} MB/hour", report.slope() * 3600.0 / 1e6),
+    );
+    row("open files", report.files.to_string());
+}
+
+#[allow(clippy::cast_precision_loss, reason = "sizes for people")]
+fn mb(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
