@@ -25,7 +25,8 @@ async fn ask_as(machine: &Machine, user: &str, path: &str) -> Output {
         .await
 }
 
-async fn ask(machine: &Machine, path: &str) -> Output {
+/// Asks as root.
+pub async fn ask(machine: &Machine, path: &str) -> Output {
     ask_as(machine, "root", path).await
 }
 

@@ -155,6 +155,11 @@ impl Machine {
         traces
     }
 
+    /// Process id, on this host, of the machine's first process; 0 while it is off.
+    pub fn leader(&self) -> i32 {
+        self.leader
+    }
+
     /// Process id of the keeper, which is the first of its group.
     pub fn keeper(&self) -> u32 {
         self.keeper.as_ref().unwrap().id()

@@ -37,6 +37,7 @@ mod files;
 mod health;
 mod journal;
 mod lifecycle;
+mod network;
 mod package;
 mod rights;
 mod service;
