@@ -1,5 +1,7 @@
 //! What administrators are told without having asked. Each line says what, since when, how bad, and what to do.
 
+use tr::tr;
+
 use super::span;
 use crate::core::{
     Millis,
@@ -57,57 +59,69 @@ fn stamp(at: Local, today: Local) -> String {
 fn begins(alert: Alert, since: &str, figures: &Figures) -> String {
     let about = figures.about.as_deref();
     let what = match alert {
-        Alert::Crash => format!(
+        Alert::Crash => tr!(
             "I was restarted after a crash. Whatever was running goes on. (Started again at {since}.)\n\
-             The reason stands in the server's journal: journalctl -u telexd -p warning"
+             The reason stands in the server's journal: journalctl -u telexd -p warning",
+            since
         ),
         Alert::Watchdog => {
             let about = about.map(|about| format!(": {about}")).unwrap_or_default();
-            format!(
+            tr!(
                 "I stood still{about}. So I was ended, and started again at {since}. Whatever was running goes on.\n\
-                 If this comes again, look for a disk or a machine that is too busy: journalctl -u telexd -p warning"
+                 If this comes again, look for a disk or a machine that is too busy: journalctl -u telexd -p warning",
+                about,
+                since
             )
         }
-        Alert::CrashLoop => format!(
+        Alert::CrashLoop => tr!(
             "I crash again and again: {} within half an hour, the last time before {since}. Each time I am started again, \
              until systemd gives up; agents go on meanwhile.\n\
              The reason stands in the server's journal: journalctl -u telexd -p warning",
-            count(figures.value, "crash", "crashes")
+            crashes(figures.value),
+            since
         ),
-        Alert::Conflict => format!(
+        Alert::Conflict => tr!(
             "Since {since} another program has been polling with this bot's token: only one of the two gets a message, and it \
              may be the other.\n\
              Find and stop it: a second telexd, a test, a script on another machine. If you do not know it, have @BotFather \
-             revoke the token."
+             revoke the token.",
+            since
         ),
         // Never told while it lasts.
-        Alert::Unauthorized => format!("Since {since} Telegram has not accepted the bot's token."),
-        Alert::Disk => format!(
+        Alert::Unauthorized => tr!(
+            "Since {since} Telegram has not accepted the bot's token.",
+            since
+        ),
+        Alert::Disk => tr!(
             "There is little room on the server's disk since {since}: {} left, the limit is {}. When it is full, messages wait \
              until there is room.\n\
              Free some space on the disk of the state directory; telexctl doctor says where that is.",
             megabytes(figures.value),
-            megabytes(figures.limit)
+            megabytes(figures.limit),
+            since
         ),
-        Alert::Database => format!(
+        Alert::Database => tr!(
             "The database is slow since {since}: a write took {}, the limit is {}. Answers come late.\n\
              Look for what keeps the disk busy, or for a disk that is failing: journalctl -k -p warning",
             seconds(figures.value),
-            seconds(figures.limit)
+            seconds(figures.limit),
+            since
         ),
-        Alert::OutOfMemory => format!(
+        Alert::OutOfMemory => tr!(
             "Agents run out of memory: {} within an hour, more than {}. Seen at {since}.\n\
              Give them more (systemctl edit telexd-agent@.service: MemoryMax=), let fewer run at once \
              (agent.max_processes), or ask for less.",
-            count(figures.value, "agent", "agents"),
-            number(figures.limit)
+            agents(figures.value),
+            number(figures.limit),
+            since
         ),
-        Alert::Queue => format!(
+        Alert::Queue => tr!(
             "A message has been waiting for an agent for {}, longer than {}. Seen at {since}.\n\
              /queue says what waits; telexctl ps, which agents run. More of them may run at once (agent.max_processes), or one \
              may be stuck (/kill).",
             length(figures.value),
-            length(figures.limit)
+            length(figures.limit),
+            since
         ),
     };
     format!("⚠️ {what}")
@@ -116,30 +130,43 @@ fn begins(alert: Alert, since: &str, figures: &Figures) -> String {
 /// It is over, for those who know that it began.
 fn over(alert: Alert, since: &str, lasted: &str) -> String {
     let what = match alert {
-        Alert::Crash => format!("Over: I have not crashed again since {since}."),
-        Alert::Watchdog => format!("Over: I have not stood still again since {since}."),
-        Alert::CrashLoop => "Over: I have run for half an hour without another crash.".to_owned(),
-        Alert::Conflict => format!(
-            "Over: no other program polls with this bot's token any more. It did since {since}, for {lasted}."
+        Alert::Crash => tr!("Over: I have not crashed again since {since}.", since),
+        Alert::Watchdog => tr!("Over: I have not stood still again since {since}.", since),
+        Alert::CrashLoop => tr!("Over: I have run for half an hour without another crash."),
+        Alert::Conflict => tr!(
+            "Over: no other program polls with this bot's token any more. It did since {since}, for {lasted}.",
+            since,
+            lasted
         ),
         Alert::Unauthorized => {
-            format!(
-                "Over: Telegram accepts the bot's token again. It did not since {since}, for {lasted}."
+            tr!(
+                "Over: Telegram accepts the bot's token again. It did not since {since}, for {lasted}.",
+                since,
+                lasted
             )
         }
-        Alert::Disk => format!(
-            "Over: there is room on the server's disk again. There was too little since {since}, for {lasted}."
+        Alert::Disk => tr!(
+            "Over: there is room on the server's disk again. There was too little since {since}, for {lasted}.",
+            since,
+            lasted
         ),
         Alert::Database => {
-            format!("Over: the database is quick again. It was slow since {since}, for {lasted}.")
-        }
-        Alert::OutOfMemory => {
-            format!(
-                "Over: agents do not run out of memory again and again any more. They did since {since}."
+            tr!(
+                "Over: the database is quick again. It was slow since {since}, for {lasted}.",
+                since,
+                lasted
             )
         }
-        Alert::Queue => format!(
-            "Over: no message waits too long for an agent any more. One did since {since}, for {lasted}."
+        Alert::OutOfMemory => {
+            tr!(
+                "Over: agents do not run out of memory again and again any more. They did since {since}.",
+                since
+            )
+        }
+        Alert::Queue => tr!(
+            "Over: no message waits too long for an agent any more. One did since {since}, for {lasted}.",
+            since,
+            lasted
         ),
     };
     format!("✅ {what}")
@@ -148,53 +175,76 @@ fn over(alert: Alert, since: &str, lasted: &str) -> String {
 /// It was there and is over, for those who did not know.
 fn was(alert: Alert, since: &str, until: &str, times: u32) -> String {
     let what = match alert {
-        Alert::Crash => "I crashed and was restarted",
-        Alert::Watchdog => "I stood still and was restarted",
-        Alert::CrashLoop => "I crashed again and again",
-        Alert::Conflict => "Another program polled with this bot's token",
+        Alert::Crash => tr!("I crashed and was restarted"),
+        Alert::Watchdog => tr!("I stood still and was restarted"),
+        Alert::CrashLoop => tr!("I crashed again and again"),
+        Alert::Conflict => tr!("Another program polled with this bot's token"),
         Alert::Unauthorized => {
-            "Telegram did not accept the bot's token, so no message came through"
+            tr!("Telegram did not accept the bot's token, so no message came through")
         }
-        Alert::Disk => "There was little room on the server's disk",
-        Alert::Database => "The database was slow",
-        Alert::OutOfMemory => "Agents ran out of memory again and again",
-        Alert::Queue => "A message waited long for an agent",
+        Alert::Disk => tr!("There was little room on the server's disk"),
+        Alert::Database => tr!("The database was slow"),
+        Alert::OutOfMemory => tr!("Agents ran out of memory again and again"),
+        Alert::Queue => tr!("A message waited long for an agent"),
     };
     let times = if times > 1 {
-        format!(" ({times} times)")
+        tr!(" ({times} times)", times)
     } else {
         String::new()
     };
     match alert {
         Alert::Crash | Alert::Watchdog | Alert::CrashLoop => {
-            format!("✅ {what} at {since}{times}. Since then all has been well.")
+            tr!(
+                "✅ {what} at {since}{times}. Since then all has been well.",
+                what,
+                since,
+                times
+            )
         }
-        _ => format!("✅ {what} from {since} to {until}{times}. It is over."),
+        _ => tr!(
+            "✅ {what} from {since} to {until}{times}. It is over.",
+            what,
+            since,
+            until,
+            times
+        ),
     }
 }
 
-fn count(value: Option<f64>, one: &str, many: &str) -> String {
-    match value {
-        Some(1.0) => format!("1 {one}"),
-        Some(value) => format!("{value:.0} {many}"),
-        None => format!("several {many}"),
+/// A count, which is whole. `None`: not known.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole(value: Option<f64>) -> Option<u64> {
+    value.map(|value| value.max(0.0) as u64)
+}
+
+fn crashes(value: Option<f64>) -> String {
+    match whole(value) {
+        Some(value) => tr!("1 crash" | "{n} crashes" % value),
+        None => tr!("several crashes"),
+    }
+}
+
+fn agents(value: Option<f64>) -> String {
+    match whole(value) {
+        Some(value) => tr!("1 agent" | "{n} agents" % value),
+        None => tr!("several agents"),
     }
 }
 
 fn number(value: Option<f64>) -> String {
-    value.map_or_else(|| "is allowed".to_owned(), |value| format!("{value:.0}"))
+    value.map_or_else(|| tr!("is allowed"), |value| format!("{value:.0}"))
 }
 
 fn megabytes(value: Option<f64>) -> String {
     value.map_or_else(
-        || "not known".to_owned(),
+        || tr!("not known"),
         |value| format!("{:.0} MB", (value / 1e6).floor()),
     )
 }
 
 fn seconds(value: Option<f64>) -> String {
     match value {
-        None => "long".to_owned(),
+        None => tr!("long"),
         Some(value) if value < 1.0 => format!("{:.0} ms", value * 1000.0),
         Some(value) => format!("{value:.1} s"),
     }
@@ -203,10 +253,7 @@ fn seconds(value: Option<f64>) -> String {
 fn length(value: Option<f64>) -> String {
     // Lengths of this program; far below what is exact.
     #[allow(clippy::cast_possible_truncation)]
-    value.map_or_else(
-        || "long".to_owned(),
-        |value| span((value * 1000.0) as Millis),
-    )
+    value.map_or_else(|| tr!("long"), |value| span((value * 1000.0) as Millis))
 }
 
 #[cfg(test)]

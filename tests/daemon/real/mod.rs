@@ -23,8 +23,8 @@ mod files;
 mod launch;
 mod mode;
 mod resume;
-mod thinking;
 mod rules;
+mod thinking;
 mod tools;
 
 use std::{fs, path::PathBuf, time::Duration};
