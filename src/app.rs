@@ -612,6 +612,7 @@ fn gateway_config(
         clock: ClockRule {
             every_ms: millis(settings.answers.clock),
         },
+        busy: settings.busy,
         stop_word: settings.stop_word.as_ref().map(|word| word.to_lowercase()),
         files: FilesConfig {
             keep: settings.files.keep,

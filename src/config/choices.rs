@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 pub use crate::core::mode::PermissionMode;
-use crate::core::{alerts::Alert, ip::IpVersion, policy::Approvers};
+use crate::core::{alerts::Alert, busy::Busy, ip::IpVersion, policy::Approvers};
 
 use super::{
     kinds::{Kind, Mistake, nearest, toml_text},
@@ -101,6 +101,12 @@ choice!(PermissionMode {
     "auto" => PermissionMode::Auto,
     "dontAsk" => PermissionMode::DontAsk,
     "bypassPermissions" => PermissionMode::BypassPermissions,
+});
+
+choice!(Busy {
+    "queue" => Busy::Queue,
+    "interrupt" => Busy::Interrupt,
+    "steer" => Busy::Steer,
 });
 
 choice!(IpVersion {

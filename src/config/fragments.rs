@@ -8,6 +8,7 @@ use url::Url;
 use crate::core::{
     alerts::{Alert, Quiet},
     approval::rules::{Lists, Rule},
+    busy::Busy,
     flag::Flag,
     ip::IpVersion,
     policy::Approvers,
@@ -274,6 +275,10 @@ keys! {
             "How often an answer that is being written says anew how long it takes, where nothing else is to be shown; 0: never.";
         file_after_messages: u32, range(0, 100, "messages"), Some(5),
             "Beyond how many messages of an answer its long code goes as files; 0: never.";
+    }
+    queue: Queue {
+        mode: Busy, (), Some(Busy::default()),
+            "What a message does that comes while the agent works: queue, interrupt or steer.";
     }
     conversation: Conversation {
         stop_word: String, TextRule::Word, None,

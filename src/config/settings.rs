@@ -12,6 +12,7 @@ use crate::core::{
     alerts::{Alert, Quiet},
     approval::rules::{Lists, Rule, Rules},
     batching::WindowRule,
+    busy::Busy,
     flag::Features,
     ip::IpVersion,
     policy::{Access, Approvers},
@@ -50,6 +51,8 @@ pub struct Settings {
     pub features: Features,
     /// How answers look.
     pub answers: Answers,
+    /// What a message does that comes while the agent works.
+    pub busy: Busy,
     /// Word that stops what runs, alone in a message.
     pub stop_word: Option<String>,
     /// From which age on a message is not run without asking.
@@ -232,6 +235,7 @@ impl Draft {
             batching,
             features,
             answers,
+            queue,
             conversation,
             files,
             messages,
@@ -316,6 +320,7 @@ impl Draft {
                 clock: seconds(&answers.clock_s?),
                 file_after: usize::try_from(answers.file_after_messages?.value).ok()?,
             },
+            busy: queue.mode?.value,
             stop_word: conversation.stop_word.map(|found| found.value),
             stale_after: seconds(&messages.stale_after_s?),
             translation: messages.translation.map(|found| found.value),

@@ -8,6 +8,7 @@ pub mod alerts;
 pub mod approval;
 pub mod backoff;
 pub mod batching;
+pub mod busy;
 pub mod clock;
 pub mod command;
 pub mod compose;

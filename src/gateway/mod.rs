@@ -33,6 +33,7 @@ use crate::{
         approval::rules::Rules,
         batching::WindowRule,
         clock::ClockRule,
+        busy::Busy,
         flag::Features,
         limits::Limits,
         live::Live,
@@ -86,6 +87,8 @@ pub struct Config {
     pub interrupt_grace: Millis,
     /// How often a running answer says anew how long it takes.
     pub clock: ClockRule,
+    /// What a prompt does that comes while another of its conversation runs.
+    pub busy: Busy,
     /// Word that stops what runs, alone in a message; in lower case.
     pub stop_word: Option<String>,
     /// Files that people send.
