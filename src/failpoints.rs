@@ -55,6 +55,9 @@ pub const ORDERS: &[&str] = &[
 /// Points that only a person who stops something, or orders something about what waits, comes by.
 pub const QUEUE: &[&str] = &["lane-stopping", "press-committed"];
 
+/// Points that only a prompt comes by that does something about the turn that runs.
+pub const BUSY: &[&str] = &["newer-interrupts", "beside-committed", "beside-written"];
+
 /// Points that only an answer to an agent's question comes by.
 pub const QUESTIONS: &[&str] = &["question-committed"];
 
@@ -69,7 +72,7 @@ pub const PARTS: &[&str] = &["runtime-frozen", "store-frozen", "intake-frozen"];
 /// # Errors
 /// A sentence, when the environment asks for something that there is not.
 pub fn arm() -> Result<(), String> {
-    let points = [POINTS, FILES, ORDERS, QUEUE, QUESTIONS, ALERTS].concat();
+    let points = [POINTS, FILES, ORDERS, QUEUE, BUSY, QUESTIONS, ALERTS].concat();
     if let Some((point, nth)) = wish("TELEXD_KILL_AT", &points)? {
         let passed = AtomicU64::new(0);
         fail::cfg_callback(point, move || {
@@ -170,6 +173,7 @@ mod tests {
             super::FILES,
             super::ORDERS,
             super::QUEUE,
+            super::BUSY,
             super::QUESTIONS,
             super::ALERTS,
             super::STEPS,

@@ -41,9 +41,9 @@ pub fn handed_next(newer: &[Newer], running: TurnId, waits: &[TurnId]) -> Option
 /// Whether one that waits is to end what runs.
 #[must_use]
 pub fn interrupts(newer: &[Newer], running: TurnId, waits: &[TurnId]) -> bool {
-    newer.iter().any(|one| {
-        one.over == running && one.does == Busy::Interrupt && waits.contains(&one.turn)
-    })
+    newer
+        .iter()
+        .any(|one| one.over == running && one.does == Busy::Interrupt && waits.contains(&one.turn))
 }
 
 #[cfg(test)]
@@ -81,7 +81,11 @@ mod tests {
                 handed.map(TurnId),
                 "{running} {waits:?}"
             );
-            assert_eq!(interrupts(&all, running, &waits), ends, "{running} {waits:?}");
+            assert_eq!(
+                interrupts(&all, running, &waits),
+                ends,
+                "{running} {waits:?}"
+            );
         }
     }
 

@@ -4,6 +4,7 @@
 //! transaction, so that a restarted daemon goes on in the middle of an answer.
 
 mod answer;
+mod beside;
 mod place;
 mod status;
 #[cfg(test)]
@@ -14,8 +15,10 @@ mod verdict;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::beside::Heard;
 use self::{
     answer::Answer,
+    beside::Way,
     place::Whereabouts,
     status::Status,
     thoughts::Thoughts,
@@ -82,6 +85,9 @@ pub struct View {
     /// Whether it was an administrator who wanted its end.
     #[serde(default)]
     pub by_admin: bool,
+    /// Whether it was to make room for a newer message of its person.
+    #[serde(default)]
+    pub for_newer: bool,
 }
 
 /// State of one turn.
@@ -101,6 +107,18 @@ pub struct Turn {
     /// Whether that was by an administrator.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     by_admin: bool,
+    /// Whether that was for a newer message.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    for_newer: bool,
+    /// How its prompt was given.
+    #[serde(skip_serializing_if = "Way::is_alone")]
+    way: Way,
+    /// Of one that was given to an agent that worked: whether the agent has begun with it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    taken: bool,
+    /// And whether it waits for its person's word if it goes back into the queue.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    kept: bool,
     answer: Answer,
     status: Status,
     /// What it thinks; empty where nobody is to see that, for then it is not told.
@@ -167,6 +185,12 @@ impl Turn {
     /// The same, by an administrator: its person is told so.
     pub fn interrupt_by_admin(&mut self) {
         self.by_admin = true;
+        self.interrupt();
+    }
+
+    /// The same, to make room for a newer message of its person.
+    pub fn interrupt_for_newer(&mut self) {
+        self.for_newer = true;
         self.interrupt();
     }
 
@@ -252,6 +276,7 @@ impl Turn {
                 .filter(|_| !self.finished && !self.interrupted)
                 .map(str::to_owned),
             by_admin: self.by_admin,
+            for_newer: self.for_newer,
         }
     }
 
@@ -443,6 +468,7 @@ impl Turn {
         }
         self.prompt = Some(state);
         self.unclaimed = None;
+        self.taken |= !self.way.is_alone() && self.started();
         match state {
             PromptState::Started => self.status.thinking(),
             // Dropped from the queue: no result will come. Where it had started, one comes, or the agent rests.

@@ -235,8 +235,9 @@ pub trait Backend: Send + Sync {
     fn prompt(&self, uuid: Uuid, text: &str, images: &[PromptImage]) -> Vec<u8>;
     /// Whether this input line is the prompt with that uuid (to tell after a crash whether it was written).
     fn is_prompt(&self, line: &[u8], uuid: Uuid) -> bool;
-    /// Asks the running turn to end.
-    fn interrupt(&self, request_id: &str) -> Vec<u8>;
+    /// Asks the running turn to end. `queued`: prompts that it has got and not begun with are dropped with it, and it tells
+    /// which.
+    fn interrupt(&self, request_id: &str, queued: bool) -> Vec<u8>;
     /// Asks it to take another permission mode from now on.
     fn mode(&self, request_id: &str, mode: PermissionMode) -> Vec<u8>;
     /// Asks the process to end.

@@ -4,11 +4,14 @@
 //! is kept ([`TurnState::Held`]) until its person says so: that is shown as one list, the last message of the chat, which is
 //! kept true as long as anything waits.
 
+pub(super) mod newer;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Deps, gate::Gate, lane::retract_collected, show};
 use crate::core::{
     Millis,
+    busy::Busy,
     ids::{ConversationId, ConversationKey, InboxId, TurnId},
     pause::Pause,
     text::{Button, Shown},
@@ -38,6 +41,8 @@ pub(super) struct Queue {
     buttons: bool,
     // Whether answers are drafts while they are written.
     drafts: bool,
+    // What a prompt does that comes while another runs.
+    busy: Busy,
 }
 
 /// Where a turn stands that waits.
@@ -50,6 +55,8 @@ pub(super) struct At<'a> {
     pub(super) pause: Option<(&'a Pause, u64)>,
     /// Whether its files are not all here.
     pub(super) fetching: bool,
+    /// What it does about the one that runs, besides waiting.
+    pub(super) does: Option<Busy>,
 }
 
 /// Where the list of a conversation is, as it stands in the settings.
@@ -66,7 +73,8 @@ fn setting(conversation: ConversationId) -> String {
 impl Queue {
     /// Of the conversation with this key.
     pub(super) fn of(deps: &Deps, key: &ConversationKey) -> Self {
-        let features = &deps.config.get().features;
+        let config = deps.config.get();
+        let features = &config.features;
         let private = key.chat_id == key.user_id;
         Self {
             gate: deps.gate.clone(),
@@ -74,6 +82,7 @@ impl Queue {
             stop_button: features.stop_button.is_on(key.user_id),
             buttons: features.queue_buttons.is_on(key.user_id),
             drafts: private && features.drafts.is_on(key.user_id),
+            busy: config.busy,
         }
     }
 
@@ -164,6 +173,7 @@ impl Queue {
         };
         let of = |state| open.iter().filter(move |turn| turn.state == state);
         let running = of(TurnState::Submitted).count();
+        let (newer, over) = (newer::all(tx, conversation)?, newer::running(&open));
         for (before, turn) in of(TurnState::Queued).enumerate() {
             let enters = entering.contains(&turn.id);
             // One that is run again says so.
@@ -186,11 +196,13 @@ impl Queue {
                 Some(pause) => Some((pause.as_ref(), tx.turns_waiting_up_to(turn.id)?)),
                 None => None,
             };
+            let does = newer::does(&newer, turn.id, over.map(|over| over.id));
             let at = At {
                 before,
                 running,
                 pause,
                 fetching: tx.attachments_awaited(turn.id)?,
+                does,
             };
             let shown = self.message(turn.id, &at, self.reply_to(turn));
             let urgency = if enters {
@@ -223,6 +235,14 @@ impl Queue {
                 };
                 (text, self.stop_button.then(|| vec![stop]))
             }
+            // The agent gets it when its files are here.
+            None if at.does == Some(Busy::Steer) && !at.fetching => {
+                (said::GOES_TO_AGENT.to_owned(), None)
+            }
+            None if at.does == Some(Busy::Interrupt) && at.before == 0 => (
+                said::ENDS_AND_IS_NEXT.to_owned(),
+                self.of_waiting(turn, at.before),
+            ),
             None => (
                 words::waiting(at.before + at.running),
                 self.of_waiting(turn, at.before),
@@ -357,8 +377,11 @@ impl Queue {
         &self,
         tx: &Tx<'_>,
         conversation: ConversationId,
+        turn: TurnId,
         now: Millis,
     ) -> Result<(), StoreError> {
+        // What was to be done about others that ran is done, or too late.
+        newer::retain(tx, conversation, |one| one.over == turn, now)?;
         self.refresh_list(tx, conversation, now)
     }
 

@@ -124,6 +124,8 @@ pub fn over(
         Ending::Interrupted => {
             let line = if view.by_admin {
                 words::admin::ENDED.as_str()
+            } else if view.for_newer {
+                words::queue::FOR_NEWER.as_str()
             } else {
                 words::INTERRUPTED.as_str()
             };
@@ -392,6 +394,15 @@ mod tests {
         };
         let shown = over(&Lines, &by_admin, &Ending::Interrupted, None);
         assert_eq!(shown[0].body.text, "Half\n\n— Ended by an administrator");
+        let for_newer = View {
+            for_newer: true,
+            ..view("Half", None)
+        };
+        let shown = over(&Lines, &for_newer, &Ending::Interrupted, None);
+        assert_eq!(
+            shown[0].body.text,
+            "Half\n\n— Interrupted: your newer message goes on"
+        );
     }
 
     #[test]

@@ -307,6 +307,25 @@ impl Tx<'_> {
         self.turn_first(id)
     }
 
+    /// The agent that was given the turn never looked at it: it is queued or held again, under a fresh uuid, without run and
+    /// machine, at the place that it had.
+    ///
+    /// # Errors
+    /// No such turn, it is over already, or the state is neither; a uuid that another turn has; the database's.
+    pub fn turn_back(&self, id: TurnId, fresh: Uuid, state: TurnState) -> Result<(), StoreError> {
+        if !matches!(state, TurnState::Queued | TurnState::Held) {
+            return Err(StoreError::Other(format!(
+                "turn {id}: {state:?} waits for nothing"
+            )));
+        }
+        let changed = self.change(
+            "UPDATE turns SET state = ?3, uuid = ?2, run = NULL, machine = NULL, submitted_at = NULL
+             WHERE id = ?1 AND ended_at IS NULL",
+            params![id, UuidText(fresh), state],
+        )?;
+        not_over(changed, id)
+    }
+
     /// Counts that the process which had the turn was lost.
     ///
     /// # Errors

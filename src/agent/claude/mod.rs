@@ -56,8 +56,8 @@ impl Backend for Claude {
         codec::is_prompt(line, uuid)
     }
 
-    fn interrupt(&self, request_id: &str) -> Vec<u8> {
-        codec::interrupt(request_id)
+    fn interrupt(&self, request_id: &str, queued: bool) -> Vec<u8> {
+        codec::interrupt(request_id, queued)
     }
 
     fn mode(&self, request_id: &str, mode: PermissionMode) -> Vec<u8> {

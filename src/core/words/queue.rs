@@ -22,6 +22,15 @@ pub static DROPPED: Phrase = phrase!("Dropped: it was not run.");
 pub static ALL_RUN: Phrase = phrase!("They run in their order.");
 /// A turn was stopped that no agent had.
 pub static STOPPED_EARLY: Phrase = phrase!("Stopped before it began.");
+/// Mark under an answer that a newer message of its person ended.
+pub static FOR_NEWER: Phrase = phrase!("— Interrupted: your newer message goes on");
+/// Placeholder of a prompt that ends the running answer and is next.
+pub static ENDS_AND_IS_NEXT: Phrase = phrase!("The running answer is being stopped; this is next.");
+/// A prompt is given to the agent while it works.
+pub static GOES_TO_AGENT: Phrase = phrase!("The agent gets this now, while it works.");
+/// The same, when the agent has begun with it.
+pub static TAKEN_IN: Phrase =
+    phrase!("The agent has taken this into the answer that it was working on.");
 /// Answer to a stop where nothing runs but something waits.
 pub static KEPT: Phrase = phrase!("Nothing is running; what waited is kept until you say so.");
 /// Answer to `/queue` where nothing waits.
@@ -161,6 +170,16 @@ pub fn all_run(count: usize) -> String {
         1 => tr!("It runs."),
         _ => ALL_RUN.to_owned(),
     }
+}
+
+/// Question about a prompt of which it is not known whether the agent took it in before it was lost. `excerpt`: by
+/// [`excerpt`].
+#[must_use]
+pub fn perhaps_taken(excerpt: &str) -> String {
+    tr!(
+        "The agent was lost while it worked, and I cannot know whether it had taken this message in: run it?\n\n{excerpt}",
+        excerpt
+    )
 }
 
 /// How it stands with the message that a button was about.

@@ -204,6 +204,7 @@ fn show_places(
             running: running.get(&turn.conversation).copied().unwrap_or(0),
             pause: pause.map(|pause| (pause, number)),
             fetching: tx.attachments_awaited(turn.turn)?,
+            does: None,
         };
         let slot = Slot {
             turn: turn.turn,

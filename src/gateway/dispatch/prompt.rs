@@ -277,7 +277,7 @@ impl Arriving {
             None => None,
         };
         if !handed.as_ref().is_some_and(|handed| handed.is(turn)) {
-            self.queue.entered(tx, conversation, turn, self.now)?;
+            self.queue.arrives(tx, conversation, turn, self.now)?;
         }
         Ok(handed)
     }

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{Ack, Lane, LaneMsg, Reply, Way, ending::Stage, millis, window, work};
+use super::{Ack, Lane, LaneMsg, Reply, Way, beside, ending::Stage, millis, window, work};
 use crate::{
     core::{
         Millis,
@@ -170,6 +170,14 @@ impl Lane {
     /// A turn is to end. The intent is stored before it is carried out.
     pub(super) async fn interrupt(&mut self, ack: Ack, turn: TurnId) {
         let now = self.deps.clock.now();
+        let beside = self.run.as_ref().map(|live| live.beside.clone());
+        let beside = beside.unwrap_or_default();
+        let active = self.run.as_ref().and_then(|live| live.active.as_ref());
+        // What was given into an answer is stopped with it.
+        let turn = match active {
+            Some(active) if beside.iter().any(|one| one.turn == turn) => active.turn,
+            _ => turn,
+        };
         let active = self
             .run
             .as_mut()
@@ -191,17 +199,27 @@ impl Lane {
         let done = self
             .deps
             .store
-            .tx(move |tx| stage.stop(tx, &ack, turn, json.as_deref(), own))
+            .tx(move |tx| {
+                let stops = stage.stop(tx, &ack, turn, json.as_deref(), own)?;
+                let kept = match ack.inbox().filter(|_| stops && own) {
+                    Some(before) => beside::keep(tx, beside, before)?,
+                    None => Vec::new(),
+                };
+                Ok((stops, kept))
+            })
             .await;
         fail::fail_point!("lane-stopping");
         // A stop works even when the store does not; it is recorded and answered when the store works again.
         match self.note_failure(done, "cannot record an interrupt") {
             None => self.redo.push(LaneMsg::Interrupt { ack: again, turn }),
-            Some(stops) => again.told(if stops && !ends_already {
-                Outcome::Done
-            } else {
-                Outcome::NoChange
-            }),
+            Some((stops, kept)) => {
+                self.note_kept(&kept);
+                again.told(if stops && !ends_already {
+                    Outcome::Done
+                } else {
+                    Outcome::NoChange
+                });
+            }
         }
         if running {
             self.press_on();
@@ -238,10 +256,13 @@ impl Lane {
     /// Tells the agent to end the turn; the process is told to end if that does not help in time.
     pub(super) fn press_on(&mut self) {
         self.end_draft();
-        let line = self
-            .deps
-            .backend
-            .interrupt(&self.deps.dice.uuid().to_string());
+        // What it was given while it worked would else be what it goes on with.
+        let given = self
+            .run
+            .as_ref()
+            .is_some_and(|live| !live.beside.is_empty());
+        let request = self.deps.dice.uuid().to_string();
+        let line = self.deps.backend.interrupt(&request, given);
         let grace = millis(self.deps.config.get().interrupt_grace);
         let Some(live) = &self.run else { return };
         let written = self.append(live, &line);

@@ -6,7 +6,14 @@ use tr::tr;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{Active, Lane, Live, kill::kill_done, output, take_up::read_machine, work};
+use super::{
+    Active, Lane, Live,
+    beside::{self, Beside, Left},
+    kill::kill_done,
+    output,
+    take_up::read_machine,
+    work,
+};
 use crate::{
     core::{
         Millis,
@@ -257,10 +264,8 @@ impl Lane {
             _ if live.resumed => Start::Resumed,
             _ => Start::Fresh,
         };
-        if !self
-            .settle(&live.id, live.active.as_ref(), exit.as_ref(), start)
-            .await
-        {
+        let had = (live.active.as_ref(), &live.beside[..]);
+        if !self.settle(&live.id, had, exit.as_ref(), start).await {
             // The store refused; the run stays as it is for us and is settled when the store works again.
             self.run = Some(Live {
                 stuck: Some(Vec::new()),
@@ -278,7 +283,7 @@ impl Lane {
     pub(super) async fn settle(
         &mut self,
         run: &RunId,
-        active: Option<&Active>,
+        (active, beside): (Option<&Active>, &[Beside]),
         exit: Option<&Exit>,
         start: Start,
     ) -> bool {
@@ -287,7 +292,13 @@ impl Lane {
         let exit_json = exit.and_then(|exit| serde_json::to_string(exit).ok());
         let conversation = self.conversation.id;
         let stage = self.stage(now);
-        let active = active.cloned();
+        // One that was given beside another and was not begun with is none that ran.
+        let (late, active) = match active {
+            Some(active) if active.machine.may_go_back() => (Some(Beside::of(active)), None),
+            active => (None, active.cloned()),
+        };
+        let beside = late.into_iter().chain(beside.iter().cloned());
+        let beside: Vec<_> = beside.map(|one| (one, self.deps.dice.uuid())).collect();
         let exit = exit.cloned();
         let done = self
             .deps
@@ -305,11 +316,24 @@ impl Lane {
                     ),
                     None => (None, Turn::new(None)),
                 };
-                let Some(turn) = turn.filter(|turn| !turn.state.over()) else {
-                    return Ok(());
+                let turn = turn.filter(|turn| !turn.state.over());
+                let other = match &turn {
+                    Some(turn) => {
+                        let tools = machine.tools_begun();
+                        let fate = fate(&mut machine, exit.as_ref(), turn.attempts, start);
+                        stage.settle(tx, turn, &machine, &fate, start)?;
+                        Some((fate, tools))
+                    }
+                    None => None,
                 };
-                let fate = fate(&mut machine, exit.as_ref(), turn.attempts, start);
-                stage.settle(tx, &turn, &machine, &fate, start)
+                let other = other.as_ref().map(|(fate, tools)| (fate, *tools));
+                let readable = start != Start::Unreadable;
+                // After that turn: where both go back it is before them.
+                for (one, fresh) in beside {
+                    let left = beside::left(&one, other, exit.as_ref(), readable);
+                    beside::settle(tx, &stage.queue, &one, &left, fresh, now)?;
+                }
+                Ok(())
             })
             .await;
         self.note_failure(done, "cannot record the end of a run")
@@ -332,6 +356,9 @@ impl Lane {
         );
         let mut machine = read_machine(&turn);
         let stage = self.stage(self.deps.clock.now());
+        if machine.is_beside() || machine.may_go_back() {
+            return self.orphaned_beside(&turn, machine).await;
+        }
         let done = self
             .deps
             .store
@@ -339,6 +366,24 @@ impl Lane {
                 let fate = fate(&mut machine, None, turn.attempts, Start::Resumed);
                 stage.settle(tx, &turn, &machine, &fate, Start::Resumed)
             })
+            .await;
+        self.note_failure(done, "cannot settle a turn without its run")
+            .is_some()
+    }
+
+    /// The same of one that was given beside another.
+    async fn orphaned_beside(&mut self, turn: &TurnRow, machine: Turn) -> bool {
+        let one = Beside {
+            turn: turn.id,
+            machine,
+            reply_to: None,
+            written: true,
+        };
+        let (queue, fresh, now) = (self.queue(), self.deps.dice.uuid(), self.deps.clock.now());
+        let done = self
+            .deps
+            .store
+            .tx(move |tx| beside::settle(tx, &queue, &one, &Left::Unsure, fresh, now))
             .await;
         self.note_failure(done, "cannot settle a turn without its run")
             .is_some()

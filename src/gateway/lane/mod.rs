@@ -7,6 +7,7 @@
 //! | `window.rs` | the batching window |
 //! | `work.rs` | queue, places, launching |
 //! | `submit.rs` | giving a prompt to the agent |
+//! | `beside.rs` | what newer prompts do while a turn runs |
 //! | `standing.rs` | agents that wait: lent to the transaction that enters a prompt |
 //! | `draft.rs` | a running answer as a draft |
 //! | `clock.rs` | how long a running answer takes |
@@ -24,6 +25,7 @@
 //! The rule throughout: first the transaction, then the effect that it allows; and whatever a kill leaves
 //! between the two is found and done again by `Lane::take_up` in the next life.
 
+mod beside;
 mod clock;
 mod control;
 mod draft;
@@ -55,6 +57,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tracing::{error, warn};
 use uuid::Uuid;
 
+use beside::Beside;
 use draft::Face;
 use limits::{Meter, Rest};
 use standing::Offer;
@@ -98,6 +101,8 @@ struct Live {
     resumed: bool,
     followed: Followed,
     active: Option<Active>,
+    // Turns that the agent was given while it worked on that one, in the order in which it was.
+    beside: Vec<Beside>,
     // Lines that were read but could not be committed; nothing further is read before they are.
     stuck: Option<Vec<Line>>,
     // Lines for the agent that the disk refused; later ones wait behind them.

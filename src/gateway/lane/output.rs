@@ -3,7 +3,12 @@
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{Active, Lane, Line, RETRY, draft::Face, ending, limits, mode, rules, work};
+use super::{
+    Active, Lane, Line, RETRY,
+    beside::{self, Along, AlongChange},
+    draft::Face,
+    ending, limits, mode, rules, work,
+};
 use crate::{
     core::{
         Millis,
@@ -36,6 +41,7 @@ struct Change {
     modes: Vec<mode::News>,
     mode_request: Option<String>,
     turn: Option<TurnChange>,
+    along: AlongChange,
 }
 
 struct TurnChange {
@@ -100,6 +106,8 @@ impl Lane {
         };
         let (run, session, resumed) = (live.id.clone(), live.session, live.resumed);
         let mut active = live.active.clone();
+        let mut along = Along::of(live);
+        let mut came_back = false;
         let mut model = None;
         let mut asked = Vec::new();
         let mut withdrawn = Vec::new();
@@ -138,6 +146,10 @@ impl Lane {
                     _ => {}
                 }
                 modes.extend(told.news(&event));
+                if along.on(&event, active.as_ref()) {
+                    active = None;
+                    came_back = true;
+                }
                 if active.is_none() && unasked(&event) {
                     active = Some(self.unasked_turn(&run).await?);
                 }
@@ -165,14 +177,14 @@ impl Lane {
                 }
                 rest.on(&event, Some(&current.machine));
             }
-            if outcome.is_some() {
+            if outcome.is_some() || came_back {
                 break;
             }
         }
         let Some(end) = lines.get(taken.wrapping_sub(1)).map(|line| line.end) else {
             return Ok((0, false));
         };
-        let over = outcome.is_some();
+        let over = outcome.is_some() || came_back;
         let (now, manner) = (self.deps.clock.now(), self.manner());
         let renderer = self.deps.renderer.as_ref();
         let mut sketch = None;
@@ -187,6 +199,12 @@ impl Lane {
                     .as_ref()
                     .filter(|end| resumed && ending::session_unknown(end))
                     .map(|_| self.deps.dice.uuid());
+                if let Some(end) = &outcome {
+                    match elsewhere {
+                        None => along.over(Some(&end.ending)),
+                        Some(_) => along.not_begun(),
+                    }
+                }
                 let shown = match &outcome {
                     _ if elsewhere.is_some() => Vec::new(),
                     Some(end) => show::over(renderer, &view, &end.ending, current.reply_to),
@@ -218,6 +236,10 @@ impl Lane {
                     elsewhere,
                 })
             }
+            None if came_back => {
+                along.over(None);
+                None
+            }
             None => None,
         };
         let change = Change {
@@ -232,6 +254,7 @@ impl Lane {
             modes: modes.clone(),
             mode_request: told.request().map(str::to_owned),
             turn,
+            along: along.change(self)?,
         };
         if let Some(current) = active.as_mut().filter(|_| over) {
             current.face.end();
@@ -251,12 +274,21 @@ impl Lane {
                 live.mode.outdate();
             }
         }
-        if let (Some(live), Some(mut current)) = (&mut self.run, active) {
-            for gone in &opened.closed {
-                current.questions.retain(|q| q.row != *gone);
+        let follows = along.promoted().map(|next| {
+            let face = Face::of(self.drafts());
+            Active::begun(next.turn, next.machine.clone(), next.reply_to, face, now)
+        });
+        if let Some(live) = &mut self.run {
+            live.beside = along.beside;
+            if over {
+                live.active = follows;
+            } else if let Some(mut current) = active {
+                for gone in &opened.closed {
+                    current.questions.retain(|q| q.row != *gone);
+                }
+                current.questions.extend(asked);
+                live.active = Some(current);
             }
-            current.questions.extend(asked);
-            live.active = if over { None } else { Some(current) };
         }
         for row in &opened.decided {
             self.give_answer(row);
@@ -324,6 +356,8 @@ impl Lane {
             self.end_killed();
         }
         self.typing_at = None;
+        self.begin_draft().await;
+        self.type_on();
         self.advance().await;
     }
 
@@ -359,6 +393,7 @@ impl Lane {
         );
         let (turn, target, now) = (active.turn, self.target(), self.deps.clock.now());
         let board = self.board();
+        let (queue, beside) = (self.queue(), self.beside_with_uuids());
         let end = TurnEnd {
             state: ending::state_of(&ended),
             machine: work::to_json(&machine),
@@ -371,7 +406,12 @@ impl Lane {
             .tx(move |tx| {
                 tx.turn_ended(turn, &end, now)?;
                 close_questions(tx, &board, turn, now)?;
-                work::put(tx, target, turn, &shown, Urgency::Message, now)
+                work::put(tx, target, turn, &shown, Urgency::Message, now)?;
+                for (one, fresh) in beside {
+                    let left = beside::left_unreadable(&one, &ended);
+                    beside::settle(tx, &queue, &one, &left, fresh, now)?;
+                }
+                Ok(())
             })
             .await;
         if self
@@ -380,6 +420,7 @@ impl Lane {
             && let Some(live) = &mut self.run
         {
             live.active = None;
+            live.beside.clear();
             self.typing_at = None;
         }
     }
@@ -395,7 +436,15 @@ struct Opened {
 }
 
 impl Change {
-    fn apply(self, tx: &Tx<'_>) -> Result<Opened, StoreError> {
+    fn apply(mut self, tx: &Tx<'_>) -> Result<Opened, StoreError> {
+        let along = std::mem::take(&mut self.along);
+        let (queue, target, now) = (self.queue.clone(), self.target, self.now);
+        let opened = self.apply_turn(tx)?;
+        along.apply(tx, &queue, target, now)?;
+        Ok(opened)
+    }
+
+    fn apply_turn(self, tx: &Tx<'_>) -> Result<Opened, StoreError> {
         let mut opened = Opened::default();
         tx.run_offset(&self.run, self.offset)?;
         let conversation = tx.run(&self.run)?.map(|run| run.conversation);

@@ -67,6 +67,37 @@ impl Given {
     pub(super) fn turn(&self) -> TurnId {
         self.turn.id
     }
+
+    /// One that the agent is given while it works.
+    pub(super) fn beside(
+        turn: TurnRow,
+        uuid: Uuid,
+        machine: Turn,
+        reply_to: Option<i64>,
+        files: Vec<AttachmentRow>,
+        at: Millis,
+    ) -> Self {
+        Self {
+            turn,
+            uuid,
+            machine,
+            reply_to,
+            files,
+            draft: false,
+            at,
+        }
+    }
+
+    /// Turn, uuid, machine, the message that it answers, files.
+    pub(super) fn into_parts(self) -> (TurnRow, Uuid, Turn, Option<i64>, Vec<AttachmentRow>) {
+        (
+            self.turn,
+            self.uuid,
+            self.machine,
+            self.reply_to,
+            self.files,
+        )
+    }
 }
 
 impl Ready {
@@ -130,7 +161,8 @@ impl Ready {
             );
             work::put(tx, self.target, turn.id, &shown, giving.urgency, giving.now)?;
         }
-        self.queue.given(tx, turn.conversation, giving.now)?;
+        self.queue
+            .given(tx, turn.conversation, turn.id, giving.now)?;
         Ok(Some(Given {
             turn: turn.clone(),
             uuid,

@@ -5,6 +5,7 @@ use tracing::{error, info, warn};
 
 use super::{
     Active, Comeback, Lane, Live, RETRY,
+    beside::Beside,
     draft::{self, Face},
     ending::Start,
     kill::kill_ordered,
@@ -15,9 +16,12 @@ use crate::{
     core::turn::Turn,
     gateway::{
         mode,
-        ports::{Answer, Remains},
+        ports::{Answer, Followed, Remains},
     },
-    store::rows::{AttachmentRow, QuestionRow, RunRow, RunStatus, TurnRow, TurnState},
+    store::{
+        StoreError, Tx,
+        rows::{AttachmentRow, QuestionRow, RunRow, RunStatus, TurnRow, TurnState},
+    },
 };
 
 /// How often a run that is over is tried before it counts as unreadable.
@@ -50,10 +54,13 @@ impl Lane {
             .deps
             .store
             .tx(move |tx| {
-                let turn = tx
-                    .turns_ahead(id, 1)?
-                    .into_iter()
-                    .find(|t| t.state == TurnState::Submitted && t.run.as_ref() == Some(&run));
+                let given = tx.turns_ahead(id, 1)?.into_iter();
+                let given = given
+                    .filter(|t| t.state == TurnState::Submitted && t.run.as_ref() == Some(&run));
+                let (beside, turn): (Vec<_>, Vec<_>) =
+                    given.partition(|turn| read_machine(turn).is_beside());
+                let turn = turn.into_iter().next();
+                let beside = with_files(tx, beside)?;
                 let questions = match &turn {
                     Some(turn) => tx.questions_of(turn.id)?,
                     None => Vec::new(),
@@ -71,12 +78,12 @@ impl Lane {
                     turn,
                     questions,
                     files,
-                    (draft, chosen),
+                    (draft, chosen, beside),
                     kill_ordered(tx, &run)?,
                 ))
             })
             .await;
-        let Some((turn, questions, files, (draft, chosen), killed)) =
+        let Some((turn, questions, files, (draft, chosen, given), killed)) =
             self.note_failure(read, "cannot read the turn of a run")
         else {
             return false;
@@ -88,12 +95,14 @@ impl Lane {
         if let Some(active) = active.as_mut().filter(|_| killed) {
             active.machine.interrupt_by_admin();
         }
+        let mut beside: Vec<_> = given.iter().map(|(turn, _)| self.beside(turn)).collect();
         let start = match remains {
             Remains::NeverStarted => Start::Never,
             _ => Start::Resumed,
         };
         if matches!(remains, Remains::NeverStarted | Remains::Missing) {
-            return self.settle(&row.id, active.as_ref(), None, start).await;
+            let had = (active.as_ref(), &beside[..]);
+            return self.settle(&row.id, had, None, start).await;
         }
         let followed = match self.deps.runner.attach(&row.id, row.offset).await {
             Ok(followed) => followed,
@@ -101,18 +110,26 @@ impl Lane {
                 error!(conversation = self.conversation.id.0, run = %row.id, %cause, "cannot take up a run");
                 // What is over and stays unreadable may hold a whole answer: it is told, not run again.
                 let given_up = remains == Remains::Over && tries >= MOST_TRIES;
-                return given_up
-                    && self
-                        .settle(&row.id, active.as_ref(), None, Start::Unreadable)
-                        .await;
+                let had = (active.as_ref(), &beside[..]);
+                return given_up && self.settle(&row.id, had, None, Start::Unreadable).await;
             }
         };
+        for one in &mut beside {
+            match self.is_written(one, &followed) {
+                Ok(written) => one.written = written,
+                Err(cause) => {
+                    error!(run = %row.id, %cause, "cannot read the agent's input");
+                    return false;
+                }
+            }
+        }
         let mut live = Live {
             id: row.id.clone(),
             session: row.session_id,
             resumed: true,
             followed,
             active,
+            beside,
             stuck: None,
             unsent: Vec::new(),
             ending: None,
@@ -133,10 +150,11 @@ impl Lane {
         }
         if remains == Remains::Alive {
             match self
-                .missing_input(&live, turn.as_ref(), &questions, files)
+                .missing_input(&live, turn.as_ref(), &questions, files, given)
                 .await
             {
                 Ok(lines) => {
+                    live.beside.iter_mut().for_each(|one| one.written = true);
                     self.run = Some(live);
                     self.send(&lines);
                 }
@@ -208,6 +226,25 @@ impl Lane {
         }
     }
 
+    fn beside(&self, turn: &TurnRow) -> Beside {
+        Beside {
+            turn: turn.id,
+            machine: read_machine(turn),
+            reply_to: self.reply_to(turn.message()),
+            written: true,
+        }
+    }
+
+    /// Whether the prompt is in the input of its run.
+    fn is_written(&self, one: &Beside, followed: &Followed) -> std::io::Result<bool> {
+        let backend = &self.deps.backend;
+        let control = &followed.control;
+        match one.machine.uuid() {
+            Some(uuid) => control.input_contains(&|line| backend.is_prompt(line, uuid)),
+            None => Ok(false),
+        }
+    }
+
     /// A conversation has one run at a time. Another one can only come of a fault, and must not go on working.
     async fn end_second(&mut self, row: RunRow) {
         warn!(conversation = self.conversation.id.0, run = %row.id, "a second run of one conversation is ended");
@@ -230,6 +267,7 @@ impl Lane {
         turn: Option<&TurnRow>,
         questions: &[QuestionRow],
         files: Vec<AttachmentRow>,
+        beside: Vec<(TurnRow, Vec<AttachmentRow>)>,
     ) -> std::io::Result<Vec<u8>> {
         let (backend, control) = (&self.deps.backend, &live.followed.control);
         let mut missing = Vec::new();
@@ -238,6 +276,12 @@ impl Lane {
         {
             info!(run = %live.id, turn = turn.id.0, "a prompt that was about to be given is given now");
             missing.extend(self.prompt_line(uuid, turn, files).await);
+        }
+        for ((turn, files), one) in beside.into_iter().zip(&live.beside) {
+            if let Some(uuid) = turn.uuid.filter(|_| !one.written) {
+                info!(run = %live.id, turn = turn.id.0, "a prompt that was about to be given while the agent works is given now");
+                missing.extend(self.prompt_line(uuid, &turn, files).await);
+            }
         }
         for row in questions {
             let Some(Ok(answer)) = row.answer.as_deref().map(serde_json::from_str::<Answer>) else {
@@ -251,6 +295,18 @@ impl Lane {
         }
         Ok(missing)
     }
+}
+
+/// Turns that an agent was given while it worked, in the order in which it was, each with its files.
+fn with_files(
+    tx: &Tx<'_>,
+    mut turns: Vec<TurnRow>,
+) -> Result<Vec<(TurnRow, Vec<AttachmentRow>)>, StoreError> {
+    turns.sort_by_key(|turn| (turn.submitted_at, turn.id));
+    let files = |turn: TurnRow| Ok((tx.attachments(turn.id)?, turn));
+    let all = turns.into_iter().map(files);
+    all.map(|found| found.map(|(files, turn)| (turn, files)))
+        .collect()
 }
 
 /// The stored state of a turn; a fresh one where there is none, or none that can be read.

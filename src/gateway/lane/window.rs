@@ -72,7 +72,7 @@ pub(in crate::gateway) fn close(
             retract_collected(tx, turn.id, now)?;
         }
     }
-    queue.entered(tx, turn.conversation, turn.id, now)
+    queue.arrives(tx, turn.conversation, turn.id, now)
 }
 
 /// The turn is never run, and nothing says any more that it waits.

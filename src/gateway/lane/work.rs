@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{END_GRACE, Lane, LaneMsg, Live, RETRY, limits::Rest, mode::Told, window};
+use super::{
+    END_GRACE, Lane, LaneMsg, Live, RETRY, beside::Next, limits::Rest, mode::Told, window,
+};
 use crate::{
     core::{
         Millis,
@@ -33,6 +35,7 @@ impl Lane {
         // Each round either changes a state in the store or returns; the bound is for a fault in that reasoning.
         for _ in 0..64 {
             let (id, ready, giving) = (self.conversation.id, self.ready(), self.giving());
+            let door = self.door();
             let read = self
                 .deps
                 .store
@@ -43,10 +46,14 @@ impl Lane {
                         Some(ready) => ready.give(tx, &open, session.as_ref(), giving)?,
                         None => None,
                     };
-                    Ok((open, session, mode::chosen(tx, id)?, given))
+                    let next = match &door {
+                        Some(door) => door.look(tx, id, &open, session.as_ref(), giving.now)?,
+                        None => Next::Nothing,
+                    };
+                    Ok((open, session, mode::chosen(tx, id)?, given, next))
                 })
                 .await;
-            let Some((open, session, chosen, given)) =
+            let Some((open, session, chosen, given, next)) =
                 self.note_failure(read, "cannot read the queue")
             else {
                 return;
@@ -57,7 +64,7 @@ impl Lane {
                 }
                 return;
             }
-            if self.tell_mode(chosen) {
+            if self.make_way(next).await || self.tell_mode(chosen) {
                 continue;
             }
             let next = open.iter().find(|turn| turn.state == TurnState::Queued);
@@ -110,9 +117,11 @@ impl Lane {
         match &self.run {
             // The conversation was cleared: this process knows what the next prompt must not.
             Some(live) if Some(live.session) != current => {
-                if live.active.is_some() {
+                // One that it was given while it worked on another and has not begun with is the next agent's.
+                let works = live.active.as_ref();
+                if works.is_some_and(|active| !active.machine.may_go_back()) {
                     self.interrupt_cleared().await;
-                } else {
+                } else if live.ending.is_none() {
                     self.end_run();
                 }
                 false
@@ -148,8 +157,12 @@ impl Lane {
     }
 
     fn is_orphan(&self, turn: &TurnRow) -> bool {
-        let active = self.run.as_ref().and_then(|live| live.active.as_ref());
-        turn.state == TurnState::Submitted && active.is_none_or(|active| active.turn != turn.id)
+        let known = self.run.as_ref().is_some_and(|live| {
+            let active = live.active.as_ref().map(|active| active.turn);
+            let mut beside = live.beside.iter().map(|one| one.turn);
+            active == Some(turn.id) || beside.any(|one| one == turn.id)
+        });
+        turn.state == TurnState::Submitted && !known
     }
 
     /// A turn of somebody who may not any more: it is never run, and they are told nothing.
@@ -293,6 +306,7 @@ impl Lane {
                     resumed: launch.resume,
                     followed,
                     active: None,
+                    beside: Vec::new(),
                     stuck: None,
                     unsent: Vec::new(),
                     ending: None,

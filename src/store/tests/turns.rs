@@ -391,7 +391,18 @@ fn who_moves_up_comes_first_and_overtakes_nobody_elses() {
         tx.turn_submitted(first, &run_id(1), uuid(2), "{}", 12)?;
         tx.turn_requeued(first, uuid(3), 13)?;
         assert_eq!(open()?, [first, second, third]);
+        // One that its agent never looked at is where it was.
+        tx.turn_submitted(third, &run_id(1), uuid(4), "{}", 13)?;
+        tx.turn_back(third, uuid(5), TurnState::Queued)?;
+        assert_eq!(open()?, [first, second, third]);
+        let row = tx.turn(third)?.unwrap();
+        assert_eq!(
+            (row.uuid, row.run, row.machine),
+            (Some(uuid(5)), None, None)
+        );
+        assert!(tx.turn_back(third, uuid(6), TurnState::Asked).is_err());
         tx.turn_state(first, TurnState::Discarded, 14)?;
+        assert!(tx.turn_back(first, uuid(7), TurnState::Queued).is_err());
         assert_eq!(line()?, [second, other, third]);
         assert_eq!(tx.turns_in_flight()?.len(), 3);
         Ok(())

@@ -57,7 +57,14 @@ pub(in super::super) fn is_prompt(line: &[u8], uuid: Uuid) -> bool {
     })
 }
 
-pub(in super::super) fn interrupt(request_id: &str) -> Vec<u8> {
+/// `queued`: what waits in the CLI is cancelled as well, which its lifecycle then tells of each.
+pub(in super::super) fn interrupt(request_id: &str, queued: bool) -> Vec<u8> {
+    if queued {
+        return request(
+            request_id,
+            &json!({ "subtype": "interrupt", "cancel_queued": true }),
+        );
+    }
     control_request(request_id, "interrupt")
 }
 

@@ -9,8 +9,12 @@ fn requests_are_written_to_the_letter() {
         "{\"request\":{\"subtype\":\"initialize\"},\"request_id\":\"hello\",\"type\":\"control_request\"}\n"
     );
     assert_eq!(
-        text(interrupt("r1")),
+        text(interrupt("r1", false)),
         "{\"request\":{\"subtype\":\"interrupt\"},\"request_id\":\"r1\",\"type\":\"control_request\"}\n"
+    );
+    assert_eq!(
+        text(interrupt("r1", true)),
+        "{\"request\":{\"cancel_queued\":true,\"subtype\":\"interrupt\"},\"request_id\":\"r1\",\"type\":\"control_request\"}\n"
     );
     assert_eq!(
         text(end("r2")),
@@ -138,7 +142,7 @@ fn a_prompt_is_known_again() {
     assert!(is_prompt(&line[..line.len() - 1], UUID));
     assert!(!is_prompt(&line, Uuid::from_u128(5)));
     assert!(!is_prompt(&line[..line.len() - 2], UUID), "cut");
-    assert!(!is_prompt(&interrupt(&UUID.to_string()), UUID));
+    assert!(!is_prompt(&interrupt(&UUID.to_string(), false), UUID));
     assert!(
         !is_prompt(&prompt(Uuid::from_u128(5), &UUID.to_string(), &[]), UUID),
         "the uuid stands in the text"

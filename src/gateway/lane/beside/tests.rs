@@ -1,0 +1,80 @@
+use super::*;
+use crate::core::trouble::{Category, Trouble};
+
+const UUID: Uuid = Uuid::from_u128(7);
+
+fn one(taken: bool, written: bool) -> Beside {
+    let mut machine = Turn::beside(UUID);
+    if taken {
+        machine.hears_beside(PromptState::Started);
+    }
+    Beside {
+        turn: TurnId(2),
+        machine,
+        reply_to: None,
+        written,
+    }
+}
+
+fn failed() -> Fate {
+    Fate::Over(Ending::Failed(Trouble::new(Category::Agent)))
+}
+
+#[test]
+fn what_was_taken_in_shares_the_fate_of_the_answer() {
+    let exit = Some(&Exit::Signal { signal: 9 });
+    let taken = one(true, true);
+    for (other, wanted) in [
+        (Some(failed()), Left::With(TurnState::Failed)),
+        (
+            Some(Fate::Over(Ending::Interrupted)),
+            Left::With(TurnState::Interrupted),
+        ),
+        (Some(Fate::Again), Left::Back),
+        (Some(Fate::Ask(2)), Left::Unsure),
+        (None, Left::Unsure),
+    ] {
+        let other = other.as_ref().map(|fate| (fate, 2));
+        assert_eq!(left(&taken, other, exit, true), wanted, "{other:?}");
+    }
+}
+
+#[test]
+fn what_was_not_begun_with_goes_back_where_that_is_certain() {
+    let waits = one(false, true);
+    let gone = Exit::Code { code: 0 };
+    for (other, exit, readable, wanted) in [
+        // The process said all that it did before it ended.
+        (Some((failed(), 3)), Some(&gone), true, Left::Back),
+        (None, Some(&gone), true, Left::Back),
+        // It was lost before anything could have an effect.
+        (Some((Fate::Again, 0)), None, true, Left::Back),
+        // It was lost while it used tools.
+        (Some((Fate::Ask(3), 3)), None, true, Left::Unsure),
+        // What it said cannot be read.
+        (Some((failed(), 0)), None, false, Left::Unsure),
+    ] {
+        let other = other.as_ref().map(|(fate, tools)| (fate, *tools));
+        assert_eq!(left(&waits, other, exit, readable), wanted, "{other:?}");
+        // What is not in its input it never had.
+        assert_eq!(left(&one(false, false), other, exit, readable), Left::Back);
+    }
+}
+
+#[test]
+fn an_answer_ends_with_what_was_taken_into_it_and_the_next_follows() {
+    let mut along = Along {
+        beside: vec![one(true, true), one(false, true), one(false, true)],
+        ..Along::default()
+    };
+    along.beside[1].turn = TurnId(3);
+    along.beside[2].turn = TurnId(4);
+    along.over(Some(&Ending::Interrupted));
+    let ended: Vec<_> = along.ended.iter().map(|(b, s)| (b.turn, *s)).collect();
+    assert_eq!(ended, [(TurnId(2), TurnState::Interrupted)]);
+    let next = along.promoted().unwrap();
+    assert_eq!(next.turn, TurnId(3));
+    assert!(!next.machine.is_beside() && next.machine.may_go_back());
+    let waits: Vec<_> = along.beside.iter().map(|b| b.turn).collect();
+    assert_eq!(waits, [TurnId(4)]);
+}

@@ -1,0 +1,220 @@
+//! Prompts that come while another of their conversation runs, and what they do about that ([`core::busy`](crate::core::busy)).
+//!
+//! What a prompt is to do is recorded in the transaction that puts it in line, so it holds over a kill; the lane, which alone
+//! has the agent, looks at it and does it. It is a setting, by conversation, and counts as long as that other turn runs.
+
+use super::{Queue, setting};
+use crate::{
+    core::{
+        Millis,
+        busy::{Busy, Newer},
+        ids::{ConversationId, TurnId},
+        words::{self, queue as said},
+    },
+    gateway::show,
+    store::{
+        StoreError, Tx,
+        rows::{Slot, TurnRow, TurnState, Urgency},
+    },
+};
+
+/// Beginning of the names of these settings; the conversation's number follows.
+const KEY: &str = "queue.newer.";
+
+/// What is recorded of the prompts of a conversation, in the order in which they came. What cannot be read counts as nothing.
+///
+/// # Errors
+/// The database's.
+pub(in crate::gateway) fn all(
+    tx: &Tx<'_>,
+    conversation: ConversationId,
+) -> Result<Vec<Newer>, StoreError> {
+    let json = tx.setting(&format!("{KEY}{conversation}"))?;
+    Ok(json
+        .and_then(|json| serde_json::from_str(&json).ok())
+        .unwrap_or_default())
+}
+
+/// Only those remain of which this says so.
+///
+/// # Errors
+/// The database's.
+pub(in crate::gateway) fn retain(
+    tx: &Tx<'_>,
+    conversation: ConversationId,
+    keep: impl Fn(&Newer) -> bool,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let before = all(tx, conversation)?;
+    let after: Vec<_> = before.iter().copied().filter(keep).collect();
+    if after.len() < before.len() {
+        write(tx, conversation, &after, now)?;
+    }
+    Ok(())
+}
+
+fn write(
+    tx: &Tx<'_>,
+    conversation: ConversationId,
+    all: &[Newer],
+    now: Millis,
+) -> Result<(), StoreError> {
+    let key = format!("{KEY}{conversation}");
+    if all.is_empty() {
+        return tx.setting_unset(&key);
+    }
+    let json = serde_json::to_string(all)
+        .map_err(|cause| StoreError::Other(format!("what newer messages do: {cause}")))?;
+    tx.setting_set(&key, &json, now)
+}
+
+/// The turn that an agent works on; not one that it was given into that.
+pub(in crate::gateway) fn running(open: &[TurnRow]) -> Option<&TurnRow> {
+    let given = open.iter().filter(|t| t.state == TurnState::Submitted);
+    // Those that it was given into it came later.
+    given.min_by_key(|turn| (turn.submitted_at, turn.id))
+}
+
+/// What a prompt that waits does about the turn that runs.
+pub(super) fn does(newer: &[Newer], turn: TurnId, running: Option<TurnId>) -> Option<Busy> {
+    let is_it = |one: &&Newer| one.turn == turn && Some(one.over) == running;
+    newer.iter().find(is_it).map(|one| one.does)
+}
+
+impl Queue {
+    /// A person's new prompt is in line from now on: as by [`Queue::entered`], and where another of theirs runs, it does what
+    /// the settings say.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(in crate::gateway) fn arrives(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        turn: TurnId,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        // Nothing would be won by an end of what runs: nothing is given to an agent before the pause is over.
+        if self.busy == Busy::Queue || self.gate.closed() {
+            return self.entered(tx, conversation, turn, now);
+        }
+        let open = tx.turns_open(conversation)?;
+        let Some(over) = running(&open).map(|turn| turn.id) else {
+            return self.entered(tx, conversation, turn, now);
+        };
+        let mut newer = all(tx, conversation)?;
+        newer.retain(|one| one.over == over);
+        newer.push(Newer {
+            turn,
+            over,
+            does: self.busy,
+        });
+        write(tx, conversation, &newer, now)?;
+        let first = self.busy == Busy::Interrupt;
+        if first {
+            tx.turn_first(turn)?;
+        }
+        self.show(tx, conversation, &[turn], first, now)
+    }
+
+    /// The agent is given a prompt while it works: its message says so.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(in crate::gateway) fn handed(
+        &self,
+        tx: &Tx<'_>,
+        turn: &TurnRow,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        self.says(tx, turn, &said::GOES_TO_AGENT, Urgency::Message, now)
+    }
+
+    /// The agent has begun with it, beside what it worked on.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(in crate::gateway) fn taken_in(
+        &self,
+        tx: &Tx<'_>,
+        turn: &TurnRow,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        self.says(tx, turn, &said::TAKEN_IN, Urgency::Progress, now)
+    }
+
+    fn says(
+        &self,
+        tx: &Tx<'_>,
+        turn: &TurnRow,
+        text: &str,
+        urgency: Urgency,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let shown = show::note(text, Vec::new(), self.reply_to(turn));
+        let slot = Some(slot(turn.id));
+        tx.out_show(self.target(), slot, urgency, &shown, now)?;
+        Ok(())
+    }
+
+    /// A prompt that the agent had and did not look at is in line again, at its place; or it waits for its person's word.
+    ///
+    /// # Errors
+    /// No such turn, or it is over already; the database's.
+    pub(in crate::gateway) fn comes_back(
+        &self,
+        tx: &Tx<'_>,
+        turn: &TurnRow,
+        fresh: uuid::Uuid,
+        kept: bool,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let (id, conversation) = (turn.id, turn.conversation);
+        if !kept {
+            tx.turn_back(id, fresh, TurnState::Queued)?;
+            // What ended the answer that this was given into goes before it.
+            for one in all(tx, conversation)? {
+                let waits = tx
+                    .turn(one.turn)?
+                    .is_some_and(|t| t.state == TurnState::Queued);
+                if one.does == Busy::Interrupt && waits {
+                    tx.turn_first(one.turn)?;
+                }
+            }
+            return self.show(tx, conversation, &[id], true, now);
+        }
+        tx.turn_back(id, fresh, TurnState::Held)?;
+        tx.out_retract(id, 0, Slot::NOTICE, now)?;
+        match super::listed(tx, &setting(conversation))? {
+            Some(_) => self.refresh(tx, conversation, now),
+            None => self.list(tx, conversation, super::BUTTONS, now),
+        }
+    }
+
+    /// Nobody can know whether the agent took a prompt in: its person is asked whether it is to run.
+    ///
+    /// # Errors
+    /// No such turn, or it is over already; the database's.
+    pub(in crate::gateway) fn asks_again(
+        &self,
+        tx: &Tx<'_>,
+        turn: &TurnRow,
+        fresh: uuid::Uuid,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let id = turn.id;
+        tx.turn_back(id, fresh, TurnState::Held)?;
+        let buttons = vec![vec![
+            words::button(words::RUN.as_str(), format!("r:{id}")),
+            words::button(words::DISCARD.as_str(), format!("d:{id}")),
+        ]];
+        let text = said::perhaps_taken(&super::excerpt(turn));
+        let shown = show::note(text, buttons, self.reply_to(turn));
+        tx.out_show(self.target(), Some(slot(id)), Urgency::Message, &shown, now)?;
+        self.refresh(tx, turn.conversation, now)
+    }
+}
+
+fn slot(turn: TurnId) -> Slot {
+    Slot { turn, number: 0 }
+}
