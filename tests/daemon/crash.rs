@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use telexd::failpoints::POINTS;
+use telexd::failpoints::{BUSY, POINTS};
 use telexd_botapi::{Config, ShownMessage};
 
 use crate::support::{ADMIN, DEADLINE, Daemon, FAST, USER, World, breathe, shows, wait_until};
@@ -307,6 +307,125 @@ async fn killed_between_that_commit_and_the_agents_input() {
     assert_eq!(times, [1, 1]);
     daemon.stop().await;
     world.end_all().await;
+}
+
+/// A message comes while the agent works, and the daemon is killed on its way to the agent, or before or after it has committed
+/// what the agent makes of it. It is answered once, whatever it was to do about the answer that was being written.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_a_newer_message_makes_its_way() {
+    let points = [
+        ("newer-interrupts", 1),
+        ("beside-committed", 1),
+        ("beside-written", 1),
+        ("intake-accepted", 1),
+        ("runner-append-before", 3),
+        ("runner-append-torn", 3),
+        ("runner-append-after", 3),
+        ("codec-before-commit", 6),
+        ("codec-after-commit", 6),
+        ("store-before-commit", 6),
+        ("store-after-commit", 6),
+    ];
+    assert!(
+        BUSY.iter()
+            .all(|busy| points.iter().any(|(p, _)| p == busy))
+    );
+    for (mode, least) in [("interrupt", 20), ("steer", 20)] {
+        let mut kills = 0;
+        for (point, times) in points {
+            for nth in 1..=times {
+                kills += usize::from(killed_with_a_newer_message(mode, point, nth).await);
+            }
+        }
+        println!("{mode}: {kills} kills");
+        assert!(
+            kills >= least,
+            "{mode}: the points were come by {kills} times"
+        );
+    }
+}
+
+fn asks(message: &ShownMessage) -> bool {
+    message.text.starts_with("May the agent use") && !message.buttons.is_empty()
+}
+
+/// Waits until the daemon is dead or everything is answered; allows what is asked, once the newer message is with the agent.
+/// Whether it is dead.
+async fn dead_or_answered(world: &World, daemon: &mut Daemon) -> bool {
+    let user = world.api.user(USER, "Uma");
+    let mut pressed = false;
+    let over = || {
+        let shown = world.api.view(|v| v.bot_messages(USER));
+        if let Some(question) = shown.iter().find(|m| asks(m))
+            && !pressed
+            && world.reached("say newer") > 0
+        {
+            let data = question.buttons[0][0].data.clone().unwrap();
+            user.press_stale(USER, question.message_id, &data);
+            pressed = true;
+        }
+        let none = |sql| world.query(sql) == Some(0);
+        let answered = || {
+            world.query("SELECT count(*) FROM turns WHERE ended_at IS NOT NULL") == Some(2)
+                && none("SELECT count(*) FROM turns WHERE ended_at IS NULL")
+                && none("SELECT count(*) FROM outbox WHERE done_at IS NULL")
+        };
+        daemon.ended().is_some() || answered()
+    };
+    let shown = || crate::support::texts(&world.api.view(|v| v.bot_messages(USER)));
+    let told = || format!("{:#?}\n{}", shown(), world.log());
+    wait_until("it is dead, or all is answered", over, told).await;
+    daemon.ended().is_some()
+}
+
+/// Whether the daemon was killed there.
+async fn killed_with_a_newer_message(mode: &str, point: &str, nth: usize) -> bool {
+    let world = World::new().await;
+    world.drop_in("busy", &format!("[queue]\nmode = \"{mode}\"\n"));
+    // The agent works, and another life of the daemon is there when the newer message comes.
+    let daemon = world.start();
+    let user = world.api.user(USER, "Uma");
+    user.send_text(USER, "ask");
+    world
+        .wait_chat(USER, "it asks", |m| m.iter().any(asks))
+        .await;
+    daemon.stop().await;
+    let mut daemon = world.start_with(&[("TELEXD_KILL_AT", &format!("{point}:{nth}"))]);
+    user.send_text(USER, "say newer");
+    let killed = dead_or_answered(&world, &mut daemon).await;
+    drop(daemon);
+
+    let mut daemon = world.start_ready().await;
+    let dead = dead_or_answered(&world, &mut daemon).await;
+    let case = format!("{mode} {point}:{nth}");
+    assert!(!dead, "{case}: it died by itself");
+    let reached = world.evidence().reached();
+    for text in ["ask", "say newer"] {
+        let of = reached.iter().filter(|r| r.text == text);
+        let begun: u32 = of.map(|r| r.begun).sum();
+        assert_eq!(begun, 1, "{case}: {text} {reached:#?}\n{}", world.log());
+    }
+    let shown = world.api.view(|v| v.bot_messages(USER));
+    let there = || shown.iter().filter(|m| !m.deleted);
+    let marked = there().filter(|m| m.text.contains(MARK)).count();
+    let is_answer = |m: &&ShownMessage| m.text.trim_end().ends_with("newer") && !asks(m);
+    let answers = there().filter(is_answer).count();
+    assert!(
+        (1..=1 + marked).contains(&answers),
+        "{case} {shown:#?}\n{}",
+        world.log()
+    );
+    let waits = [
+        "In line",
+        "The agent gets this now",
+        "The running answer is being stopped",
+    ];
+    let left = |m: &&ShownMessage| waits.iter().any(|begin| m.text.starts_with(begin));
+    assert!(there().filter(left).count() <= marked, "{case} {shown:#?}");
+    assert_eq!(world.evidence().violations(), 0);
+    daemon.stop().await;
+    world.end_all().await;
+    killed
 }
 
 /// Each named point, the first and the third time that the daemon comes by.

@@ -3,6 +3,7 @@
 mod age;
 mod approvals;
 mod batching;
+mod busy;
 mod clock;
 mod commands;
 mod drafts;

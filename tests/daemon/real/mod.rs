@@ -11,6 +11,7 @@
 //! | `faults.rs` | faults of the model's service, an agent that is missing or too old |
 //! | `files.rs` | files that people send |
 //! | `mode.rs` | permission modes |
+//! | `queue.rs` | messages that come while it works |
 //! | `resume.rs` | kills, restarts, idle ends, `/clear` |
 //! | `thinking.rs` | what it thinks |
 //! | `rules.rs` | rules of the configuration |
@@ -22,6 +23,7 @@ mod faults;
 mod files;
 mod launch;
 mod mode;
+mod queue;
 mod resume;
 mod rules;
 mod thinking;
