@@ -84,7 +84,6 @@ impl Door {
         &self,
         tx: &Tx<'_>,
         conversation: ConversationId,
-        open: &[TurnRow],
         session: Option<&Session>,
         now: Millis,
     ) -> Result<Next, StoreError> {
@@ -92,6 +91,8 @@ impl Door {
         if all.is_empty() {
             return Ok(Next::Nothing);
         }
+        // Not those alone that are next: one that is handed in need not be the first that waits.
+        let open = tx.turns_open(conversation)?;
         let waits = open.iter().filter(|t| t.state == TurnState::Queued);
         let waits: Vec<TurnId> = waits.map(|turn| turn.id).collect();
         if self.ends && busy::interrupts(&all, self.over, &waits) {

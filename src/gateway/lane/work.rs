@@ -47,7 +47,7 @@ impl Lane {
                         None => None,
                     };
                     let next = match &door {
-                        Some(door) => door.look(tx, id, &open, session.as_ref(), giving.now)?,
+                        Some(door) => door.look(tx, id, session.as_ref(), giving.now)?,
                         None => Next::Nothing,
                     };
                     Ok((open, session, mode::chosen(tx, id)?, given, next))

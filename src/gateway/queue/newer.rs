@@ -98,7 +98,7 @@ impl Queue {
         if self.busy == Busy::Queue || self.gate.closed() {
             return self.entered(tx, conversation, turn, now);
         }
-        let open = tx.turns_open(conversation)?;
+        let open = tx.turns_ahead(conversation, 1)?;
         let Some(over) = running(&open).map(|turn| turn.id) else {
             return self.entered(tx, conversation, turn, now);
         };
