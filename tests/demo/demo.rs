@@ -21,11 +21,14 @@ mod host;
 mod input;
 mod keys;
 mod letter;
+mod local;
 mod model;
 mod options;
 mod paint;
 mod pipe;
+mod post;
 mod screen;
+mod settings;
 mod town;
 mod wrap;
 

@@ -23,8 +23,9 @@ use super::{
     complain,
     daemon::Daemon,
     family, home,
+    model::Action,
     options::Options,
-    pipe, screen,
+    pipe, post, screen, settings,
     town::Town,
 };
 
@@ -43,6 +44,34 @@ pub struct Stage {
     pub home: PathBuf,
     /// Cancelled when a signal asks for the end.
     pub quit: CancellationToken,
+}
+
+impl Stage {
+    /// Does what a person wants of Telegram, and says what they would not see otherwise. Of the rest, which needs the
+    /// daemon or the screen, it does nothing.
+    ///
+    /// # Errors
+    /// A sentence: it cannot be done.
+    pub fn perform(&self, action: &Action) -> Result<Option<String>, String> {
+        match action {
+            Action::Write { who, text } => self.town.write(*who, text)?,
+            Action::Post { who, post } => self.town.post(*who, post)?,
+            Action::Edit { who, message, text } => self.town.edit(*who, *message, text)?,
+            Action::Press {
+                who,
+                message,
+                data,
+                stale,
+            } => self.town.press(*who, *message, data, *stale)?,
+            Action::Look(file) => return post::look(&self.town.api, file).map(Some),
+            Action::Save { file, to } => {
+                return post::save(&self.town.api, file, to.as_deref()).map(Some);
+            }
+            Action::Tell(words) => return Ok(Some(words.clone())),
+            Action::Wait(_) | Action::Kill | Action::Quit => {}
+        }
+        Ok(None)
+    }
 }
 
 /// Runs the host. Arguments: process id of the guard, directory, `--`, the person's own arguments.
@@ -99,6 +128,9 @@ async fn play(options: &Options, home: &Path) -> Result<(), String> {
     let town = Town::build().await?;
     let config = home::furnish(home, &agent, &town.api.url(), town.api.token())
         .map_err(|e| format!("cannot furnish {}: {e}", home.display()))?;
+    if let Some(file) = &options.settings {
+        settings::add(file, &config)?;
+    }
     let daemon =
         Daemon::start(home, &config).map_err(|e| format!("cannot start the daemon: {e}"))?;
     let mut stage = Stage {

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 
 use telexd_botapi::ShownMessage;
 
+/// So many buttons of a chat have a key.
+const MOST: u8 = 99;
+
 /// A button.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -15,7 +18,7 @@ pub struct Target {
     pub data: String,
 }
 
-/// Keys 1 to 9.
+/// Keys from 1 on. One digit presses those up to 9; a line of the demo presses any.
 #[derive(Clone, Debug, Default)]
 pub struct Keys(BTreeMap<u8, Target>);
 
@@ -34,7 +37,7 @@ impl Keys {
             .retain(|_, t| t.message != id || there.contains(&t.data.as_str()));
         for data in there {
             let known = self.key(id, data).is_some();
-            if !known && let Some(free) = (1..=9).find(|key| !self.0.contains_key(key)) {
+            if !known && let Some(free) = (1..=MOST).find(|key| !self.0.contains_key(key)) {
                 let data = data.to_owned();
                 self.0.insert(free, Target { message: id, data });
             }

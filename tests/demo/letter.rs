@@ -202,7 +202,7 @@ fn style(entities: &[Entity], start: usize, end: usize) -> Style {
 }
 
 /// Without what would move the cursor; tabs as spaces.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     text.replace('\t', "    ")
         .chars()
         .filter(|c| *c == '\n' || !c.is_control())

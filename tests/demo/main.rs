@@ -3,6 +3,7 @@
 // The helpers are test code as well, which the lint cannot see.
 #![allow(clippy::unwrap_used)]
 
+mod conversation;
 #[expect(dead_code, reason = "`main` is the example's")]
 #[path = "demo.rs"]
 mod demo;

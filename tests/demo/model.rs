@@ -2,9 +2,15 @@
 //! with the time; says what is to be done.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use telexd_botapi::{Change, ShownMessage};
+use telexd_botapi::{Change, ShownFile, ShownMessage};
 
-use super::{input::Input, keys::Keys, town};
+use super::{
+    input::Input,
+    keys::{Keys, Target},
+    local::{self, Local},
+    post::Post,
+    town,
+};
 
 /// How long a chat action shows, in milliseconds, as Telegram has it.
 const TYPING_MS: i64 = 5_000;
@@ -43,6 +49,8 @@ pub struct Chat {
     pub input: Input,
     /// How many lines up from the newest.
     pub scroll: usize,
+    /// The button that was pressed last.
+    pub pressed: Option<Target>,
 }
 
 /// What is to be done.
@@ -63,46 +71,42 @@ pub enum Action {
         message: i64,
         /// `callback_data`.
         data: String,
+        /// Whether it may be gone.
+        stale: bool,
     },
+    /// A person sends something else than a text.
+    Post {
+        /// Who.
+        who: i64,
+        /// What.
+        post: Post,
+    },
+    /// A person changes a message.
+    Edit {
+        /// Who.
+        who: i64,
+        /// Message.
+        message: i64,
+        /// What it is to be.
+        text: String,
+    },
+    /// A file of the bot is shown.
+    Look(ShownFile),
+    /// A file of the bot is stored.
+    Save {
+        /// File.
+        file: ShownFile,
+        /// Where; `None`: under its name in the working directory.
+        to: Option<String>,
+    },
+    /// Nothing more is done until the bot shows this.
+    Wait(String),
+    /// The demo itself says something.
+    Tell(String),
     /// SIGKILL to the daemon.
     Kill,
     /// The end.
     Quit,
-}
-
-/// A line for the demo itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Local {
-    /// Another person.
-    As(String),
-    /// A button, by key or label.
-    Press(String),
-    /// SIGKILL to the daemon.
-    Kill,
-    /// The end.
-    Quit,
-}
-
-impl Local {
-    /// Reads a line. `None`: it is a message.
-    ///
-    /// # Errors
-    /// A sentence.
-    pub fn parse(line: &str) -> Option<Result<Self, String>> {
-        let rest = line.trim().strip_prefix(':')?;
-        let (verb, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        let argument = argument.trim().to_owned();
-        Some(match (verb, argument.is_empty()) {
-            ("as", false) => Ok(Self::As(argument)),
-            ("press", false) => Ok(Self::Press(argument)),
-            ("kill", true) => Ok(Self::Kill),
-            ("quit", true) => Ok(Self::Quit),
-            _ => Err(format!(
-                "no such line: {}; there are :as NAME, :press KEY, :kill, :quit",
-                line.trim()
-            )),
-        })
-    }
 }
 
 /// How the daemon is.
@@ -167,9 +171,10 @@ impl Model {
 
     fn hint(&mut self) {
         let hint = if self.stand_in {
-            "Write something. The stand-in also takes: tools 5 · ask · long 6000 · slow 300 x30"
+            "Write something. The stand-in also takes: tools 5 · ask · edit · choose · plan · table · slow 300 x30. \
+             :help tells what the demo takes."
         } else {
-            "Write something; /help tells what the bot understands."
+            "Write something; /help tells what the bot understands, :help what the demo does."
         };
         for chat in &mut self.chats {
             if chat.id != town::EVE {
@@ -254,6 +259,13 @@ impl Model {
         for chat in &mut self.chats {
             chat.items.push(Item::Remark(words.to_owned()));
         }
+    }
+
+    /// A remark of the demo itself, in the chat that is shown.
+    pub fn remark_here(&mut self, words: &str) {
+        let chat = self.chat_mut();
+        chat.items.push(Item::Remark(words.to_owned()));
+        chat.scroll = 0;
     }
 
     /// A passing word.
@@ -341,13 +353,20 @@ impl Model {
         None
     }
 
-    fn press(&self, key: u8) -> Option<Action> {
-        let chat = self.chat();
-        chat.keys.target(key).map(|target| Action::Press {
+    fn press(&mut self, key: u8) -> Option<Action> {
+        let target = self.chat().keys.target(key)?.clone();
+        Some(self.hit(target, false))
+    }
+
+    fn hit(&mut self, target: Target, stale: bool) -> Action {
+        let chat = self.chat_mut();
+        chat.pressed = Some(target.clone());
+        Action::Press {
             who: chat.id,
             message: target.message,
-            data: target.data.clone(),
-        })
+            data: target.data,
+            stale,
+        }
     }
 
     /// Text that was pasted.
@@ -357,31 +376,36 @@ impl Model {
 
     fn enter(&mut self) -> Option<Action> {
         let line = self.chat_mut().input.take()?;
-        match Local::parse(&line) {
-            None => Some(Action::Write {
-                who: self.chat().id,
-                text: line,
-            }),
-            Some(Ok(local)) => match self.local(local) {
-                Ok(action) => action,
-                Err(words) => {
-                    self.tell(words);
-                    None
-                }
-            },
-            Some(Err(words)) => {
+        // Nothing is waited for here anyway.
+        match self.line(local::quick(&line).0) {
+            Ok(action) => action,
+            Err(words) => {
                 self.tell(words);
                 None
             }
         }
     }
 
-    /// Does what a line for the demo itself says.
+    /// What a whole line leads to.
     ///
     /// # Errors
     /// A sentence.
-    pub fn local(&mut self, local: Local) -> Result<Option<Action>, String> {
-        match local {
+    pub fn line(&mut self, line: &str) -> Result<Option<Action>, String> {
+        match Local::parse(line) {
+            Some(local) => self.local(local?),
+            None if line.trim().is_empty() => Ok(None),
+            None => Ok(Some(Action::Write {
+                who: self.chat().id,
+                text: line.trim().to_owned(),
+            })),
+        }
+    }
+
+    /// Does what a line for the demo itself says.
+    fn local(&mut self, local: Local) -> Result<Option<Action>, String> {
+        let who = self.chat().id;
+        Ok(Some(match local {
+            Local::Help => Action::Tell(local::help()),
             Local::As(name) => {
                 let at = self
                     .chats
@@ -390,33 +414,84 @@ impl Model {
                 let all: Vec<&str> = self.chats.iter().map(|c| c.name.as_str()).collect();
                 let at = at.ok_or_else(|| format!("no {name} here, but {}", all.join(", ")))?;
                 self.show(at);
-                Ok(None)
+                return Ok(None);
             }
             Local::Press(which) => {
-                let key = which.parse().ok().or_else(|| self.labelled(&which));
-                let action = key.and_then(|key| self.press(key));
-                action
-                    .map(Some)
-                    .ok_or_else(|| format!("there is no button {which}"))
+                let keyed = which.parse().ok().and_then(|key| self.press(key));
+                let labelled = || self.labelled(&which).map(|target| self.hit(target, false));
+                keyed
+                    .or_else(labelled)
+                    .ok_or_else(|| format!("there is no button {which}"))?
             }
-            Local::Kill => Ok(Some(Action::Kill)),
-            Local::Quit => Ok(Some(Action::Quit)),
-        }
+            Local::Again => {
+                let target = self.chat().pressed.clone();
+                self.hit(target.ok_or("no button was pressed yet")?, true)
+            }
+            Local::Post(post) => Action::Post { who, post },
+            Local::Reply(text) => {
+                let to = self.newest(|m| m.from_bot).map(|m| m.message_id);
+                let to = to.ok_or("the bot has said nothing here")?;
+                Action::Post {
+                    who,
+                    post: Post::Reply { to, text },
+                }
+            }
+            Local::Edit(text) => {
+                let message = self.newest(|m| !m.from_bot).map(|m| m.message_id);
+                Action::Edit {
+                    who,
+                    message: message.ok_or("you have written nothing here")?,
+                    text,
+                }
+            }
+            Local::Look => Action::Look(self.file()?),
+            Local::Save(to) => Action::Save {
+                file: self.file()?,
+                to,
+            },
+            Local::Wait(text) => Action::Wait(text),
+            Local::Kill => Action::Kill,
+            Local::Quit => Action::Quit,
+        }))
     }
 
-    fn labelled(&self, label: &str) -> Option<u8> {
-        let chat = self.chat();
-        chat.items.iter().find_map(|item| {
-            let Item::Message(message) = item else {
-                return None;
-            };
-            let button = message
-                .buttons
-                .iter()
-                .flatten()
-                .find(|b| b.text.eq_ignore_ascii_case(label))?;
-            chat.keys.key(message.message_id, button.data.as_deref()?)
+    /// The newest message of the chat that is shown, of this kind.
+    fn newest(&self, is_it: impl Fn(&ShownMessage) -> bool) -> Option<&ShownMessage> {
+        self.chat().items.iter().rev().find_map(|item| match item {
+            Item::Message(m) if !m.deleted && is_it(m) => Some(&**m),
+            _ => None,
         })
+    }
+
+    /// The newest file of the bot.
+    fn file(&self) -> Result<ShownFile, String> {
+        let message = self.newest(|m| m.from_bot && m.file.is_some());
+        let file = message.and_then(|m| m.file.clone());
+        file.ok_or_else(|| "the bot has sent no file here".to_owned())
+    }
+
+    /// The newest button with this label, or else one whose label begins so, or has it in it (ticks stand before words).
+    fn labelled(&self, label: &str) -> Option<Target> {
+        let label = label.to_lowercase();
+        let find = |is_it: &dyn Fn(&str) -> bool| {
+            self.chat().items.iter().rev().find_map(|item| match item {
+                Item::Message(m) if !m.deleted => {
+                    let button = m
+                        .buttons
+                        .iter()
+                        .flatten()
+                        .find(|b| b.data.is_some() && is_it(&b.text.to_lowercase()))?;
+                    Some(Target {
+                        message: m.message_id,
+                        data: button.data.clone()?,
+                    })
+                }
+                _ => None,
+            })
+        };
+        find(&|text| text == label)
+            .or_else(|| find(&|text| text.starts_with(&label)))
+            .or_else(|| find(&|text| text.contains(&label)))
     }
 }
 

@@ -108,6 +108,7 @@ fn digits_press_buttons_only_where_there_is_one() {
         who: ANN,
         message: 7,
         data: "s:1".to_owned(),
+        stale: false,
     });
     assert_eq!(press(&mut model, KeyCode::Char('1')), stop);
     assert_eq!(write(&mut model, ":press stop"), stop);
@@ -166,15 +167,6 @@ fn typing_and_notices_pass() {
 
 #[test]
 fn lines_for_the_demo_itself() {
-    assert_eq!(Local::parse("hello"), None);
-    assert_eq!(Local::parse("/help"), None);
-    assert_eq!(Local::parse(":kill"), Some(Ok(Local::Kill)));
-    assert_eq!(
-        Local::parse(" :as Ben "),
-        Some(Ok(Local::As("Ben".to_owned())))
-    );
-    assert!(matches!(Local::parse(":as"), Some(Err(_))));
-    assert!(matches!(Local::parse(":nonsense"), Some(Err(_))));
     let mut model = model();
     assert_eq!(write(&mut model, ":quit"), Some(Action::Quit));
     assert_eq!(write(&mut model, ":as Zoe"), None);
@@ -187,4 +179,124 @@ fn lines_for_the_demo_itself() {
     assert_eq!(control(&mut model, 'k'), Some(Action::Kill));
     assert_eq!(control(&mut model, 'c'), Some(Action::Quit));
     assert_eq!(control(&mut model, 'd'), Some(Action::Quit));
+}
+
+/// What a line leads to.
+fn does(model: &mut Model, line: &str) -> Action {
+    model.line(line).unwrap().unwrap()
+}
+
+#[test]
+fn a_line_means_the_newest_message_of_its_chat() {
+    let mut model = model();
+    for (line, wanted) in [
+        (":edit x", "you have written nothing here"),
+        (":reply x", "the bot has said nothing here"),
+        (":save", "the bot has sent no file here"),
+        (":look", "the bot has sent no file here"),
+        (":again", "no button was pressed yet"),
+        (":press 1", "there is no button 1"),
+    ] {
+        assert_eq!(model.line(line).unwrap_err(), wanted, "{line}");
+    }
+    let own = |id| ShownMessage {
+        from_bot: false,
+        ..message(ANN, id, "mine", &[])
+    };
+    let carries = |id: i64| ShownMessage {
+        file: Some(ShownFile {
+            kind: "document".to_owned(),
+            file_id: format!("file {id}"),
+            name: None,
+            size: 7,
+        }),
+        ..message(ANN, id, "", &[])
+    };
+    for message in [
+        own(1),
+        carries(2),
+        carries(3),
+        own(4),
+        message(ANN, 5, "yes", &[]),
+    ] {
+        model.apply(Change::Sent(message));
+    }
+    model.apply(Change::Sent(message(BEN, 9, "Ben's", &[])));
+    assert_eq!(
+        does(&mut model, ":edit new words"),
+        Action::Edit {
+            who: ANN,
+            message: 4,
+            text: "new words".to_owned(),
+        }
+    );
+    assert_eq!(
+        does(&mut model, ":reply well"),
+        Action::Post {
+            who: ANN,
+            post: Post::Reply {
+                to: 5,
+                text: "well".to_owned(),
+            },
+        }
+    );
+    let newest = carries(3).file.unwrap();
+    assert_eq!(does(&mut model, ":look"), Action::Look(newest.clone()));
+    model.apply(Change::Deleted {
+        chat_id: ANN,
+        message_id: 3,
+    });
+    let Action::Save { file, to } = does(&mut model, ":save here") else {
+        panic!("it is not stored");
+    };
+    assert_eq!(file, carries(2).file.unwrap());
+    assert_eq!(to.as_deref(), Some("here"));
+    let Action::Tell(help) = does(&mut model, ":help") else {
+        panic!("no help");
+    };
+    assert!(help.contains("\n:forward NAME TEXT "), "{help}");
+}
+
+#[test]
+fn a_button_is_pressed_by_its_words_the_newest_first_and_again_when_it_is_gone() {
+    let mut model = model();
+    let row = |n: i64| [("Run next", format!("r:{n}")), ("Cancel", format!("c:{n}"))];
+    for n in 1..=6 {
+        let row = row(n);
+        let row: Vec<(&str, &str)> = row.iter().map(|(l, d)| (*l, d.as_str())).collect();
+        model.apply(Change::Sent(message(ANN, n, "waits", &row)));
+    }
+    let pressed = |message: i64, data: &str, stale| Action::Press {
+        who: ANN,
+        message,
+        data: data.to_owned(),
+        stale,
+    };
+    assert_eq!(does(&mut model, ":press cancel"), pressed(6, "c:6", false));
+    assert_eq!(does(&mut model, ":press run"), pressed(6, "r:6", false));
+    assert_eq!(does(&mut model, ":press next"), pressed(6, "r:6", false));
+    // More than there are digits.
+    assert_eq!(does(&mut model, ":press 11"), pressed(6, "r:6", false));
+    assert_eq!(does(&mut model, ":press 2"), pressed(1, "c:1", false));
+    model.apply(Change::Edited(message(ANN, 1, "gone", &[])));
+    assert_eq!(does(&mut model, ":again"), pressed(1, "c:1", true));
+    assert!(model.line(":press 2").is_err());
+}
+
+#[test]
+fn a_quick_line_is_an_ordinary_one_on_the_screen() {
+    let mut model = model();
+    let sent = Action::Write {
+        who: ANN,
+        text: "hello".to_owned(),
+    };
+    assert_eq!(write(&mut model, ":quick hello"), Some(sent));
+    assert_eq!(write(&mut model, ":file"), None);
+    let told = model.notice.clone().map(|(words, _)| words);
+    assert_eq!(
+        told.as_deref(),
+        Some(
+            "write it as :file PATH [CAPTION] (send a file of this machine; PNG and JPEG as photos)"
+        )
+    );
 }

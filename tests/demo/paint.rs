@@ -12,6 +12,7 @@ use telexd_botapi::ShownMessage;
 use super::{
     letter,
     model::{Chat, Health, Item, Model},
+    post,
     wrap::{Break, wrap},
 };
 
@@ -29,7 +30,7 @@ const WARM: Color = Color::Indexed(215);
 const BAD: Color = Color::Indexed(203);
 
 /// Keys, most needed first: those that do not fit are left out.
-const HELP: [&str; 7] = [
+const HELP: [&str; 8] = [
     "Enter send",
     "Tab next person",
     "1-9 buttons",
@@ -37,6 +38,7 @@ const HELP: [&str; 7] = [
     "^C quit",
     "PgUp/PgDn scroll",
     "/help the bot's commands",
+    ":help the demo's",
 ];
 
 /// Draws everything.
@@ -176,8 +178,7 @@ fn bubble(chat: &Chat, message: &ShownMessage, width: usize) -> Vec<Line<'static
     }
     lines.extend(letter::lines(&message.text, &message.entities, room));
     if let Some(file) = &message.file {
-        let name = file.name.as_deref().unwrap_or(&file.kind);
-        let line = Span::styled(format!("[file {name}, {} bytes]", file.size), quiet);
+        let line = Span::styled(post::line(file), quiet);
         lines.extend(wrap(&[line], room, Break::Words));
     }
     for row in &message.buttons {
@@ -226,9 +227,12 @@ fn first_words(chat: &Chat, id: i64) -> Option<String> {
 
 fn remark(words: &str, width: usize) -> Vec<Line<'static>> {
     let style = Style::new().fg(QUIET).add_modifier(Modifier::ITALIC);
-    let span = Span::styled(words.to_owned(), style);
-    let mut lines: Vec<Line<'static>> = wrap(&[span], width.saturating_sub(4), Break::Words)
-        .into_iter()
+    let room = width.saturating_sub(4);
+    let rows = words
+        .lines()
+        .map(|row| Span::styled(letter::clean(row), style));
+    let mut lines: Vec<Line<'static>> = rows
+        .flat_map(|row| wrap(&[row], room, Break::Words))
         .map(|line| {
             let mut spans = vec![Span::raw(" ")];
             spans.extend(line.spans);

@@ -18,8 +18,9 @@ use super::{
     daemon::{self, State},
     home,
     host::Stage,
-    model::{Action, Local, Model},
-    town,
+    local,
+    model::{Action, Model},
+    post, town,
 };
 
 /// Lines that were read and not yet taken.
@@ -44,6 +45,7 @@ pub async fn run(stage: &mut Stage, within: Duration) -> Result<(), String> {
             stage.agent.is_stand_in(),
         ),
         printed: BTreeMap::new(),
+        notices: 0,
         within,
     };
     let mut lines = lines();
@@ -59,17 +61,12 @@ pub async fn run(stage: &mut Stage, within: Duration) -> Result<(), String> {
         };
         let Some(line) = line else { break };
         let line = line.map_err(|e| format!("cannot read the input: {e}"))?;
-        let action = match Local::parse(&line) {
-            Some(local) => talk.model.local(local?)?,
-            None if line.trim().is_empty() => None,
-            None => Some(Action::Write {
-                who: talk.model.chat().id,
-                text: line.trim().to_owned(),
-            }),
-        };
-        match action {
+        let (line, waits) = local::quick(&line);
+        // Which message is the newest, and which buttons are there, is known only now.
+        talk.look(stage);
+        match talk.model.line(line)? {
             Some(Action::Quit) => break,
-            Some(action) => talk.act(stage, action).await?,
+            Some(action) => talk.act(stage, action, waits).await?,
             None => {}
         }
     }
@@ -88,28 +85,28 @@ struct Talk {
     model: Model,
     /// What was printed of each message of each chat.
     printed: BTreeMap<(i64, i64), String>,
+    /// How many answers to pressed buttons were printed.
+    notices: usize,
     within: Duration,
 }
 
 impl Talk {
-    async fn act(&mut self, stage: &mut Stage, action: Action) -> Result<(), String> {
+    async fn act(&mut self, stage: &mut Stage, action: Action, waits: bool) -> Result<(), String> {
+        let from = match &action {
+            Action::Write { who, text } => Some((*who, text.clone())),
+            Action::Post { who, post } => Some((*who, post.told())),
+            Action::Edit { who, text, .. } => Some((*who, format!("[edited] {text}"))),
+            _ => None,
+        };
+        if let Some((_, told)) = &from {
+            print(&format!("{}> {told}\n", self.model.chat().name))?;
+        }
+        let before = from.as_ref().map(|(who, _)| changes(stage, *who));
+        if let Some(words) = stage.perform(&action)? {
+            complain(&words);
+        }
         match action {
-            Action::Write { who, text } => {
-                print(&format!("{}> {text}\n", self.model.chat().name))?;
-                let before = self.answers(stage, who);
-                stage.town.write(who, &text);
-                self.settle(stage).await?;
-                let allowed = who != town::EVE;
-                if allowed && self.answers(stage, who) == before {
-                    return Err(format!("no answer to {text:?}"));
-                }
-            }
-            Action::Press { who, message, data } => {
-                if !stage.town.press(who, message, &data) {
-                    return Err("that button is gone".to_owned());
-                }
-                self.settle(stage).await?;
-            }
+            Action::Wait(text) => self.wait(stage, &text).await?,
             Action::Kill => {
                 stage.daemon.kill();
                 // The end, and the return.
@@ -118,21 +115,55 @@ impl Talk {
                     survive(stage, state)?;
                 }
             }
-            Action::Quit => {}
+            Action::Write { .. } | Action::Post { .. } if waits => {
+                self.settle(stage).await?;
+                if let Some((who, told)) = from
+                    && who != town::EVE
+                    && Some(changes(stage, who)) == before
+                {
+                    return Err(format!("no answer to {told:?}"));
+                }
+            }
+            // Of a message that the agent has already, a change is not answered.
+            Action::Edit { .. } | Action::Press { .. } if waits => self.settle(stage).await?,
+            _ => {}
         }
         Ok(())
     }
 
-    /// How many messages of the bot there are in a chat.
-    fn answers(&self, stage: &Stage, who: i64) -> usize {
-        stage.town.api.view(|v| v.bot_messages(who).len())
+    /// Takes every message as it is now.
+    fn look(&mut self, stage: &Stage) {
+        for (who, _, _) in town::PEOPLE {
+            for message in stage.town.api.messages(who) {
+                self.model.put(message);
+            }
+        }
+    }
+
+    /// Waits until the chat, or the answer to a press that is not printed yet, shows this.
+    async fn wait(&mut self, stage: &mut Stage, text: &str) -> Result<(), String> {
+        let deadline = Instant::now() + self.within;
+        let who = self.model.chat().id;
+        loop {
+            self.look(stage);
+            let shown = stage.town.api.view(|v| v.bot_messages(who));
+            let notices = stage.town.api.callback_answers();
+            let noticed = notices.iter().skip(self.notices);
+            let mut noticed = noticed.filter_map(|n| n.text.as_deref());
+            if shown.iter().any(|m| self.told(m).contains(text))
+                || noticed.any(|n| n.contains(text))
+            {
+                return self.print_new(stage);
+            }
+            let late = || format!("{text:?} was not shown within {} s", self.within.as_secs());
+            step(stage, deadline).await?.ok_or_else(late)?;
+        }
     }
 
     /// Waits until nothing goes on by itself any more, and prints what is new.
     async fn settle(&mut self, stage: &mut Stage) -> Result<(), String> {
         let deadline = Instant::now() + self.within;
         let database = home::database(&stage.home);
-        let quit = stage.quit.clone();
         loop {
             // In this order: what Telegram has handed over stands in the books.
             let taken = stage.town.api.pending_updates().is_empty();
@@ -140,27 +171,23 @@ impl Talk {
             if taken && settled {
                 break;
             }
-            let step = async {
-                tokio::select! {
-                    () = quit.cancelled() => Err("ended by a signal".to_owned()),
-                    state = stage.daemon.changed() => survive(stage, state),
-                    () = sleep(LOOK_AGAIN) => Ok(()),
-                }
-            };
-            match timeout_at(deadline, step).await {
-                Ok(step) => step?,
-                Err(_) => {
-                    return Err(format!("not answered within {} s", self.within.as_secs()));
-                }
-            }
+            let late = || format!("not answered within {} s", self.within.as_secs());
+            step(stage, deadline).await?.ok_or_else(late)?;
         }
         self.print_new(stage)
     }
 
     fn print_new(&mut self, stage: &Stage) -> Result<(), String> {
+        self.look(stage);
+        let notices = stage.town.api.callback_answers();
+        for notice in notices.iter().skip(self.notices) {
+            if let Some(text) = notice.text.as_deref().filter(|text| !text.is_empty()) {
+                print(&format!("telexd (notice)> {text}\n"))?;
+            }
+        }
+        self.notices = notices.len();
         for (who, name, _) in town::PEOPLE {
             for message in stage.town.api.view(|v| v.bot_messages(who)) {
-                self.model.put(message.clone());
                 let text = self.told(&message);
                 let key = (who, message.message_id);
                 if self.printed.get(&key) != Some(&text) {
@@ -177,12 +204,11 @@ impl Talk {
         Ok(())
     }
 
-    /// Text and buttons of a message.
+    /// Text, file and buttons of a message.
     fn told(&self, message: &ShownMessage) -> String {
         let mut text = message.text.clone();
         if let Some(file) = &message.file {
-            let name = file.name.as_deref().unwrap_or(&file.kind);
-            text.push_str(&format!("\n[file {name}, {} bytes]", file.size));
+            text = [text, post::line(file)].join("\n").trim().to_owned();
         }
         let chat = self.model.chats.iter().find(|c| c.id == message.chat_id);
         for row in &message.buttons {
@@ -203,6 +229,26 @@ impl Talk {
         }
         text
     }
+}
+
+/// How often the bot has said or changed something in a chat.
+fn changes(stage: &Stage, who: i64) -> usize {
+    let all = stage.town.api.messages(who);
+    let bots = all.iter().filter(|message| message.from_bot);
+    bots.map(|message| message.history.len()).sum()
+}
+
+/// Waits until something is worth another look. `None`: it is too late for that.
+async fn step(stage: &mut Stage, deadline: Instant) -> Result<Option<()>, String> {
+    let quit = stage.quit.clone();
+    let step = async {
+        tokio::select! {
+            () = quit.cancelled() => Err("ended by a signal".to_owned()),
+            state = stage.daemon.changed() => survive(stage, state),
+            () = sleep(LOOK_AGAIN) => Ok(()),
+        }
+    };
+    timeout_at(deadline, step).await.ok().transpose()
 }
 
 /// Goes on where the daemon was killed on purpose or has come back.

@@ -101,15 +101,17 @@ fn take(model: &mut Model, stage: &mut Stage, event: Event) -> bool {
     };
     match action {
         None => {}
-        Some(Action::Write { who, text }) => {
-            stage.town.write(who, &text);
-        }
-        Some(Action::Press { who, message, data }) if !stage.town.press(who, message, &data) => {
-            model.tell("That button is gone.".to_owned());
-        }
-        Some(Action::Press { .. }) => {}
         Some(Action::Kill) => stage.daemon.kill(),
         Some(Action::Quit) => return false,
+        Some(Action::Wait(_)) => {
+            model.tell("you see it here when it comes; :wait is for pipes".to_owned());
+        }
+        Some(action) => match stage.perform(&action) {
+            Ok(Some(words)) => model.remark_here(&words),
+            Ok(None) => {}
+            // It may be longer than the line on which passing words show.
+            Err(words) => model.remark_here(&words),
+        },
     }
     true
 }

@@ -103,6 +103,21 @@ fn mistakes_are_told() {
         (vec![], ":frobnicate\n", "no such line"),
         (vec![], ":press 7\n", "no button 7"),
         (vec![], ":as Zoe\n", "Ann, Ben, Eve"),
+        (vec![], ":file\n", "write it as :file PATH [CAPTION]"),
+        (
+            vec![],
+            ":file /nonexistent/x\n",
+            "cannot read /nonexistent/x",
+        ),
+        (vec![], ":album /dev/null\n", "2 to 10"),
+        (vec![], ":save\n", "the bot has sent no file here"),
+        (vec![], ":again\n", "no button was pressed yet"),
+        (
+            vec!["--answer-within", "2"],
+            ":wait for ever\n",
+            "was not shown within 2 s",
+        ),
+        (vec!["--settings", "/nonexistent"], "", "/nonexistent: "),
         (vec!["--frobnicate"], "", "unexpected argument"),
     ] {
         let output = place.talk(&args, lines);

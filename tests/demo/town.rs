@@ -2,6 +2,8 @@
 
 use telexd_botapi::{BotApi, Config, Person};
 
+use super::post::{self, Post};
+
 /// Ann, an administrator.
 pub const ANN: i64 = 1001;
 /// Ben, who may use the bot.
@@ -52,17 +54,49 @@ impl Town {
         Ok(Self { api, people })
     }
 
-    /// Writes to the bot, in as many messages as Telegram's apps would.
-    pub fn write(&self, who: i64, text: &str) -> Option<i64> {
-        let person = self.people.iter().find(|p| p.id() == who)?;
-        person.paste(who, text).first().copied()
+    fn person(&self, who: i64) -> Result<&Person, String> {
+        let found = self.people.iter().find(|p| p.id() == who);
+        found.ok_or_else(|| "there is nobody with that number".to_owned())
     }
 
-    /// Presses a button. `false`: it is not there any more.
-    pub fn press(&self, who: i64, message: i64, data: &str) -> bool {
-        self.people
-            .iter()
-            .find(|p| p.id() == who)
-            .is_some_and(|p| p.press(who, message, data).is_ok())
+    /// Writes to the bot, in as many messages as Telegram's apps would.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn write(&self, who: i64, text: &str) -> Result<(), String> {
+        self.person(who)?.paste(who, text);
+        Ok(())
+    }
+
+    /// Sends something else than a text.
+    ///
+    /// # Errors
+    /// A sentence: it cannot be sent.
+    pub fn post(&self, who: i64, post: &Post) -> Result<(), String> {
+        post.send(self.person(who)?)
+    }
+
+    /// Gives a message of the person another text.
+    ///
+    /// # Errors
+    /// A sentence: it cannot have that.
+    pub fn edit(&self, who: i64, message: i64, text: &str) -> Result<(), String> {
+        post::edit(self.person(who)?, message, text)
+    }
+
+    /// Presses a button. `stale`: as on a phone that still shows it, though it is gone.
+    ///
+    /// # Errors
+    /// A sentence: it is not there any more.
+    pub fn press(&self, who: i64, message: i64, data: &str, stale: bool) -> Result<(), String> {
+        let person = self.person(who)?;
+        if stale {
+            person.press_stale(who, message, data);
+            return Ok(());
+        }
+        let pressed = person.press(who, message, data);
+        pressed
+            .map_err(|_| "that button is gone".to_owned())
+            .map(drop)
     }
 }

@@ -2,12 +2,91 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::script::{Answer, Block, Script, Step};
 
 /// How long a tool seems to work.
 pub const TOOL_TIME: Duration = Duration::from_millis(1500);
+
+/// Words that lead to what the real program asks people. `None`: they are none of these.
+pub fn words(prompt: &str) -> Option<Script> {
+    let words: Vec<&str> = prompt.split_whitespace().collect();
+    let (about, tool) = match words.as_slice() {
+        ["edit"] => ("I should like to change a file.", edit()),
+        ["choose"] => ("Before I begin:", choice(vec![database()])),
+        ["choose", "several"] => ("Before I begin:", choice(vec![checks(), database()])),
+        ["plan"] => ("I have looked around, and this is my plan.", plan()),
+        ["table"] => return Some(answer(TABLE.to_owned())),
+        ["code", lines] => return Some(answer(code(lines.parse().ok().filter(|n| *n <= MOST)?))),
+        _ => return None,
+    };
+    Some(Script::of(vec![
+        Step::Answer(slowly(vec![Block::Text(about.to_owned()), tool])),
+        Step::Answer(slowly(vec![Block::Text(
+            "It was {outcome}. The **scripted stand-in** (not Claude) was told: {told}".to_owned(),
+        )])),
+    ]))
+}
+
+/// Most lines of code.
+const MOST: usize = 10_000;
+
+const TABLE: &str = "A table of the **scripted stand-in**; nothing in it was measured:\n\n\
+    | Service | State | Memory |\n|:--|:-:|--:|\n| web | runs | 112 MB |\n| database | runs | 1.2 GB |\n\
+    | mail | stopped | – |\n";
+
+fn answer(text: String) -> Script {
+    Script::of(vec![Step::Answer(slowly(vec![Block::Text(text)]))])
+}
+
+fn code(lines: usize) -> String {
+    let lines: String = (1..=lines)
+        .map(|n| format!("    println!(\"line {n} of the scripted stand-in\");\n"))
+        .collect();
+    format!("Code, as much as you wanted:\n\n```rust\nfn main() {{\n{lines}}}\n```\n")
+}
+
+fn edit() -> Block {
+    Block::Tool {
+        name: "Edit".to_owned(),
+        input: json!({
+            "file_path": "src/retry.rs",
+            "old_string": "fn wait(attempt: u32) -> Duration {\n    Duration::from_secs(1)\n}",
+            "new_string": "fn wait(attempt: u32) -> Duration {\n    // Twice as long each time.\n    \
+                Duration::from_secs(1 << attempt.min(6))\n}",
+        }),
+    }
+}
+
+fn choice(questions: Vec<Value>) -> Block {
+    Block::Tool {
+        name: "AskUserQuestion".to_owned(),
+        input: json!({"questions": questions}),
+    }
+}
+
+fn database() -> Value {
+    json!({"question": "Which database shall it use?", "header": "Database", "multiSelect": false, "options": [
+        {"label": "SQLite", "description": "one file, nothing to run"},
+        {"label": "PostgreSQL", "description": "a server, for many at once"},
+    ]})
+}
+
+fn checks() -> Value {
+    json!({"question": "What shall be checked?", "header": "Checks", "multiSelect": true, "options": [
+        {"label": "Format", "description": "cargo fmt"}, {"label": "Lints", "description": "cargo clippy"},
+        {"label": "Tests", "description": "cargo nextest"},
+    ]})
+}
+
+fn plan() -> Block {
+    Block::Tool {
+        name: "ExitPlanMode".to_owned(),
+        input: json!({"plan": "# Slower retries\n\n1. Let `wait` double with each attempt.\n2. End at **64 s**.\n3. \
+            Test the first and the last step.\n"}),
+    }
+}
 
 /// What is done with an ordinary prompt. `earlier` is the number of answers that the session has had.
 pub fn script(prompt: &str, earlier: usize) -> Script {
@@ -20,7 +99,9 @@ pub fn script(prompt: &str, earlier: usize) -> Script {
              - `long 6000`: an answer that needs more than one message\n\
              - `slow 300 x30`: an answer that takes its time; press *Stop* in the middle\n\
              - `tools 5`: work with tools\n\
-             - `ask`: a question whether a tool may be used\n\
+             - `ask`, `edit`: a question whether a tool may be used\n\
+             - `choose`, `choose several`, `plan`: questions of other kinds\n\
+             - `table`, `code 30`: answers that need care on a phone\n\
              - `error 429 x2`: the model's service is busy\n\
              - anything else: I pretend to use tools\n\n\
              ```rust\nfn main() {{\n    println!(\"code keeps its language\");\n}}\n```\n"

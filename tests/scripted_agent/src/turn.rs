@@ -130,8 +130,13 @@ impl Agent {
         // As the real program joins prompts that waited together.
         let texts: Vec<&str> = prompts.iter().map(|p| p.text.as_str()).collect();
         let text = texts.join("\n");
-        if self.args.demo && !Script::is_directive(&text) {
-            return demo::script(&text, self.history.answers());
+        if self.args.demo {
+            if let Some(script) = demo::words(&text) {
+                return script;
+            }
+            if !Script::is_directive(&text) {
+                return demo::script(&text, self.history.answers());
+            }
         }
         Script::parse(&text)
     }
