@@ -14,8 +14,8 @@ pub fn words(prompt: &str) -> Option<Script> {
     let words: Vec<&str> = prompt.split_whitespace().collect();
     let (about, tool) = match words.as_slice() {
         ["edit"] => ("I should like to change a file.", edit()),
-        ["choose"] => ("Before I begin:", choice(vec![database()])),
-        ["choose", "several"] => ("Before I begin:", choice(vec![checks(), database()])),
+        ["choose"] => (FIRST, choice(vec![database()])),
+        ["choose", "several"] => (FIRST, choice(vec![checks(), database()])),
         ["plan"] => ("I have looked around, and this is my plan.", plan()),
         ["table"] => return Some(answer(TABLE.to_owned())),
         ["code", lines] => return Some(answer(code(lines.parse().ok().filter(|n| *n <= MOST)?))),
@@ -24,10 +24,14 @@ pub fn words(prompt: &str) -> Option<Script> {
     Some(Script::of(vec![
         Step::Answer(slowly(vec![Block::Text(about.to_owned()), tool])),
         Step::Answer(slowly(vec![Block::Text(
-            "It was {outcome}. The **scripted stand-in** (not Claude) was told: {told}".to_owned(),
+            "The **scripted stand-in** (not Claude) was told:\n\n> {told}\n\n*Nothing is done.*"
+                .to_owned(),
         )])),
     ]))
 }
+
+/// Before a choice.
+const FIRST: &str = "Before I begin, I should like to know something.";
 
 /// Most lines of code.
 const MOST: usize = 10_000;
