@@ -241,7 +241,7 @@ fn a_line_means_the_newest_message_of_its_chat() {
         }
     );
     let newest = carries(3).file.unwrap();
-    assert_eq!(does(&mut model, ":look"), Action::Look(newest.clone()));
+    assert_eq!(does(&mut model, ":look"), Action::Look(newest));
     model.apply(Change::Deleted {
         chat_id: ANN,
         message_id: 3,
