@@ -281,6 +281,37 @@ fn messages_are_changed_answered_and_forwarded() {
 }
 
 #[test]
+fn a_file_of_the_bot_is_looked_at_and_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let save = format!(":save {}", dir.path().display());
+    let own = tempfile::NamedTempFile::new().unwrap();
+    fs::write(own.path(), APART).unwrap();
+    let place = Place::new();
+    let args = ["--settings", own.path().to_str().unwrap()];
+    let output = place.talk(&args, &format!("code 1000\n:look\n{save}\n{save}\n"));
+    let out = String::from_utf8_lossy(&output.stdout);
+    let err = String::from_utf8_lossy(&output.stderr);
+    let stored = fs::read_to_string(dir.path().join("main.rs")).unwrap();
+    assert_eq!(stored.lines().count(), 1000);
+    let size = format!("main.rs, {} bytes", stored.len());
+    assert!(out.contains(&format!("[file {size}]\n")), "{out}");
+    in_order(
+        &err,
+        &[
+            &format!("demo: [file {size}]\nlet number_1 = compute_it(1);\n"),
+            "let number_20 = compute_it(20);\n… and 980 lines more\n",
+            "demo: stored: ",
+            &size,
+            // The second time.
+            "cannot write ",
+            "File exists",
+        ],
+    );
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    place.is_clean();
+}
+
+#[test]
 fn an_answer_that_takes_too_long_is_told_of_and_ended() {
     let out = talk(
         &format!("{APART}\n[agent]\nturn_timeout_s = 10\n"),

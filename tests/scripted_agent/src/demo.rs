@@ -18,7 +18,6 @@ pub fn words(prompt: &str) -> Option<Script> {
         ["choose", "several"] => (FIRST, choice(vec![checks(), database()])),
         ["plan"] => ("I have looked around, and this is my plan.", plan()),
         ["table"] => return Some(answer(TABLE.to_owned())),
-        ["code", lines] => return Some(answer(code(lines.parse().ok().filter(|n| *n <= MOST)?))),
         _ => return None,
     };
     Some(Script::of(vec![
@@ -33,22 +32,12 @@ pub fn words(prompt: &str) -> Option<Script> {
 /// Before a choice.
 const FIRST: &str = "Before I begin, I should like to know something.";
 
-/// Most lines of code.
-const MOST: usize = 10_000;
-
 const TABLE: &str = "A table of the **scripted stand-in**; nothing in it was measured:\n\n\
     | Service | State | Memory |\n|:--|:-:|--:|\n| web | runs | 112 MB |\n| database | runs | 1.2 GB |\n\
     | mail | stopped | – |\n";
 
 fn answer(text: String) -> Script {
     Script::of(vec![Step::Answer(slowly(vec![Block::Text(text)]))])
-}
-
-fn code(lines: usize) -> String {
-    let lines: String = (1..=lines)
-        .map(|n| format!("    println!(\"line {n} of the scripted stand-in\");\n"))
-        .collect();
-    format!("Code, as much as you wanted:\n\n```rust\nfn main() {{\n{lines}}}\n```\n")
 }
 
 fn edit() -> Block {
@@ -105,7 +94,7 @@ pub fn script(prompt: &str, earlier: usize) -> Script {
              - `tools 5`: work with tools\n\
              - `ask`, `edit`: a question whether a tool may be used\n\
              - `choose`, `choose several`, `plan`: questions of other kinds\n\
-             - `table`, `code 30`: answers that need care on a phone\n\
+             - `table`, `code 1000`: answers that need care on a phone\n\
              - `error 429 x2`: the model's service is busy\n\
              - anything else: I pretend to use tools\n\n\
              ```rust\nfn main() {{\n    println!(\"code keeps its language\");\n}}\n```\n"
