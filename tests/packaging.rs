@@ -32,7 +32,13 @@ fn text(name: &str) -> String {
 fn documented() -> BTreeMap<(String, String), String> {
     let page = text("docs/man/telexd.toml.5");
     let (mut section, mut key, mut found) = (String::new(), None, BTreeMap::new());
+    // Lists within what is said of a key.
+    let mut inner = 0;
     for line in page.lines() {
+        if key.is_some() && (line.starts_with(".Bl ") || inner > 0 && line == ".El") {
+            inner = if line == ".El" { inner - 1 } else { inner + 1 };
+            continue;
+        }
         if let Some(name) = line.strip_prefix(".Ss Section ") {
             (section, key) = (name.to_owned(), None);
         } else if line.starts_with(".Sh ") || line == ".El" {
@@ -70,7 +76,7 @@ fn every_setting_is_in_its_manual_page_with_its_default() {
             Some("") => "Default: empty. ".to_owned(),
             Some(text) => format!("Default: .Qq {text} . "),
             None if matches!(value.as_str(), "[]" | "{}") => {
-                let whom = if entry.section == "approvals" {
+                let whom = if matches!(entry.section, "approvals" | "alerts") {
                     "nothing"
                 } else {
                     "nobody"

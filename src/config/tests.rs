@@ -540,7 +540,7 @@ fn a_rule_for_every_command_is_warned_of_wherever_it_stands() {
     );
     let why = "every command is run without a question; name commands, like \"Bash(git status:*)\", or be sure that the \
                agent's user may do no harm";
-    let expected = [(2, "allow"), (1, "people")]
+    let expected = [(2, "allow"), (4, "people")]
         .map(|(line, key)| format!("telexd.toml.d/99.toml:{line}: approvals.{key}: {why}"));
     assert_eq!(place.lines(&place.load().unwrap().warnings), expected);
 }

@@ -166,7 +166,7 @@ async fn the_button_is_there_from_the_first_moment_and_stops_what_has_not_begun(
     let shown = world
         .wait_chat(USER, "there is a placeholder", |m| !m.is_empty())
         .await;
-    assert_eq!(shown[0].text, "…");
+    assert_eq!(shown[0].text, "Fetching your file…");
     user.send_text(USER, "say two");
     world.wait_shows(USER, "In line: number 2.").await;
     let told = press(&world, USER, &shown[0], "Stop").await;
