@@ -1,6 +1,8 @@
 //! The template for translations (`src/core/words/template.toml`) has every text that people can be told. `just words`
 //! writes it anew.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,

@@ -154,14 +154,15 @@ pub static AGENT_NOT_STARTED: Phrase = phrase!(
 pub fn came_back(machine: bool, waits: bool, admin: bool) -> String {
     let mut text = match (machine, waits) {
         (true, _) => {
-            tr!("The server went down without a shutdown and is back. Whoever was waiting for an answer is told what becomes of it.")
+            tr!(
+                "The server went down without a shutdown and is back. Whoever was waiting for an answer is told what becomes of it."
+            )
         }
         (false, true) => {
             tr!("I was restarted after a crash. Your work goes on; nothing you sent is lost.")
         }
         (false, false) => tr!("I was restarted after a crash. Whatever was running goes on."),
-    }
-    .to_owned();
+    };
     if admin && !machine {
         text.push_str(&tr!(
             "\n\nThe reason stands in the server's journal: journalctl -u telexd -p warning"

@@ -118,7 +118,7 @@ pub fn over(
     } = renderer.parcel(&view.answer);
     match ending {
         Ending::Completed if parts.is_empty() => {
-            parts.push(Formatted::plain(words::NO_WORDS.as_str()))
+            parts.push(Formatted::plain(words::NO_WORDS.as_str()));
         }
         Ending::Completed => {}
         Ending::Interrupted => {

@@ -342,7 +342,7 @@ mod tests {
         #[test]
         fn a_text_has_the_parts_that_it_is_made_of(names in prop::collection::vec("[a-z]{0,3}", 0..5), between in "[^{}]{0,5}") {
             let text: String = names.iter().map(|name| format!("{between}{{{name}}}")).collect();
-            let mut sorted = names.clone();
+            let mut sorted = names;
             sorted.sort();
             prop_assert_eq!(parts(&text), sorted);
         }

@@ -109,25 +109,19 @@ pub fn list(line: &[Item], kept: &[Item], most: usize, by_command: bool) -> Stri
 }
 
 fn in_line(count: usize) -> String {
-    match count {
-        n => tr!("1 message in line:" | "{n} messages in line:" % n),
-    }
+    tr!("1 message in line:" | "{n} messages in line:" % count)
 }
 
 fn are_kept(count: usize) -> String {
-    match count {
-        n => tr!("1 message is kept and waits for your word:"
-            | "{n} messages are kept and wait for your word:" % n),
-    }
+    tr!("1 message is kept and waits for your word:"
+        | "{n} messages are kept and wait for your word:" % count)
 }
 
 /// Line of `/status` about what is kept.
 #[must_use]
 pub fn kept(count: usize) -> String {
-    match count {
-        n => tr!("1 message is kept until you say so: /queue"
-            | "{n} messages are kept until you say so: /queue" % n),
-    }
+    tr!("1 message is kept until you say so: /queue"
+        | "{n} messages are kept until you say so: /queue" % count)
 }
 
 /// Answer to an order about a prompt that does not wait here.
