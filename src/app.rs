@@ -69,6 +69,7 @@ use crate::{
         ids::RunId,
         limits, messages,
         mode::Modes,
+        pace::Pace,
     },
     gateway::{
         self, BotName, Deps, admin,
@@ -598,6 +599,7 @@ fn gateway_config(
             .below(&settings.agent.directory.to_string_lossy()),
         bot_name,
         stale_after: millis(settings.stale_after),
+        messages: messages_pace(settings.messages_per_minute),
         batching: settings.batching,
         features: settings.features.clone(),
         idle_timeout: millis(settings.agent.idle_timeout),
@@ -632,6 +634,15 @@ fn gateway_config(
                 }),
         },
     }
+}
+
+/// `per_minute`: 0 for no limit.
+fn messages_pace(per_minute: u32) -> Option<Pace> {
+    let burst = Millis::from(per_minute);
+    (burst > 0).then(|| Pace {
+        every_ms: (60_000 / burst).max(1),
+        burst,
+    })
 }
 
 fn turn_limits(agent: &config::Agent) -> limits::Limits {

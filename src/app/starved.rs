@@ -89,9 +89,7 @@ impl Shared {
         let life = self.life.load(Ordering::SeqCst);
         let done = match late {
             Some(_) if life == 0 => Ok(()),
-            Some(about) => serde_json::to_vec(&Starved { life, about })
-                .map_err(Into::into)
-                .and_then(|json| fs::write(&self.path, json)),
+            Some(about) => self.put(&Starved { life, about }),
             None => match fs::remove_file(&self.path) {
                 Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(()),
                 done => done,
@@ -100,6 +98,16 @@ impl Shared {
         if let Err(cause) = done {
             warn!(%cause, "cannot note whether the watchdog is about to end telexd; if it does, that is told as a crash");
         }
+    }
+}
+
+impl Shared {
+    /// Writes the file, which is never there in part.
+    fn put(&self, mark: &Starved) -> std::io::Result<()> {
+        let json = serde_json::to_vec(mark)?;
+        let draft = self.path.with_extension("new");
+        fs::write(&draft, json)?;
+        fs::rename(&draft, &self.path)
     }
 }
 

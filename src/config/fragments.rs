@@ -297,6 +297,8 @@ keys! {
     messages: Messages {
         stale_after_s: u32, range(1, 365 * DAY_S, "seconds"), Some(600),
             "From which age on a message is not run without asking.";
+        per_minute: u32, range(0, 100_000, "messages"), Some(120),
+            "How many messages of a person within a minute become prompts; those beyond are kept until their person says so; 0: all.";
         translation: PathBuf, "/etc/telexd/de.toml", None,
             "File with what people are told in another language; without it English.";
     }

@@ -57,6 +57,8 @@ pub struct Settings {
     pub stop_word: Option<String>,
     /// From which age on a message is not run without asking.
     pub stale_after: Duration,
+    /// How many messages of a person become prompts within a minute; 0: all.
+    pub messages_per_minute: u32,
     /// File with what people are told in another language.
     pub translation: Option<PathBuf>,
     /// From which importance on something is logged.
@@ -323,6 +325,7 @@ impl Draft {
             busy: queue.mode?.value,
             stop_word: conversation.stop_word.map(|found| found.value),
             stale_after: seconds(&messages.stale_after_s?),
+            messages_per_minute: messages.per_minute?.value,
             translation: messages.translation.map(|found| found.value),
             log_level: log.level?.value,
             health: Health {

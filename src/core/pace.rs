@@ -1,4 +1,4 @@
-//! How often somebody may repeat what is destructive or costs much.
+//! How often somebody may repeat what is destructive or costs much; how many messages of theirs become prompts.
 //!
 //! Each use moves one moment into the future by `every_ms` (the generic cell rate algorithm); what lies further ahead than
 //! `burst` uses is refused. So one number for a person and an order is all that has to be kept.
@@ -33,6 +33,54 @@ impl Pace {
     }
 }
 
+/// What becomes of something that may come too fast and is kept then, not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It goes on.
+    On,
+    /// It is kept. `first`: none before it was.
+    Kept {
+        /// Whether those before it went on.
+        first: bool,
+    },
+}
+
+/// How somebody's flow stands: what [`Pace::flow`] goes on from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The moment that the uses so far have led to.
+    pub ahead: Option<Millis>,
+    /// Until when what comes is kept.
+    pub keeps_until: Option<Millis>,
+}
+
+impl Pace {
+    /// The same for what comes in a row and must stay in it: once one is kept, all are that follow within `calm_ms` of the one
+    /// before.
+    #[must_use]
+    pub fn flow(self, standing: Standing, now: Millis, calm_ms: Millis) -> (Flow, Standing) {
+        let keeps = Standing {
+            keeps_until: Some(now.saturating_add(calm_ms)),
+            ..standing
+        };
+        // A clock that was set back by much must not keep anything for longer than ever was meant.
+        let over = |until| until <= now || until > now.saturating_add(calm_ms);
+        if standing.keeps_until.is_some_and(|until| !over(until)) {
+            return (Flow::Kept { first: false }, keeps);
+        }
+        match self.admit(standing.ahead, now) {
+            Ok(next) => {
+                let on = Standing {
+                    ahead: Some(next),
+                    keeps_until: None,
+                };
+                (Flow::On, on)
+            }
+            Err(_) => (Flow::Kept { first: true }, keeps),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -58,7 +106,54 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_is_kept_is_kept_until_there_is_calm() {
+        let pace = Pace {
+            every_ms: 10,
+            burst: 2,
+        };
+        let (mut standing, mut seen) = (Standing::default(), Vec::new());
+        for now in [100, 101, 102, 103, 150, 249, 349, 350, 351, 10] {
+            let (flow, next) = pace.flow(standing, now, 100);
+            standing = next;
+            seen.push((now, flow));
+        }
+        let kept = |first| Flow::Kept { first };
+        assert_eq!(
+            seen,
+            [
+                (100, Flow::On),
+                (101, Flow::On),
+                (102, kept(true)),
+                (103, kept(false)),
+                (150, kept(false)),
+                (249, kept(false)),
+                (349, Flow::On),
+                (350, Flow::On),
+                (351, kept(true)),
+                (10, kept(true)),
+            ]
+        );
+    }
+
     proptest! {
+        #[test]
+        fn a_flow_that_is_kept_stays_so_without_calm(
+            every_ms in 1i64..1000, burst in 1i64..20, steps in prop::collection::vec(0i64..500, 1..200),
+        ) {
+            let pace = Pace { every_ms, burst };
+            let (mut now, mut standing, mut keeps) = (1_000_000, Standing::default(), false);
+            for step in steps {
+                now += step;
+                let (flow, next) = pace.flow(standing, now, 500);
+                // No step is so long that there is calm.
+                let kept = flow == Flow::Kept { first: false };
+                prop_assert!(!keeps || kept);
+                keeps = flow != Flow::On;
+                standing = next;
+            }
+        }
+
         #[test]
         fn never_more_than_the_burst_and_the_time(
             every_ms in 1i64..1000, burst in 1i64..20, steps in prop::collection::vec(0i64..500, 1..200),

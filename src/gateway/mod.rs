@@ -38,6 +38,7 @@ use crate::{
         limits::Limits,
         live::Live,
         mode::Modes,
+        pace::Pace,
         policy::{Access, Approvers},
         profile::Profiles,
     },
@@ -69,6 +70,8 @@ pub struct Config {
     pub bot_name: BotName,
     /// Messages older than this when first seen are asked about, in milliseconds.
     pub stale_after: Millis,
+    /// How many messages of a person become prompts within a minute, the rest being kept; `None`: all.
+    pub messages: Option<Pace>,
     /// Window in which rapid messages become one prompt, for whom that is on.
     pub batching: WindowRule,
     /// What is on for whom.

@@ -1,5 +1,6 @@
 //! Deadlines that Telegram set (429), scopes `all` and `chat:ID`; and how far ahead of time somebody is who repeats an
-//! order, scopes `ORDER:PERSON`.
+//! order, scopes `ORDER:PERSON`,
+//! or whose messages come fast, scopes `prompt:PERSON` and `kept:PERSON`.
 
 use rusqlite::params;
 

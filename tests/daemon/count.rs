@@ -226,8 +226,9 @@ async fn one_person_writes_thousands_of_messages() {
         .ok()
         .and_then(|n| n.parse().ok())
         .unwrap_or(300);
-    let features = std::env::var("TELEXD_COUNT_FEATURES")
-        .unwrap_or_else(|_| "[features]\nbatching = false\n\n".to_owned());
+    let features = std::env::var("TELEXD_COUNT_FEATURES").unwrap_or_else(|_| {
+        "[messages]\nper_minute = 0\n\n[features]\nbatching = false\n\n".to_owned()
+    });
     let mut senders = vec![Sender::new(2_001, 2_001), Sender::new(ADMIN, ADMIN)];
     let world = world(Config::default(), &features, &senders).await;
     let daemon = world.start_ready().await;

@@ -16,6 +16,7 @@ mod marks;
 mod mode;
 mod odd_texts;
 mod orders;
+mod pace;
 mod pairing;
 mod pause;
 mod private;

@@ -37,6 +37,10 @@ pub static KEPT: Phrase = phrase!("Nothing is running; what waited is kept until
 pub static NOTHING_WAITS: Phrase = phrase!("Nothing waits.");
 /// What a list becomes when nothing of it waits any more.
 pub static LIST_IS_OVER: Phrase = phrase!("Nothing waits any more.");
+/// More messages than are taken came within a minute.
+pub static TOO_FAST: Phrase = phrase!(
+    "⏸️ That is more than I take within a minute. I keep this message and those that follow until you say so; /queue shows them."
+);
 /// In the place of a prompt's text where it has none.
 pub static FILES_ONLY: Phrase = phrase!("(a file)");
 /// Answer to `/queue` with something else.

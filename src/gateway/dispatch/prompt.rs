@@ -12,7 +12,8 @@ use crate::{
         batching::{Held, WindowRule},
         ids::{ConversationId, ConversationKey, InboxId, TurnId},
         inbound::{ChatKind, Message, Person},
-        words,
+        pace::{Flow, Pace, Standing},
+        words::{self, queue as queue_words},
     },
     gateway::{
         files::{Brought, missing},
@@ -26,6 +27,9 @@ use crate::{
         rows::{NewTurn, Slot, Target, TurnPart, TurnState, Urgency, Verdict, Wanted},
     },
 };
+
+/// How long nobody may have written who wrote too much.
+const CALM: Millis = 10_000;
 
 impl Desk<'_> {
     pub(super) async fn prompt(
@@ -87,6 +91,8 @@ pub(super) struct Arriving {
     brought: Brought,
     age: Millis,
     stale_after: Millis,
+    sent_at: Millis,
+    pace: Option<Pace>,
     window: WindowRule,
     uuid: uuid::Uuid,
     queue: Queue,
@@ -139,6 +145,9 @@ impl Arriving {
             // The age by two clocks: a server whose clock is wrong must not hold everything, so the future counts as now.
             age: now.saturating_sub(message.date.saturating_mul(1000)).max(0),
             stale_after: config.stale_after,
+            // As Telegram says, so that what was sent while nobody was there is no flood; but never later than now.
+            sent_at: message.date.saturating_mul(1000).min(now),
+            pace: config.messages,
             window,
             uuid: deps.dice.uuid(),
             queue: Queue::of(deps, &key),
@@ -186,6 +195,9 @@ impl Arriving {
         let handed = if let Some((turn, state)) = self.rest_of_album(tx, conversation, &part)? {
             self.join(tx, conversation, turn, state, part)?;
             None
+        } else if let Flow::Kept { first } = self.flow(tx)? {
+            self.keep(tx, conversation, part, first)?;
+            None
         } else if self.age > self.stale_after {
             self.hold(tx, conversation, part)?;
             None
@@ -217,6 +229,44 @@ impl Arriving {
             self.window.fits(parts, bytes, part.text.len(), true)
         });
         Ok(fits.then_some((turn, state)))
+    }
+
+    /// Whether this person's messages come too fast.
+    fn flow(&self, tx: &Tx<'_>) -> Result<Flow, StoreError> {
+        let Some(pace) = self.pace else {
+            return Ok(Flow::On);
+        };
+        let (ahead, keeps) = (
+            format!("prompt:{}", self.person.id),
+            format!("kept:{}", self.person.id),
+        );
+        let standing = Standing {
+            ahead: tx.limit(&ahead)?,
+            keeps_until: tx.limit(&keeps)?,
+        };
+        let (flow, next) = pace.flow(standing, self.sent_at, CALM);
+        for (scope, until) in [(ahead, next.ahead), (keeps, next.keeps_until)] {
+            if let Some(until) = until {
+                tx.limit_set(&scope, until, self.now)?;
+            }
+        }
+        Ok(flow)
+    }
+
+    /// Makes it a turn that is kept until its person says so. They are told once, however many there are.
+    fn keep(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        part: TurnPart,
+        first: bool,
+    ) -> Result<(), StoreError> {
+        self.add(tx, conversation, part, TurnState::Held)?;
+        if first {
+            let note = show::note(queue_words::TOO_FAST.as_str(), Vec::new(), self.reply_to);
+            tx.out_show(self.target, None, Urgency::Message, &note, self.now)?;
+        }
+        Ok(())
     }
 
     /// Makes it a turn that its person is asked about, for it is old; or a part of one, where it goes on with that.
