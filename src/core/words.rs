@@ -477,6 +477,20 @@ pub fn unexpected(number: &str, admin: bool) -> String {
     )
 }
 
+/// The same of an error that an agent's turn meets.
+#[must_use]
+pub fn unexpected_at_work(number: &str, admin: bool) -> String {
+    let mut text = tr!(
+        "❌ An error occurred while I worked on your message. Nothing is lost: I go on trying, and an administrator finds the reason \
+         in the server's journal. Number of the error: {number}",
+        number
+    );
+    if admin {
+        text.push_str(&format!("\n\njournalctl TELEXD_ERROR={number}"));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -178,3 +178,13 @@ pub struct Deps {
     /// When the daemon started.
     pub started_at: Millis,
 }
+
+/// Length of the number of an error that a person is told, in characters.
+const ERROR_ID: usize = 8;
+
+/// A number for an error that nobody thought of; the log has it as `TELEXD_ERROR`.
+fn error_number(dice: &dyn Dice) -> String {
+    let mut number = dice.uuid().simple().to_string();
+    number.truncate(ERROR_ID);
+    number
+}

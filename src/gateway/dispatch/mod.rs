@@ -45,7 +45,7 @@ pub use press::meaning;
 use prompt::Arriving;
 use stranger::{Stranger, may_ask};
 
-use super::{Config, Deps, lanes::Lanes, ports::Admission, show};
+use super::{Config, Deps, error_number, lanes::Lanes, ports::Admission, show};
 use crate::{
     core::{
         command::{Command, Reading, read},
@@ -66,8 +66,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How often the store may refuse one update for another reason than want of space.
 const MOST_REFUSALS: u32 = 5;
-/// Length of the number of an error that a person is told, in characters.
-const ERROR_ID: usize = 8;
 /// When it is tried again after that, and how many may wait for it.
 const POSTPONED: Duration = Duration::from_secs(60);
 const MOST_POSTPONED: usize = 256;
@@ -218,8 +216,7 @@ impl Desk<'_> {
     /// Logs an error that nobody thought of under a number of its own, and gives its person that number. It is theirs
     /// alone: nobody else notices.
     async fn tell_refusal(&self, inbound: &Inbound, cause: &StoreError) {
-        let mut number = self.deps.dice.uuid().simple().to_string();
-        number.truncate(ERROR_ID);
+        let number = error_number(&*self.deps.dice);
         error!(
             event = cause.kind().unwrap_or(messages::UNEXPECTED),
             error_id = number,

@@ -41,6 +41,7 @@ mod rules;
 mod standing;
 mod submit;
 mod take_up;
+mod unexpected;
 pub(in crate::gateway) mod window;
 mod work;
 
@@ -62,6 +63,7 @@ use draft::Face;
 use limits::{Meter, Rest};
 use standing::Offer;
 use submit::Given;
+use unexpected::Failing;
 
 use super::{
     Deps,
@@ -176,6 +178,7 @@ struct Lane {
     // Orders of people that the store has not taken yet.
     redo: Vec<LaneMsg>,
     retry_at: Option<Instant>,
+    failing: Failing,
     // Launches in a row that failed for want of room.
     no_room: u32,
     // The turn whose person knows that the rest of the answer may be lost.
@@ -240,6 +243,7 @@ pub(super) async fn run(
         comeback: None,
         redo: Vec::new(),
         retry_at: None,
+        failing: Failing::default(),
         no_room: 0,
         warned: None,
         typing_at: None,
@@ -269,6 +273,7 @@ pub(super) async fn run(
                 }
             }
         }
+        lane.tell_unexpected().await;
     }
     let Lane {
         lanes,
@@ -500,9 +505,13 @@ impl Lane {
     /// Logs a failure of the store and has the lane look again soon.
     fn note_failure<T>(&mut self, result: Result<T, StoreError>, what: &str) -> Option<T> {
         match result {
-            Ok(value) => Some(value),
+            Ok(value) => {
+                self.failing.works(what);
+                Some(value)
+            }
             Err(cause) => {
                 error!(event = cause.kind(), conversation = self.conversation.id.0, %cause, "{what}; it is tried again");
+                self.failing.fails(what, &cause);
                 self.retry_at = Some(Instant::now() + RETRY);
                 None
             }

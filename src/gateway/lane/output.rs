@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::{
-    Active, Lane, Line, RETRY,
+    Active, Lane, Line,
     beside::{self, Along, AlongChange},
     draft::Face,
     ending, limits, mode, rules, work,
@@ -73,21 +73,17 @@ impl Lane {
     pub(super) async fn take_lines(&mut self, lines: Vec<Line>) {
         let mut rest = lines;
         while !rest.is_empty() {
-            match self.take_some(&rest).await {
-                Ok((taken, over)) => {
-                    rest.drain(..taken);
-                    if over {
-                        self.turn_over().await;
-                    }
+            let done = self.take_some(&rest).await;
+            let Some((taken, over)) = self.note_failure(done, "cannot record what the agent said")
+            else {
+                if let Some(live) = &mut self.run {
+                    live.stuck = Some(rest);
                 }
-                Err(cause) => {
-                    tracing::error!(event = cause.kind(), conversation = self.conversation.id.0, %cause, "cannot record what the agent said; it is tried again");
-                    if let Some(live) = &mut self.run {
-                        live.stuck = Some(rest);
-                    }
-                    self.retry_at = Some(Instant::now() + RETRY);
-                    return;
-                }
+                return;
+            };
+            rest.drain(..taken);
+            if over {
+                self.turn_over().await;
             }
         }
         if self

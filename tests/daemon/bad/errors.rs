@@ -49,3 +49,48 @@ async fn an_error_has_a_number_that_leads_to_the_log_and_touches_nobody_else() {
     daemon.stop().await;
     world.end_all().await;
 }
+
+#[tokio::test]
+async fn an_error_in_mid_turn_has_a_number_and_the_turn_ends_once_it_is_gone() {
+    let world = World::new().await;
+    let daemon = world.start();
+    world.says(USER, "before").await;
+    world.says(ADMIN, "before").await;
+    let database = Connection::open(world.path("state/telexd.db")).unwrap();
+    // The end of this turn cannot be recorded.
+    database
+        .execute_batch(
+            "CREATE TRIGGER odd BEFORE UPDATE OF ended_at ON turns WHEN NEW.ended_at IS NOT NULL AND EXISTS \
+             (SELECT 1 FROM turn_parts WHERE turn = NEW.id AND text LIKE '%poison%') \
+             BEGIN SELECT RAISE(ABORT, 'nobody thought of this'); END",
+        )
+        .unwrap();
+    world.api.user(USER, "Uma").send_text(USER, "say poison");
+    let shown = world.wait_told(USER, TOLD).await;
+    world.says(ADMIN, "meanwhile").await;
+    let told = texts(&shown);
+    let told: Vec<&String> = told.iter().filter(|text| text.contains(TOLD)).collect();
+    let (_, number) = told[0].split_once(TOLD).unwrap();
+    let line = format!("error_id={number}");
+    assert!(
+        world
+            .log()
+            .lines()
+            .any(|found| found.contains(&line) && found.contains("nobody thought of this")),
+        "{}",
+        world.log()
+    );
+    database.execute_batch("DROP TRIGGER odd").unwrap();
+    drop(database);
+    world.wait_shows(USER, "poison").await;
+    world.says(USER, "after").await;
+    let told = texts(&world.api.view(|v| v.bot_messages(USER)));
+    assert_eq!(
+        told.iter().filter(|text| text.contains(TOLD)).count(),
+        1,
+        "{told:#?}"
+    );
+    assert_eq!(world.reached("say poison"), 1);
+    daemon.stop().await;
+    world.end_all().await;
+}

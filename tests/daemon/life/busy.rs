@@ -56,8 +56,13 @@ async fn give(world: &World, text: &str) -> ShownMessage {
     given
 }
 
+/// With or without the mark of what was on the wire at a kill.
 async fn shows(world: &World, text: &str) -> ShownMessage {
-    message(world, text, |m| m.text == text).await
+    let plain = |m: &ShownMessage| {
+        let marked = m.text.strip_prefix("(may be a repeat)\n");
+        marked.unwrap_or(&m.text) == text
+    };
+    message(world, text, plain).await
 }
 
 /// An agent that hangs in mid-answer.
