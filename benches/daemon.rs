@@ -359,7 +359,7 @@ async fn memory() {
 }
 
 /// Like the tests' fast settings, but with the log as shipped.
-const QUIET: &str = "[features]\nbatching = false\n\n[delivery]\nchat_interval_ms = 5\ngroup_per_minute = 1000\noverall_per_second = 1000\n";
+const QUIET: &str = "[messages]\nper_minute = 0\n\n[features]\nbatching = false\n\n[delivery]\nchat_interval_ms = 5\ngroup_per_minute = 1000\noverall_per_second = 1000\n";
 
 fn only_run(world: &World) -> PathBuf {
     let entries = fs::read_dir(world.path("state/runs")).unwrap();
