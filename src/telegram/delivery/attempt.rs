@@ -41,6 +41,8 @@ pub(super) struct Tools {
 pub(super) enum Way {
     /// Telegram answered.
     Open,
+    /// It answered that this came too early (429).
+    Limited,
     /// It did not, or a server error did.
     Shut,
     /// The token is refused.
@@ -202,7 +204,8 @@ fn way(error: &CallError) -> Way {
     match error.class {
         CallClass::Safe | CallClass::Ambiguous => Way::Shut,
         CallClass::Unauthorized | CallClass::Fatal => Way::Refused,
-        CallClass::WaitUntil(_) | CallClass::Rejected | CallClass::Conflict => Way::Open,
+        CallClass::WaitUntil(_) => Way::Limited,
+        CallClass::Rejected | CallClass::Conflict => Way::Open,
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! Three limits that Telegram documents: so many messages per second to one chat, per minute to one group,
 //! per second over all. Edits count like messages. Each is kept by one number, the time at which its
-//! allowance is whole again.
+//! allowance is whole again. What Telegram refuses nonetheless makes it slower for a while ([`learnt`]).
+
+mod learnt;
 
 use std::collections::HashMap;
 
+use self::learnt::{Learnt, Refusals};
 use crate::core::Millis;
 
 /// Limits. 0 means: no such limit.
@@ -37,6 +40,33 @@ impl Default for PacingRule {
 struct Limit {
     interval: Millis,
     burst: Millis,
+    /// How far ahead a level can be.
+    most: Millis,
+}
+
+impl Limit {
+    fn new(interval: Millis, burst: Millis) -> Self {
+        Self {
+            interval,
+            burst,
+            most: burst * interval,
+        }
+    }
+
+    /// As slow as was learnt; then nothing comes in a burst.
+    fn slowed(self, learnt: Learnt, now: Millis) -> Self {
+        let halvings = learnt.halvings(now);
+        Self {
+            interval: self.interval << halvings,
+            burst: if halvings == 0 { self.burst } else { 1 },
+            // What was used at a slower pace than now keeps its time.
+            most: if learnt.is_fresh() {
+                self.most
+            } else {
+                self.most << learnt::MOST
+            },
+        }
+    }
 }
 
 /// When the allowance of a limit is whole again.
@@ -60,7 +90,7 @@ impl Level {
 
     /// The level, or the highest that there can be: it is higher only if the clock was set back.
     fn sound(self, limit: Limit, now: Millis) -> Millis {
-        self.0.min(now.saturating_add(limit.burst * limit.interval))
+        self.0.min(now.saturating_add(limit.most))
     }
 }
 
@@ -72,13 +102,16 @@ struct Chat {
     /// Of drafts, which take nothing of the others.
     draft: Level,
     last: Millis,
+    learnt: Learnt,
 }
 
 impl Chat {
     /// Whether something of its allowances is used.
     fn at_work(self, now: Millis) -> bool {
         let levels = [self.chat, self.group, self.draft];
-        levels.iter().any(|level| level.0 > now) || self.last >= now
+        levels.iter().any(|level| level.0 > now)
+            || self.last >= now
+            || self.learnt.halvings(now) > 0
     }
 }
 
@@ -87,6 +120,8 @@ impl Chat {
 pub struct Pacing {
     rule: PacingRule,
     overall: Level,
+    learnt: Learnt,
+    refusals: Refusals,
     chats: HashMap<i64, Chat>,
     /// Chats at which the map is looked through for those at rest.
     sweep_at: usize,
@@ -102,6 +137,8 @@ impl Pacing {
         Self {
             rule,
             overall: Level::default(),
+            learnt: Learnt::default(),
+            refusals: Refusals::default(),
             chats: HashMap::new(),
             sweep_at: SWEEP_FROM,
         }
@@ -112,19 +149,27 @@ impl Pacing {
         self.rule = rule;
     }
 
+    /// Telegram refused a call to this chat for coming too early (429).
+    pub fn refused(&mut self, chat_id: i64, now: Millis) {
+        self.chats.entry(chat_id).or_default().learnt.refused(now);
+        if self.refusals.add(chat_id, now) {
+            self.learnt.refused(now);
+        }
+    }
+
     /// When a call to this chat is allowed; not after `now`: at once. A `patient` call (an edit on the way)
     /// keeps to the long-run interval, so that the burst is there for a new message.
     #[must_use]
     pub fn ready_at(&self, chat_id: i64, now: Millis, patient: bool) -> Millis {
         let used = self.chats.get(&chat_id).copied().unwrap_or_default();
         let mut at = Millis::MIN;
-        if let Some(limit) = self.chat_limit() {
+        if let Some(limit) = self.chat_limit(used.learnt, now) {
             at = at.max(used.chat.ready_at(limit, now, patient));
         }
-        if let Some(limit) = self.group_limit(chat_id) {
+        if let Some(limit) = self.group_limit(chat_id, used.learnt, now) {
             at = at.max(used.group.ready_at(limit, now, patient));
         }
-        if let Some(limit) = self.overall_limit() {
+        if let Some(limit) = self.overall_limit(now) {
             at = at.max(self.overall.ready_at(limit, now, false));
         }
         at
@@ -132,10 +177,11 @@ impl Pacing {
 
     /// Counts a call to this chat.
     pub fn take(&mut self, chat_id: i64, now: Millis) {
+        let learnt = self.learnt_of(chat_id);
         let (chat, group, overall) = (
-            self.chat_limit(),
-            self.group_limit(chat_id),
-            self.overall_limit(),
+            self.chat_limit(learnt, now),
+            self.group_limit(chat_id, learnt, now),
+            self.overall_limit(now),
         );
         let used = self.chats.entry(chat_id).or_default();
         used.last = now;
@@ -161,14 +207,14 @@ impl Pacing {
     pub fn draft_ready_at(&self, chat_id: i64, now: Millis) -> Millis {
         let used = self.chats.get(&chat_id).copied().unwrap_or_default();
         let mut at = Millis::MIN;
-        if let Some(limit) = self.chat_limit() {
+        if let Some(limit) = self.chat_limit(used.learnt, now) {
             at = at.max(used.chat.ready_at(limit, now, true));
             at = at.max(used.draft.ready_at(limit, now, true));
         }
-        if let Some(limit) = self.group_limit(chat_id) {
+        if let Some(limit) = self.group_limit(chat_id, used.learnt, now) {
             at = at.max(used.group.ready_at(limit, now, true));
         }
-        if let Some(limit) = self.overall_limit() {
+        if let Some(limit) = self.overall_limit(now) {
             at = at.max(self.overall.ready_at(limit, now, true));
         }
         at
@@ -176,7 +222,8 @@ impl Pacing {
 
     /// Counts a draft.
     pub fn take_draft(&mut self, chat_id: i64, now: Millis) {
-        let (chat, overall) = (self.chat_limit(), self.overall_limit());
+        let learnt = self.learnt_of(chat_id);
+        let (chat, overall) = (self.chat_limit(learnt, now), self.overall_limit(now));
         if let Some(limit) = chat {
             self.chats
                 .entry(chat_id)
@@ -197,35 +244,40 @@ impl Pacing {
             .map_or(Millis::MIN, |used| used.last)
     }
 
-    fn chat_limit(&self) -> Option<Limit> {
-        (self.rule.chat_interval_ms > 0).then(|| Limit {
-            interval: self.rule.chat_interval_ms.into(),
-            burst: self.rule.chat_burst.max(1).into(),
-        })
+    fn learnt_of(&self, chat_id: i64) -> Learnt {
+        self.chats
+            .get(&chat_id)
+            .map_or_else(Learnt::default, |used| used.learnt)
+    }
+
+    fn chat_limit(&self, learnt: Learnt, now: Millis) -> Option<Limit> {
+        let limit = (self.rule.chat_interval_ms > 0).then(|| {
+            Limit::new(
+                self.rule.chat_interval_ms.into(),
+                self.rule.chat_burst.max(1).into(),
+            )
+        });
+        Some(limit?.slowed(learnt, now))
     }
 
     /// Groups have negative ids. Burst and interval are such that no minute sees more than the limit.
-    fn group_limit(&self, chat_id: i64) -> Option<Limit> {
+    fn group_limit(&self, chat_id: i64, learnt: Learnt, now: Millis) -> Option<Limit> {
         let per_minute = Millis::from(self.rule.group_per_minute);
         if chat_id >= 0 || per_minute == 0 {
             return None;
         }
         let burst = (per_minute / 4).max(1);
-        Some(Limit {
-            interval: ceil_div(60_000, (per_minute - burst).max(1)),
-            burst,
-        })
+        let limit = Limit::new(ceil_div(60_000, (per_minute - burst).max(1)), burst);
+        Some(limit.slowed(learnt, now))
     }
 
-    fn overall_limit(&self) -> Option<Limit> {
+    fn overall_limit(&self, now: Millis) -> Option<Limit> {
         let per_second = Millis::from(self.rule.overall_per_second);
-        (per_second > 0).then(|| {
+        let limit = (per_second > 0).then(|| {
             let burst = (per_second / 4).max(1);
-            Limit {
-                interval: ceil_div(1000, (per_second - burst).max(1)),
-                burst,
-            }
-        })
+            Limit::new(ceil_div(1000, (per_second - burst).max(1)), burst)
+        });
+        Some(limit?.slowed(self.learnt, now))
     }
 }
 
@@ -287,6 +339,29 @@ mod tests {
         let calls = calls(rule, &[7], 10_000, 10);
         assert_eq!(calls.iter().filter(|(at, _)| *at == 1_000_000).count(), 3);
         assert_eq!(calls.len(), 3 + 9);
+    }
+
+    #[test]
+    fn a_refusal_makes_it_slower_for_a_while_and_for_that_chat_alone() {
+        let mut pacing = Pacing::new(PacingRule::default());
+        let now = 1_000_000;
+        pacing.refused(7, now);
+        assert!(pacing.ready_at(7, now, false) <= now);
+        pacing.take(7, now);
+        assert_eq!(pacing.ready_at(7, now, false), now + 2_000, "no burst");
+        pacing.take(8, now);
+        assert!(pacing.ready_at(8, now, false) <= now);
+        let later = now + 60_000;
+        for _ in 0..3 {
+            assert!(pacing.ready_at(7, later, false) <= later);
+            pacing.take(7, later);
+        }
+        // Several chats: all of them.
+        for chat in 1..=3 {
+            pacing.refused(chat, later);
+        }
+        pacing.take(9, later);
+        assert!(pacing.ready_at(10, later, false) > later + 60);
     }
 
     #[test]
@@ -453,6 +528,9 @@ mod tests {
                 prop_assert!(pacing.ready_at(chat, now, patient) <= now);
                 pacing.take(chat, now);
                 now += pause;
+                if pause % 7 == 0 {
+                    pacing.refused(chat, now);
+                }
             }
         }
     }

@@ -335,18 +335,21 @@ impl Worker {
                 (error.id(), None)
             }
         };
+        let now = self.tools.clock.now();
         if let Some(flight) = self.flights.remove(&task) {
             self.busy_rows.remove(&flight.row);
             if let Some(chat) = flight.chat {
                 self.busy_chats.remove(&chat);
+                if matches!(result, Some(Ok(Way::Limited))) {
+                    self.pacing.refused(chat, now);
+                }
                 if flight.first {
                     self.sketcher.board().covered(chat);
                 }
             }
         }
-        let now = self.tools.clock.now();
         match result {
-            Some(Ok(Way::Open)) => {
+            Some(Ok(Way::Open | Way::Limited)) => {
                 if self.outage > 0 {
                     tracing::info!(failures = self.outage, "Telegram answers again");
                 }

@@ -39,7 +39,10 @@ async fn a_long_wait_that_telegram_asks_for_outlives_the_daemon_and_holds_up_nob
     let refused_at = world.writes(USER)[0].at;
     wait_until(
         "the wait is stored",
-        || world.query("SELECT count(*) FROM rate_limits WHERE scope NOT LIKE 'prompt:%'") == Some(1),
+        || {
+            world.query("SELECT count(*) FROM rate_limits WHERE scope NOT LIKE 'prompt:%'")
+                == Some(1)
+        },
         || world.log(),
     )
     .await;

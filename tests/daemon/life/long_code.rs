@@ -149,7 +149,10 @@ async fn killed_on_its_way_it_is_not_lost_and_a_second_copy_says_so() {
         world.api.user(USER, "Uma").send_text(USER, &prompt());
         wait_until(
             "the file is held back",
-            || world.query("SELECT count(*) FROM rate_limits WHERE scope NOT LIKE 'prompt:%'") == Some(1),
+            || {
+                world.query("SELECT count(*) FROM rate_limits WHERE scope NOT LIKE 'prompt:%'")
+                    == Some(1)
+            },
             || world.log(),
         )
         .await;
