@@ -21,10 +21,11 @@ impl Pace {
     /// Not before this moment.
     pub fn admit(self, ahead: Option<Millis>, now: Millis) -> Result<Millis, Millis> {
         let reach = self.every_ms.saturating_mul(self.burst);
-        // A clock that was set back by much must not lock anybody out for longer than ever was meant.
-        let ahead = ahead.unwrap_or(now).clamp(now, now.saturating_add(reach));
-        let next = ahead.saturating_add(self.every_ms);
         let most = now.saturating_add(reach);
+        // No use leads further than that: the clock was set back since, or this one is older than those before it. What
+        // they led to says nothing about now then, and must not lock anybody out until the time has come round again.
+        let ahead = ahead.filter(|ahead| *ahead <= most);
+        let next = ahead.unwrap_or(now).max(now).saturating_add(self.every_ms);
         if next <= most {
             Ok(next)
         } else {
@@ -101,9 +102,24 @@ mod tests {
         assert_eq!(pace.admit(Some(1), 500), Ok(510), "long ago");
         assert_eq!(
             pace.admit(Some(9_999), 100),
-            Err(110),
+            Ok(110),
             "the clock was set back"
         );
+        assert_eq!(pace.admit(Some(121), 100), Ok(110), "by little");
+    }
+
+    #[test]
+    fn messages_that_were_sent_long_before_those_that_came_first_are_not_too_fast() {
+        let pace = Pace {
+            every_ms: 10,
+            burst: 2,
+        };
+        let mut standing = Standing::default();
+        for sent_at in [100_000, 5_000, 90_000, 200_000] {
+            let (flow, next) = pace.flow(standing, sent_at, 100);
+            assert_eq!(flow, Flow::On, "{sent_at}");
+            standing = next;
+        }
     }
 
     #[test]
@@ -131,7 +147,7 @@ mod tests {
                 (349, Flow::On),
                 (350, Flow::On),
                 (351, kept(true)),
-                (10, kept(true)),
+                (10, Flow::On),
             ]
         );
     }
