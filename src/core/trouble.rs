@@ -41,6 +41,30 @@ pub struct Trouble {
     pub wait_s: Option<u64>,
 }
 
+/// What is wrong with an agent's service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceTrouble {
+    /// The unit is masked.
+    Masked,
+    /// There is no such template.
+    Missing,
+    /// The unit file or a drop-in of it cannot be used.
+    Broken,
+    /// The user that it is to run as is not there.
+    User,
+    /// Starting it is not allowed.
+    Refused,
+    /// systemd cannot be reached.
+    NoSystemd,
+    /// The file with the agent's keys is not there.
+    Credentials,
+    /// Its sandbox cannot be set up, or its program not be executed.
+    Sandbox,
+    /// Anything else.
+    Other,
+}
+
 /// What the gateway does about a failed call to Telegram.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -42,7 +42,11 @@ pub(super) mod tools;
 
 use tr::tr;
 
-use super::{Millis, command, text::Button, trouble::Trouble};
+use super::{
+    Millis, command,
+    text::Button,
+    trouble::{ServiceTrouble, Trouble},
+};
 
 /// Placeholder of a turn that is about to run.
 pub const WORKING: &str = "…";
@@ -215,9 +219,20 @@ pub fn agent_out_of_time(seconds: u64) -> String {
     )
 }
 
-/// The agent's service could not be started; `what` goes on after "because".
+/// The agent's service could not be started.
 #[must_use]
-pub fn agent_service(what: &str) -> String {
+pub fn agent_service(trouble: ServiceTrouble) -> String {
+    let what = match trouble {
+        ServiceTrouble::Masked => tr!("its service is switched off (masked)"),
+        ServiceTrouble::Missing => tr!("its service is not installed"),
+        ServiceTrouble::Broken => tr!("the configuration of its service cannot be used"),
+        ServiceTrouble::User => tr!("the user that it is to run as does not exist"),
+        ServiceTrouble::Refused => tr!("I am not allowed to start it"),
+        ServiceTrouble::NoSystemd => tr!("systemd cannot be reached"),
+        ServiceTrouble::Credentials => tr!("the file with its keys is missing"),
+        ServiceTrouble::Sandbox => tr!("its sandbox cannot be set up"),
+        ServiceTrouble::Other => tr!("its service failed"),
+    };
     tr!(
         "The agent could not be started because {what}. An administrator finds the remedy in the server's journal.",
         what

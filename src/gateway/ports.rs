@@ -25,6 +25,7 @@ use crate::{
         mode::PermissionMode,
         profile::Profile,
         text::{Enclosed, Formatted},
+        trouble::ServiceTrouble,
     },
     store::{StoreError, Tx},
 };
@@ -361,30 +362,6 @@ impl fmt::Display for NotStarted {
             Self::Service { detail, .. } | Self::Other { detail } => f.write_str(detail),
         }
     }
-}
-
-/// What is wrong with an agent's service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ServiceTrouble {
-    /// The unit is masked.
-    Masked,
-    /// There is no such template.
-    Missing,
-    /// The unit file or a drop-in of it cannot be used.
-    Broken,
-    /// The user that it is to run as is not there.
-    User,
-    /// Starting it is not allowed.
-    Refused,
-    /// systemd cannot be reached.
-    NoSystemd,
-    /// The file with the agent's keys is not there.
-    Credentials,
-    /// Its sandbox cannot be set up, or its program not be executed.
-    Sandbox,
-    /// Anything else.
-    Other,
 }
 
 /// A whole line of `output.jsonl`.

@@ -22,8 +22,8 @@ use super::{
     usage,
 };
 use crate::{
-    core::profile::Profile,
-    gateway::ports::{NotStarted, RunnerError, ServiceTrouble, Spec, SupervisorCommand, Usage},
+    core::{profile::Profile, trouble::ServiceTrouble},
+    gateway::ports::{NotStarted, RunnerError, Spec, SupervisorCommand, Usage},
 };
 
 /// Variables that a supervisor gets from the daemon: nothing else of the daemon's environment, which may hold

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tr::tr;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{
     Active, Lane, Live,
     beside::{self, Beside, Left},
+    exits::{agent_trouble, exit_trouble, failed, not_started, status_of},
     kill::kill_done,
     output,
     take_up::read_machine,
@@ -20,19 +20,18 @@ use crate::{
         ids::RunId,
         messages,
         text::Shown,
-        trouble::{Category, Trouble},
         turn::{Ending, Outcome, Turn},
         words,
     },
     gateway::{
         approval::Board,
-        ports::{Exit, NotStarted, Renderer, ServiceTrouble},
+        ports::{Exit, Renderer},
         queue::Queue,
         show,
     },
     store::{
         StoreError, Tx,
-        rows::{RunStatus, Target, TurnEnd, TurnRow, TurnState, Urgency},
+        rows::{Target, TurnEnd, TurnRow, TurnState, Urgency},
     },
 };
 
@@ -99,125 +98,9 @@ pub(super) fn state_of(ending: &Ending) -> TurnState {
     }
 }
 
-/// A trouble with the agent.
-pub(super) fn agent_trouble(detail: &str) -> Trouble {
-    Trouble {
-        category: Category::Agent,
-        detail: Some(detail.to_owned()),
-        wait_s: None,
-    }
-}
-
 /// Whether a turn failed because the agent does not know its session any more.
 pub(super) fn session_unknown(outcome: &Outcome) -> bool {
     matches!(&outcome.ending, Ending::Failed(trouble) if trouble.is_unknown_session())
-}
-
-fn exit_trouble(exit: &Exit) -> Trouble {
-    let detail = match exit {
-        Exit::Code { .. } => words::AGENT_STOPPED.to_owned(),
-        // The limit on its output is the kernel's to keep.
-        Exit::Signal { signal } if *signal == nix::libc::SIGXFSZ => words::OUTPUT_LIMIT.to_owned(),
-        Exit::Signal { signal } => match crash(*signal) {
-            Some(name) => words::agent_crashed(name),
-            None => words::agent_killed(*signal),
-        },
-        Exit::OutOfMemory { limit } => words::agent_out_of_memory(*limit),
-        Exit::TimeLimit { seconds } => words::agent_out_of_time(*seconds),
-        Exit::Stopped => words::AGENT_ENDED.to_owned(),
-        Exit::NotStarted { why } => match why {
-            NotStarted::NotFound { program } => words::agent_not_found(program),
-            NotStarted::TooOld { found, oldest } => words::agent_too_old(found, oldest),
-            NotStarted::Directory { .. } => words::AGENT_DIRECTORY.to_owned(),
-            NotStarted::Service { trouble, .. } => words::agent_service(&service(*trouble)),
-            NotStarted::EnvironmentFile { .. } | NotStarted::Other { .. } => {
-                words::AGENT_NOT_STARTED.to_owned()
-            }
-        },
-    };
-    Trouble {
-        category: Category::Agent,
-        detail: Some(detail),
-        wait_s: None,
-    }
-}
-
-/// Name, without its `SIG`, of a signal that a process gets for what it did itself.
-fn crash(signal: i32) -> Option<&'static str> {
-    use nix::sys::signal::Signal;
-    let signal = Signal::try_from(signal).ok()?;
-    matches!(
-        signal,
-        Signal::SIGSEGV
-            | Signal::SIGABRT
-            | Signal::SIGBUS
-            | Signal::SIGILL
-            | Signal::SIGFPE
-            | Signal::SIGTRAP
-            | Signal::SIGSYS
-    )
-    .then(|| signal.as_str().trim_start_matches("SIG"))
-}
-
-/// The kind of message for an agent that was not started.
-fn not_started(why: &NotStarted) -> &'static str {
-    let NotStarted::Service { trouble, .. } = why else {
-        return messages::AGENT_NOT_STARTED;
-    };
-    match trouble {
-        ServiceTrouble::Masked => messages::TEMPLATE_MASKED,
-        ServiceTrouble::Missing => messages::TEMPLATE_MISSING,
-        ServiceTrouble::Broken
-        | ServiceTrouble::User
-        | ServiceTrouble::Credentials
-        | ServiceTrouble::Sandbox => messages::TEMPLATE_BROKEN,
-        ServiceTrouble::Refused | ServiceTrouble::NoSystemd => messages::RUN_REFUSED,
-        ServiceTrouble::Other => messages::AGENT_NOT_STARTED,
-    }
-}
-
-/// The kind of message for an agent that ended as it should not; `None` where there is nothing wrong with that.
-fn failed(exit: &Exit) -> Option<&'static str> {
-    match exit {
-        Exit::OutOfMemory { .. } => Some(messages::AGENT_OUT_OF_MEMORY),
-        Exit::TimeLimit { .. } => Some(messages::AGENT_OUT_OF_TIME),
-        Exit::Signal { signal } if *signal == nix::sys::signal::Signal::SIGXFSZ as i32 => {
-            Some(messages::AGENT_OUTPUT_LIMIT)
-        }
-        Exit::Signal { .. } | Exit::Code { code: 1.. } => Some(messages::AGENT_CRASHED),
-        _ => None,
-    }
-}
-
-/// What is wrong with the agent's service, for people.
-fn service(trouble: ServiceTrouble) -> String {
-    match trouble {
-        ServiceTrouble::Masked => tr!("its service is switched off (masked)"),
-        ServiceTrouble::Missing => tr!("its service is not installed"),
-        ServiceTrouble::Broken => tr!("the configuration of its service cannot be used"),
-        ServiceTrouble::User => tr!("the user that it is to run as does not exist"),
-        ServiceTrouble::Refused => tr!("I am not allowed to start it"),
-        ServiceTrouble::NoSystemd => tr!("systemd cannot be reached"),
-        ServiceTrouble::Credentials => tr!("the file with its keys is missing"),
-        ServiceTrouble::Sandbox => tr!("its sandbox cannot be set up"),
-        ServiceTrouble::Other => tr!("its service failed"),
-    }
-}
-
-fn status_of(exit: Option<&Exit>) -> RunStatus {
-    match exit {
-        Some(Exit::Code { code: 0 }) => RunStatus::Completed,
-        // 128 + signal: the agent caught it and ended because of it.
-        Some(
-            Exit::Signal { .. }
-            | Exit::Code { code: 129.. }
-            | Exit::OutOfMemory { .. }
-            | Exit::TimeLimit { .. }
-            | Exit::Stopped,
-        ) => RunStatus::Killed,
-        Some(_) => RunStatus::Failed,
-        None => RunStatus::Lost,
-    }
 }
 
 /// How a process was started, and what is known of that.

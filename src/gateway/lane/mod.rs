@@ -13,6 +13,7 @@
 //! | `clock.rs` | how long a running answer takes |
 //! | `output.rs` | lines of the agent -> state machine -> one transaction |
 //! | `ending.rs` | the end of a run and what becomes of its turn |
+//! | `exits.rs` | what the end of a process is called: to its person, in the journal, in its record |
 //! | `take_up.rs` | runs of an earlier daemon |
 //! | `full.rs` | no room on the disk |
 //! | `limits.rs` | turns, and agents, that take too long |
@@ -21,6 +22,7 @@
 //! | `rules.rs` | what rules say to questions |
 //! | `questions.rs` | questions that wait, and answers to them |
 //! | `kill.rs` | the end of a run by an administrator's order |
+//! | `unexpected.rs` | errors that nobody thought of: their number, for the person and the journal |
 //!
 //! The rule throughout: first the transaction, then the effect that it allows; and whatever a kill leaves
 //! between the two is found and done again by `Lane::take_up` in the next life.
@@ -30,6 +32,7 @@ mod clock;
 mod control;
 mod draft;
 mod ending;
+mod exits;
 mod full;
 mod kill;
 mod limits;

@@ -7,7 +7,7 @@ use super::{
     Active, Lane, Line,
     beside::{self, Along, AlongChange},
     draft::Face,
-    ending, limits, mode, rules, work,
+    ending, exits, limits, mode, rules, work,
 };
 use crate::{
     core::{
@@ -364,11 +364,8 @@ impl Lane {
         let active = live.active.clone();
         self.make_end();
         let Some(active) = active else { return };
-        self.fail_turn(
-            active,
-            ending::agent_trouble(words::OUTPUT_DAMAGED.as_str()),
-        )
-        .await;
+        self.fail_turn(active, exits::agent_trouble(words::OUTPUT_DAMAGED.as_str()))
+            .await;
     }
 
     /// Ends the running turn with a trouble, whatever the process does.

@@ -1,7 +1,10 @@
 //! What systemd's word about a unit means. Pure.
 
 use super::bus::{CallError, Properties};
-use crate::gateway::ports::{Exit, NotStarted, ServiceTrouble};
+use crate::{
+    core::trouble::ServiceTrouble,
+    gateway::ports::{Exit, NotStarted},
+};
 
 /// What the package installs, and what an administrator does to it.
 const RULE: &str = "/usr/share/polkit-1/rules.d/50-telexd.rules";

@@ -19,8 +19,8 @@ use super::{
     names,
 };
 use crate::{
-    core::{ids::RunId, profile::Profile},
-    gateway::ports::{Exit, NotStarted, RunnerError, ServiceTrouble, Spec, Usage},
+    core::{ids::RunId, profile::Profile, trouble::ServiceTrouble},
+    gateway::ports::{Exit, NotStarted, RunnerError, Spec, Usage},
     runner::{
         directory::{About, Ended, RunPaths},
         engine::Launcher,
