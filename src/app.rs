@@ -19,6 +19,8 @@
 //! | `app/reload.rs` | the settings in use; reloads, changes at run time |
 //! | `app/sole.rs` | one daemon for one bot on a machine |
 //! | `app/starved.rs` | the mark of a life that the watchdog is about to end |
+//! | `app/system.rs` | the system's time, randomness and signals |
+//! | `app/values.rs` | what the rooms are given of the settings |
 
 mod agents;
 mod alerts;
@@ -32,13 +34,10 @@ mod pulse;
 mod reload;
 mod sole;
 mod starved;
+mod system;
+mod values;
 
-use std::{
-    collections::BTreeSet,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use tokio::{
@@ -48,7 +47,6 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
-use uuid::Uuid;
 
 use self::{
     alerts::Teller,
@@ -56,24 +54,17 @@ use self::{
     observer::{Looker, Observer},
     pulse::Pulse,
     reload::{InUse, Surroundings},
+    system::{SystemClock, SystemDice, stop_on_signals},
 };
 use crate::{
     agent::claude::Claude,
     alert,
     cli::Word,
-    config::{self, Contacts, Loaded, Settings},
-    core::{
-        Millis,
-        clock::ClockRule,
-        files::{LARGEST, LARGEST_LOCAL},
-        ids::RunId,
-        limits, messages,
-        mode::Modes,
-        pace::Pace,
-    },
+    config::{Contacts, Loaded},
+    core::messages,
     gateway::{
-        self, BotName, Deps, admin,
-        files::{Files, FilesConfig, Places, Transcriber},
+        BotName, Deps, admin,
+        files::{Files, Places},
         gate::Gate,
         handle::Gateway,
         life,
@@ -85,9 +76,7 @@ use crate::{
     store::{OpenError, Store},
     systemd::{herald, herald::Herald, log, log::Kinds, notify, patience::Patience},
     telegram::{
-        BotToken,
-        client::{Client, ClientOptions, Proxy},
-        delivery::{self, Delivery, DeliveryConfig, drafts::DraftBoard, pacing::PacingRule},
+        delivery::{self, Delivery, DeliveryConfig, drafts::DraftBoard},
         intake::{self, Intake, IntakeConfig, PollHealth},
         presence,
         render::MarkdownRenderer,
@@ -100,8 +89,6 @@ pub use reload::Source;
 const STOP_WITHIN: Duration = Duration::from_millis(4500);
 /// What the service manager is asked for beyond that, for the end of the process.
 const STOP_SLACK: Duration = Duration::from_secs(5);
-/// Between the agent's own interrupt and the order to end.
-const INTERRUPT_GRACE: Millis = 2000;
 /// How long an alert waits until it shows whether the unit is started again, and how long it tries to reach Telegram.
 /// Together less than the unit's `TimeoutStartSec=`.
 const ALERT_SETTLE: Duration = Duration::from_secs(15);
@@ -126,37 +113,6 @@ pub enum End {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Misconfigured(String);
-
-/// The system's time.
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Millis {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
-    }
-}
-
-/// The system's randomness.
-struct SystemDice;
-
-impl Dice for SystemDice {
-    fn run_id(&self) -> RunId {
-        let mut bytes = [0; RunId::LEN];
-        if let Err(cause) = getrandom::fill(&mut bytes) {
-            // An id that can be guessed is worse than no daemon. Linux refuses this only before its pool is first filled.
-            error!(%cause, "the system gives no randomness");
-            std::process::abort();
-        }
-        RunId::from_random(bytes)
-    }
-
-    fn uuid(&self) -> Uuid {
-        Uuid::new_v4()
-    }
-}
 
 /// Logs what is to be said of a start.
 pub fn log_word(word: &Word<'_>) {
@@ -292,25 +248,7 @@ async fn serve_all(
     let (settings, base) = reload::at_start(loaded, &changes);
     log::set_level(log::level(settings.log_level.into()));
     let state = settings.state_directory.display().to_string();
-    let token = BotToken::new(settings.telegram.token.expose())
-        .map_err(|cause| Misconfigured(format!("the bot token is not one: {cause}")))?;
-    let mut options = ClientOptions::new(settings.telegram.api_url.clone());
-    options.poll_timeout = settings.telegram.poll_timeout;
-    options.counts = store.tally().clone();
-    options.ip = settings.telegram.ip;
-    options
-        .local_files
-        .clone_from(&settings.telegram.local_files);
-    if let Some(address) = &settings.telegram.proxy {
-        let named = settings.telegram.proxy_login_file.as_deref();
-        let login = config::proxy::login(named, &config::Surroundings::of_process())
-            .map_err(|problem| Misconfigured(problem.to_string()))?;
-        options.proxy = Some(Proxy {
-            address: address.clone(),
-            login: login.map(|login| (login.user, login.password)),
-        });
-    }
-    let client = Client::new(token, &options, Arc::clone(&clock)).context("cannot set up HTTP")?;
+    let client = values::client(&settings, store.tally(), &clock)?;
     // Before anything is taken up. Held to the end.
     let _sole = tokio::select! {
         biased;
@@ -581,106 +519,4 @@ fn by_itself<E: std::fmt::Display>(
         Ok(Err(cause)) => anyhow!("{part} ended by itself: {cause}"),
         Err(cause) => anyhow!("{part} broke: {cause}"),
     }
-}
-
-fn gateway_config(
-    settings: &Settings,
-    let_in: &BTreeSet<i64>,
-    bot_name: BotName,
-) -> gateway::Config {
-    gateway::Config {
-        access: settings.access.clone().with_paired(let_in.clone()),
-        pairing: settings.pairing,
-        profiles: settings.profiles.clone(),
-        approvers: settings.agent.approvers,
-        rules: settings
-            .rules
-            .clone()
-            .below(&settings.agent.directory.to_string_lossy()),
-        bot_name,
-        stale_after: millis(settings.stale_after),
-        messages: messages_pace(settings.messages_per_minute),
-        batching: settings.batching,
-        features: settings.features.clone(),
-        idle_timeout: millis(settings.agent.idle_timeout),
-        max_processes: settings.agent.max_processes,
-        approval_timeout: millis(settings.agent.approval_timeout),
-        modes: Modes {
-            standard: settings.agent.permission_mode,
-            choices: settings.agent.modes.clone(),
-        },
-        limits: turn_limits(&settings.agent),
-        interrupt_grace: INTERRUPT_GRACE,
-        clock: ClockRule {
-            every_ms: millis(settings.answers.clock),
-        },
-        busy: settings.busy,
-        stop_word: settings.stop_word.as_ref().map(|word| word.to_lowercase()),
-        files: FilesConfig {
-            keep: settings.files.keep,
-            quota: settings.files.quota,
-            largest: if settings.telegram.local_files.is_some() {
-                LARGEST_LOCAL
-            } else {
-                LARGEST
-            },
-            transcriber: settings
-                .files
-                .transcriber
-                .clone()
-                .map(|command| Transcriber {
-                    command,
-                    limit: settings.files.transcriber_timeout,
-                }),
-        },
-    }
-}
-
-/// `per_minute`: 0 for no limit.
-fn messages_pace(per_minute: u32) -> Option<Pace> {
-    let burst = Millis::from(per_minute);
-    (burst > 0).then(|| Pace {
-        every_ms: (60_000 / burst).max(1),
-        burst,
-    })
-}
-
-fn turn_limits(agent: &config::Agent) -> limits::Limits {
-    let limit = |length: Duration| (!length.is_zero()).then(|| millis(length));
-    limits::Limits {
-        turn: limit(agent.turn_timeout),
-        first_output: limit(agent.first_output_timeout),
-        silence: limit(agent.silence_timeout),
-        after_result: limit(agent.after_result_timeout),
-    }
-}
-
-fn pacing(settings: &Settings) -> PacingRule {
-    PacingRule {
-        chat_interval_ms: u32::try_from(settings.delivery.chat_interval.as_millis())
-            .unwrap_or(u32::MAX),
-        group_per_minute: settings.delivery.group_per_minute,
-        overall_per_second: settings.delivery.overall_per_second,
-        ..PacingRule::default()
-    }
-}
-
-fn millis(duration: Duration) -> Millis {
-    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
-}
-
-/// Every SIGTERM or SIGINT asks for the same thing; a second one while stopping changes nothing.
-fn stop_on_signals(shutdown: CancellationToken) -> Result<()> {
-    let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut int = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = int.recv() => {}
-            }
-            shutdown.cancel();
-        }
-    });
-    Ok(())
 }

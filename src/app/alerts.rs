@@ -7,7 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{millis, observer::Looker};
+use super::{observer::Looker, values::millis};
 use crate::{
     config,
     core::{

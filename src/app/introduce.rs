@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{SystemClock, menus::Menus, pulse::Pulse};
+use super::{menus::Menus, pulse::Pulse, system::SystemClock};
 use crate::{
     core::{
         backoff::{Backoff, BackoffRule},

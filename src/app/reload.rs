@@ -17,7 +17,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::{agents, alerts, gateway_config, observer, pacing, pulse::Pulse};
+use super::{
+    agents, alerts, observer,
+    pulse::Pulse,
+    values::{gateway_config, pacing},
+};
 use crate::{
     agent::claude::ClaudeConfig,
     config::{
