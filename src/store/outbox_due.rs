@@ -53,6 +53,20 @@ macro_rules! changes {
     };
 }
 
+/// Answers to presses that wait for nothing but time.
+macro_rules! presses {
+    () => {
+        "FROM outbox AS p WHERE p.done_at IS NULL AND p.chat_id IS NULL AND p.state = 'pending'"
+    };
+}
+
+/// When such an answer is ready.
+macro_rules! press_ready {
+    () => {
+        "max(p.not_before, ifnull((SELECT l.until FROM rate_limits AS l WHERE l.scope = 'all'), p.not_before))"
+    };
+}
+
 impl Tx<'_> {
     /// Rows that are to go out now, most urgent first, at most `limit` and at most one per chat.
     ///
@@ -79,14 +93,52 @@ impl Tx<'_> {
                 "     AND NOT EXISTS (SELECT 1 FROM rate_limits AS l
                                       WHERE l.scope IN ('all', 'chat:' || chat) AND l.until > ?1)
                       UNION ALL
-                      SELECT p.id FROM outbox AS p WHERE p.done_at IS NULL AND p.chat_id IS NULL AND p.state = 'pending'
-                      AND p.not_before <= ?1
+                      SELECT p.id ",
+                presses!(),
+                "     AND p.not_before <= ?1
                       AND NOT EXISTS (SELECT 1 FROM rate_limits AS l WHERE l.scope = 'all' AND l.until > ?1))
                   ORDER BY urgency, id LIMIT ?2"
             ),
             params![now, at_most(limit)],
             |row| stored(row).map(|stored| stored.row),
         )
+    }
+
+    /// Of the rows that [`Tx::out_due`] would find, the answers to presses, and when the next of these is due that is not
+    /// due now. This asks about no chat.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn out_due_presses(
+        &self,
+        now: Millis,
+        limit: usize,
+    ) -> Result<(Vec<OutRow>, Option<Millis>), StoreError> {
+        let due = self.all(
+            concat!(
+                "SELECT ",
+                out_columns!(),
+                " FROM outbox WHERE id IN (SELECT p.id ",
+                presses!(),
+                " AND ",
+                press_ready!(),
+                " <= ?1) ORDER BY id LIMIT ?2"
+            ),
+            params![now, at_most(limit)],
+            |row| stored(row).map(|stored| stored.row),
+        )?;
+        let next = self.only(
+            concat!(
+                "SELECT min(ready) FROM (SELECT ",
+                press_ready!(),
+                " AS ready ",
+                presses!(),
+                ") WHERE ready > ?1"
+            ),
+            [now],
+            |row| row.get(0),
+        )?;
+        Ok((due, next))
     }
 
     /// What goes on in a chat, but for its limits; of what was shown, what was so after `since`.
@@ -131,10 +183,11 @@ impl Tx<'_> {
                 changes!(),
                 "            ))) WHERE ready > ?1) AS ready FROM limits AS chats
                      UNION ALL
-                     SELECT max(p.not_before, ifnull((SELECT l.until FROM rate_limits AS l WHERE l.scope = 'all'),
-                                                     p.not_before)) AS ready
-                     FROM outbox AS p WHERE p.done_at IS NULL AND p.chat_id IS NULL AND p.state = 'pending')
-                 WHERE ready > ?1"
+                     SELECT ",
+                press_ready!(),
+                "    AS ready ",
+                presses!(),
+                ") WHERE ready > ?1"
             ),
             [now],
             |row| row.get(0),

@@ -363,6 +363,38 @@ fn a_press_is_answered_with_its_text() {
 }
 
 #[test]
+fn answers_to_presses_are_found_without_the_rest_and_by_the_same_rules() {
+    within(|tx, turn| {
+        show(tx, slot(turn, 0), "a message", 1)?;
+        let (first, second) = (tx.out_press("a", "", 1)?, tx.out_press("b", "", 1)?);
+        let found = |tx: &Tx<'_>, now| {
+            let (due, next) = tx.out_due_presses(now, 9)?;
+            let among = tx.out_due(now, 9)?;
+            let presses = among.iter().filter(|row| row.urgency == Urgency::Press);
+            assert_eq!(due, presses.cloned().collect::<Vec<_>>(), "at {now}");
+            Ok((due.iter().map(|row| row.id).collect::<Vec<_>>(), next))
+        };
+        assert_eq!(found(tx, 1)?, (vec![first, second], None));
+        assert_eq!(
+            tx.out_due_presses(1, 1)?.0.len(),
+            1,
+            "no more than asked for"
+        );
+        tx.out_sending(first, 1)?;
+        assert_eq!(found(tx, 1)?, (vec![second], None), "on the wire");
+        tx.out_later(first, "no route", 50, 2)?;
+        assert_eq!(found(tx, 2)?, (vec![second], Some(50)));
+        tx.limit_set("all", 70, 3)?;
+        assert_eq!(found(tx, 60)?, (vec![], Some(70)));
+        tx.limit_set("chat:1", 90, 3)?;
+        assert_eq!(found(tx, 70)?, (vec![first, second], None), "of no chat");
+        deliver(tx, second, None, 71)?;
+        assert_eq!(found(tx, 71)?, (vec![first], None));
+        Ok(())
+    });
+}
+
+#[test]
 fn pruning_the_outbox_keeps_open_turns_and_open_rows() {
     within(|tx, open_turn| {
         let (_, over_turn) = turn_of(tx, 2)?;

@@ -165,6 +165,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.out_renumber(first, 0)?;
     tx.out_press("cb", "", 1)?;
     tx.out_due(1, 9)?;
+    tx.out_due_presses(1, 9)?;
     tx.out_next_due(1)?;
     tx.out_sending(first, 2)?;
     tx.out_sent(first, 2, Some(4), 1)?;

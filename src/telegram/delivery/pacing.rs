@@ -169,10 +169,16 @@ impl Pacing {
         if let Some(limit) = self.group_limit(chat_id, used.learnt, now) {
             at = at.max(used.group.ready_at(limit, now, patient));
         }
-        if let Some(limit) = self.overall_limit(now) {
-            at = at.max(self.overall.ready_at(limit, now, false));
-        }
-        at
+        at.max(self.all_ready_at(now))
+    }
+
+    /// When a call is allowed to any chat at all.
+    #[must_use]
+    pub fn all_ready_at(&self, now: Millis) -> Millis {
+        let limit = self.overall_limit(now);
+        limit.map_or(Millis::MIN, |limit| {
+            self.overall.ready_at(limit, now, false)
+        })
     }
 
     /// Counts a call to this chat.

@@ -194,6 +194,17 @@ impl Worker {
                 }
             }
             self.seen = Some(now);
+            self.pacing.change(*self.tools.config.pacing.get());
+            // No such wait is longer than this, unless the clock was set back.
+            let longest = Millis::try_from(LONGEST_SLEEP_MS).unwrap_or(Millis::MAX);
+            self.shut_until = self.shut_until.min(now.saturating_add(longest));
+            if now < self.shut_until {
+                return Ok(wait_until(Some(self.shut_until), now));
+            }
+            let shared = self.pacing.all_ready_at(now);
+            if shared > now {
+                return self.start_presses(now, shared).await;
+            }
             let page = self.page;
             let sketched = drafts.then(|| self.sketcher.chats());
             let read = self
@@ -213,12 +224,8 @@ impl Worker {
                 }
             };
             let full = rows.len() >= page;
-            self.pacing.change(*self.tools.config.pacing.get());
             // Who waited longest goes first among equals, or a few busy chats would use up what all share.
             rows.sort_by_key(|row| (row.urgency, self.pacing.last(row.target.chat_id), row.id));
-            // No such wait is longer than this, unless the clock was set back.
-            let longest = Millis::try_from(LONGEST_SLEEP_MS).unwrap_or(Millis::MAX);
-            self.shut_until = self.shut_until.min(now.saturating_add(longest));
             let mut wake = next_due;
             let mut started = false;
             let mut waiting = HashSet::new();
@@ -237,9 +244,7 @@ impl Worker {
                     }
                 }
             }
-            if held.is_some() && now < self.shut_until {
-                wake = wake.into_iter().chain([self.shut_until]).min();
-            } else if let Some(held) = held {
+            if let Some(held) = held {
                 let busy = |chat| waiting.contains(&chat) || self.busy_chats.contains(&chat);
                 let look = self.sketcher.start(&mut Traffic {
                     now,
@@ -257,11 +262,34 @@ impl Worker {
             if !full {
                 self.page = PAGE;
             }
-            return Ok(wake.map(|at| {
-                let ms = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
-                Duration::from_millis(ms.clamp(1, LONGEST_SLEEP_MS))
-            }));
+            return Ok(wait_until(wake, now));
         }
+    }
+
+    /// The same while what all chats share is used up until `shared`: answers to presses take nothing of it. Under load
+    /// this is so nearly all the time, and a look at every chat for each change would leave the store little time for
+    /// anything else.
+    async fn start_presses(
+        &mut self,
+        now: Millis,
+        shared: Millis,
+    ) -> Result<Option<Duration>, StoreError> {
+        let read = self.tools.store.tx(move |tx| tx.out_due_presses(now, PAGE));
+        let (rows, next_due) = match read.await {
+            Ok(read) => read,
+            Err(StoreError::Closed) => return Err(StoreError::Closed),
+            Err(error) => {
+                tracing::error!(event = error.kind(), %error, "cannot read the outbox");
+                return Ok(Some(Duration::from_millis(STORE_RETRY_MS)));
+            }
+        };
+        for row in rows {
+            if matches!(self.may_start(&row, now), May::Now) {
+                self.start(row, now);
+            }
+        }
+        let wake = next_due.map_or(shared, |next| next.min(shared));
+        Ok(wait_until(Some(wake), now))
     }
 
     fn has_room(&self) -> bool {
@@ -276,9 +304,6 @@ impl Worker {
     fn may_start(&self, row: &OutRow, now: Millis) -> May {
         if self.busy_rows.contains(&row.id) {
             return May::AfterAnother;
-        }
-        if now < self.shut_until {
-            return May::At(self.shut_until);
         }
         if row.urgency == Urgency::Press {
             let presses = self.busy_rows.len() - self.busy_chats.len();
@@ -383,6 +408,14 @@ impl Worker {
     fn shut(&mut self, now: Millis, wait_ms: u64) {
         self.shut_until = now.saturating_add(Millis::try_from(wait_ms).unwrap_or(Millis::MAX));
     }
+}
+
+/// How long to wait until that moment, `now` being now.
+fn wait_until(at: Option<Millis>, now: Millis) -> Option<Duration> {
+    at.map(|at| {
+        let ms = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
+        Duration::from_millis(ms.clamp(1, LONGEST_SLEEP_MS))
+    })
 }
 
 /// Deadlines of Telegram's for these chats; `None` where there are no chats.
