@@ -24,7 +24,7 @@ mod support;
 
 use std::time::Duration;
 
-use load::{Load, Report};
+use load::{Load, Report, Resident};
 
 fn setting<T: std::str::FromStr>(name: &str, standard: T) -> T {
     let set = std::env::var(format!("TELEXD_LOAD_{name}"));
@@ -95,21 +95,45 @@ fn print(how: &str, report: &Report) {
             );
         }
     }
-    row("resident before", mb(report.memory_before));
+    let most = report.memory.iter().map(|(_, now)| now.all).max();
     row(
-        "resident at most",
-        mb(report
+        "resident before, at most, when all is answered",
+        [
+            report.memory_before.all,
+            most.unwrap_or(0),
+            report.memory_after.all,
+        ]
+        .map(mb)
+        .join(", "),
+    );
+    row(
+        "heap and stacks before and when all is answered",
+        [report.memory_before.own, report.memory_after.own]
+            .map(mb)
+            .join(", "),
+    );
+    row(
+        "heap and stacks, each tenth of the load",
+        report
             .memory
-            .iter()
-            .map(|(_, bytes)| *bytes)
-            .max()
-            .unwrap_or(0)),
+            .chunks(report.memory.len().div_ceil(10).max(1))
+            .filter_map(|tenth| tenth.last().map(|(_, now)| mb(now.own)))
+            .collect::<Vec<_>>()
+            .join(", "),
     );
-    row("resident when all is answered", mb(report.memory_after));
-    row(
-        "growth under load, least squares",
-        format!("{:.1} MB/hour", report.slope() * 3600.0 / 1e6),
-    );
+    let lasted = report.memory.last().map_or(0.0, |(at, _)| *at);
+    for (what, from) in [("", 0.0), (" in the second half", lasted / 2.0)] {
+        let per_hour =
+            |part: fn(&Resident) -> u64| format!("{:.1}", report.slope(from, part) * 3600.0 / 1e6);
+        row(
+            &format!("growth{what}, least squares: resident; heap and stacks"),
+            format!(
+                "{}; {} MB/hour",
+                per_hour(|now| now.all),
+                per_hour(|now| now.own)
+            ),
+        );
+    }
     row("open files", report.files.to_string());
 }
 

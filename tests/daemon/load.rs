@@ -44,26 +44,37 @@ pub struct Report {
     /// From the moment at which an update is there for the poll to the line at the agent, and to the whole answer.
     pub to_agent: Vec<i64>,
     pub to_answer: Vec<i64>,
-    /// When, in seconds since the load began, and how many bytes were resident.
-    pub memory: Vec<(f64, u64)>,
+    /// When, in seconds since the load began, and what was resident.
+    pub memory: Vec<(f64, Resident)>,
     /// Before it began.
-    pub memory_before: u64,
+    pub memory_before: Resident,
     /// When everything was answered.
-    pub memory_after: u64,
+    pub memory_after: Resident,
     /// Open files of the daemon, with all agents there.
     pub files: usize,
     /// How long it took, from the first message to the last answer.
     pub took: Duration,
 }
 
+/// What a process has in memory, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Resident {
+    /// All of it, also the pages of its program and of the files that it maps.
+    pub all: u64,
+    /// What it took for itself: heap and stacks.
+    pub own: u64,
+}
+
 impl Report {
-    /// Growth in bytes per second, by least squares; nothing for less than two samples.
+    /// Growth of a part of the memory in bytes per second, by least squares, from that second of the load on; nothing for
+    /// less than two samples.
     #[allow(clippy::cast_precision_loss, reason = "bytes of a process")]
-    pub fn slope(&self) -> f64 {
-        let n = self.memory.len() as f64;
+    pub fn slope(&self, from: f64, part: impl Fn(&Resident) -> u64) -> f64 {
+        let samples: Vec<_> = self.memory.iter().filter(|(at, _)| *at >= from).collect();
+        let n = samples.len() as f64;
         let (mut t, mut m, mut tt, mut tm) = (0.0, 0.0, 0.0, 0.0);
-        for (at, bytes) in &self.memory {
-            let bytes = *bytes as f64;
+        for (at, resident) in samples {
+            let bytes = part(resident) as f64;
             t += at;
             m += bytes;
             tt += at * at;
@@ -93,12 +104,18 @@ fn now_ms() -> i64 {
     i64::try_from(since.unwrap().as_millis()).unwrap()
 }
 
-/// Resident bytes of a daemon.
-pub fn resident(daemon: &Daemon) -> u64 {
+/// What a daemon has in memory now.
+pub fn resident(daemon: &Daemon) -> Resident {
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
-    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kib * 1024
+    let bytes = |name: &str| {
+        let line = status.lines().find(|l| l.starts_with(name)).unwrap();
+        let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kib * 1024
+    };
+    Resident {
+        all: bytes("VmRSS:"),
+        own: bytes("RssAnon:"),
+    }
 }
 
 impl Load {
