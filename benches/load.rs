@@ -1,7 +1,8 @@
 //! A load of minutes on the daemon as it is shipped, with the scripted agent on the loopback Bot API. It prints, it does not
 //! judge, but that nothing may be lost: `cargo bench --bench load`.
 //!
-//! `TELEXD_LOAD_SECONDS`, `TELEXD_LOAD_RATE` and `TELEXD_LOAD_CONVERSATIONS` change how long, how much and of how many.
+//! `TELEXD_LOAD_SECONDS`, `TELEXD_LOAD_RATE` and `TELEXD_LOAD_CONVERSATIONS` change how long, how much and of how many;
+//! `TELEXD_LOAD_PACED_SECONDS` how long against a server that lets no more through than Telegram.
 
 #![allow(
     clippy::expect_used,
@@ -39,24 +40,27 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let seconds = setting("SECONDS", 180);
     let load = Load {
         conversations: setting("CONVERSATIONS", 1000),
         rate: setting("RATE", 100),
-        lasts: Duration::from_secs(seconds),
+        lasts: Duration::from_secs(setting("SECONDS", 180)),
         pace: None,
         patience: Duration::from_secs(1800),
     };
     println!("| what | measured |\n|---|--:|");
     runtime.block_on(async {
-        print("no pace", &load.run().await);
+        let report = load.run().await;
+        print("no pace", &report);
+        assert!(report.clean(), "lost or doubled");
         // What Telegram lets through is less than what comes, so this ends long after it.
         let paced = Load {
-            lasts: Duration::from_secs(seconds / 3),
+            lasts: Duration::from_secs(setting("PACED_SECONDS", 30)),
             pace: Some(30),
             ..load
         };
-        print("30 messages per second let through", &paced.run().await);
+        let report = paced.run().await;
+        print("30 messages per second let through", &report);
+        assert!(report.clean(), "lost or doubled");
     });
 }
 

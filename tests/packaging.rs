@@ -16,6 +16,7 @@ use telexd::{
     config::{
         fragments::{Fragment, KEYS},
         inputs,
+        runtime::{AFTER_RESTART, FILES_ONLY},
     },
     core::ids::RunId,
 };
@@ -92,6 +93,30 @@ fn every_setting_is_in_its_manual_page_with_its_default() {
             entry.name
         );
     }
+}
+
+/// The keys that telexd.toml(5) names between these two lines.
+fn named(from: &str, to: &str) -> BTreeSet<String> {
+    let page = text("docs/man/telexd.toml.5");
+    let (_, rest) = page.split_once(from).unwrap();
+    let (found, _) = rest.split_once(to).unwrap();
+    found
+        .lines()
+        .filter_map(|line| line.strip_prefix(".Ic "))
+        .flat_map(|line| line.split([' ', ',']))
+        .filter(|word| word.contains('.') && word.len() > 1)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn what_only_the_files_may_set_and_what_holds_after_a_restart_is_in_the_manual_page() {
+    let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+    let restart = "What is read at the start only";
+    let only: BTreeSet<String> = keys(FILES_ONLY);
+    assert_eq!(named("Set in files only:\n", restart), only);
+    let later: BTreeSet<String> = keys(AFTER_RESTART);
+    assert_eq!(named(restart, ".Sh EXAMPLES"), later);
 }
 
 /// What a program says to these arguments.

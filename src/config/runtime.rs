@@ -23,8 +23,8 @@ use super::{
 /// Changes, by key (`section.name`), as TOML.
 pub type Stored = BTreeMap<String, String>;
 
-/// Keys that only the files may set, because they decide who rules the daemon, hold for administrators in Telegram as well, what runs with its rights, or where this
-/// very change would be stored.
+/// Keys that only the files may set, because they decide who rules the daemon, hold for administrators in Telegram as well,
+/// decide what runs with its rights, or where this very change would be stored.
 pub const FILES_ONLY: &[&str] = &[
     "telegram.token_file",
     "telegram.api_url",

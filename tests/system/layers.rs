@@ -177,6 +177,7 @@ fn check() {
         ("mmdebstrap", "mmdebstrap"),
         ("systemd-nspawn", "systemd-container"),
         ("nsenter", "util-linux"),
+        ("ip", "iproute2"),
         ("journalctl", "systemd"),
     ] {
         let path = env::var_os("PATH").unwrap_or_default();
