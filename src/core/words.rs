@@ -481,15 +481,18 @@ pub fn button(label: &str, data: impl Into<String>) -> Button {
 /// What a person is told of an error that nobody thought of: its number, by which `journalctl` finds it.
 #[must_use]
 pub fn unexpected(number: &str, admin: bool) -> String {
-    let more = if admin {
-        tr!("\n\njournalctl TELEXD_ERROR={number}", number)
-    } else {
-        String::new()
-    };
-    format!(
+    let mut text = tr!(
         "❌ An error occurred with your message. I keep it and try again every minute, so there is no need to send it once more. \
-         Number of the error: {number}{more}"
-    )
+         Number of the error: {number}",
+        number
+    );
+    text.extend(admin.then(|| how_to_find(number)));
+    text
+}
+
+/// The order that finds it, which is the same in every language.
+fn how_to_find(number: &str) -> String {
+    format!("\n\njournalctl TELEXD_ERROR={number}")
 }
 
 /// The same of an error that an agent's turn meets.
@@ -500,9 +503,7 @@ pub fn unexpected_at_work(number: &str, admin: bool) -> String {
          in the server's journal. Number of the error: {number}",
         number
     );
-    if admin {
-        text.push_str(&format!("\n\njournalctl TELEXD_ERROR={number}"));
-    }
+    text.extend(admin.then(|| how_to_find(number)));
     text
 }
 

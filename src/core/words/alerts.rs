@@ -8,11 +8,6 @@ use crate::core::{
     alerts::{Alert, Figures, Line, Local},
 };
 
-/// Short names of months.
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
-
 /// One message: what is over first, then what lasts. `local`: what the clock on the wall shows at a moment; `now`: the
 /// moment of writing.
 #[must_use]
@@ -49,10 +44,27 @@ fn stamp(at: Local, today: Local) -> String {
     if (at.month, at.day) == (today.month, today.day) {
         return time;
     }
-    let month = MONTHS
-        .get(usize::from(at.month).wrapping_sub(1))
-        .unwrap_or(&"?");
-    format!("{month} {}, {time}", at.day)
+    let (month, day) = (month(at.month), at.day);
+    tr!("{month} {day}, {time}", month, day, time)
+}
+
+/// Short name of a month, 1 to 12.
+fn month(number: u8) -> String {
+    match number {
+        1 => tr!("Jan"),
+        2 => tr!("Feb"),
+        3 => tr!("Mar"),
+        4 => tr!("Apr"),
+        5 => tr!("May"),
+        6 => tr!("Jun"),
+        7 => tr!("Jul"),
+        8 => tr!("Aug"),
+        9 => tr!("Sep"),
+        10 => tr!("Oct"),
+        11 => tr!("Nov"),
+        12 => tr!("Dec"),
+        other => other.to_string(),
+    }
 }
 
 /// It has begun.
@@ -67,14 +79,14 @@ fn begins(alert: Alert, since: &str, figures: &Figures) -> String {
         Alert::Watchdog => {
             let about = about.map(|about| format!(": {about}")).unwrap_or_default();
             tr!(
-                "I stood still{about}. So I was ended, and started again at {since}. Whatever was running goes on.\n\
-                 If this comes again, look for a disk or a machine that is too busy: journalctl -u telexd -p warning",
+                "I stood still{about}, so I was stopped, and started again at {since}. Whatever was running goes on.\n\
+                 If this happens again, look for a disk or a machine that is too busy: journalctl -u telexd -p warning",
                 about,
                 since
             )
         }
         Alert::CrashLoop => tr!(
-            "I crash again and again: {} within half an hour, the last time before {since}. Each time I am started again, \
+            "I keep crashing: {} within half an hour, most recently just before {since}. Each time I am started again, \
              until systemd gives up; agents go on meanwhile.\n\
              The reason stands in the server's journal: journalctl -u telexd -p warning",
             crashes(figures.value),
@@ -93,7 +105,7 @@ fn begins(alert: Alert, since: &str, figures: &Figures) -> String {
             since
         ),
         Alert::Disk => tr!(
-            "There is little room on the server's disk since {since}: {} left, the limit is {}. When it is full, messages wait \
+            "There has been little room on the server's disk since {since}: {} left, the limit is {}. When it is full, messages wait \
              until there is room.\n\
              Free some space on the disk of the state directory; telexctl doctor says where that is.",
             megabytes(figures.value),
@@ -101,7 +113,7 @@ fn begins(alert: Alert, since: &str, figures: &Figures) -> String {
             since
         ),
         Alert::Database => tr!(
-            "The database is slow since {since}: a write took {}, the limit is {}. Answers come late.\n\
+            "The database has been slow since {since}: a write took {}, the limit is {}. Answers come late.\n\
              Look for what keeps the disk busy, or for a disk that is failing: journalctl -k -p warning",
             seconds(figures.value),
             seconds(figures.limit),
@@ -134,37 +146,37 @@ fn over(alert: Alert, since: &str, lasted: &str) -> String {
         Alert::Watchdog => tr!("Over: I have not stood still again since {since}.", since),
         Alert::CrashLoop => tr!("Over: I have run for half an hour without another crash."),
         Alert::Conflict => tr!(
-            "Over: no other program polls with this bot's token any more. It did since {since}, for {lasted}.",
+            "Over: no other program polls with this bot's token any more. One had since {since}, for {lasted}.",
             since,
             lasted
         ),
         Alert::Unauthorized => {
             tr!(
-                "Over: Telegram accepts the bot's token again. It did not since {since}, for {lasted}.",
+                "Over: Telegram accepts the bot's token again. It had not since {since}, for {lasted}.",
                 since,
                 lasted
             )
         }
         Alert::Disk => tr!(
-            "Over: there is room on the server's disk again. There was too little since {since}, for {lasted}.",
+            "Over: there is room on the server's disk again. There had been too little since {since}, for {lasted}.",
             since,
             lasted
         ),
         Alert::Database => {
             tr!(
-                "Over: the database is quick again. It was slow since {since}, for {lasted}.",
+                "Over: the database is quick again. It had been slow since {since}, for {lasted}.",
                 since,
                 lasted
             )
         }
         Alert::OutOfMemory => {
             tr!(
-                "Over: agents do not run out of memory again and again any more. They did since {since}.",
+                "Over: agents do not run out of memory again and again any more. They had since {since}.",
                 since
             )
         }
         Alert::Queue => tr!(
-            "Over: no message waits too long for an agent any more. One did since {since}, for {lasted}.",
+            "Over: no message waits too long for an agent any more. One had since {since}, for {lasted}.",
             since,
             lasted
         ),
@@ -238,15 +250,24 @@ fn number(value: Option<f64>) -> String {
 fn megabytes(value: Option<f64>) -> String {
     value.map_or_else(
         || tr!("not known"),
-        |value| format!("{:.0} MB", (value / 1e6).floor()),
+        |value| {
+            let megabytes = format!("{:.0}", (value / 1e6).floor());
+            tr!("{megabytes} MB", megabytes)
+        },
     )
 }
 
 fn seconds(value: Option<f64>) -> String {
     match value {
         None => tr!("long"),
-        Some(value) if value < 1.0 => format!("{:.0} ms", value * 1000.0),
-        Some(value) => format!("{value:.1} s"),
+        Some(value) if value < 1.0 => {
+            let number = format!("{:.0}", value * 1000.0);
+            tr!("{number} ms", number)
+        }
+        Some(value) => {
+            let number = format!("{value:.1}");
+            tr!("{number} s", number)
+        }
     }
 }
 
@@ -289,7 +310,7 @@ mod tests {
         });
         assert_eq!(
             disk,
-            "⚠️ There is little room on the server's disk since 05:00: 412 MB left, the limit is 500 MB. When it is full, \
+            "⚠️ There has been little room on the server's disk since 05:00: 412 MB left, the limit is 500 MB. When it is full, \
              messages wait until there is room.\n\
              Free some space on the disk of the state directory; telexctl doctor says where that is."
         );

@@ -58,7 +58,7 @@ pub static WHICH_ANSWER: Phrase = phrase!(
 pub static ANSWERED_ALREADY: Phrase = phrase!("That question is answered already.");
 /// Answer to a press or a command about a question that the agent withdrew.
 pub static NOT_ASKED_ANY_MORE: Phrase =
-    phrase!("The agent asks that no longer: it went on, or was stopped.");
+    phrase!("The agent no longer asks that: it went on, or was stopped.");
 /// What the agent is told when a person says no.
 pub const DENIED_TO_AGENT: &str = "The user did not allow this.";
 /// What the agent is told when nobody answered.

@@ -21,7 +21,7 @@ pub static WELCOME: Phrase = phrase!(
 /// To somebody who was not.
 pub static NOT_LET_IN: Phrase = phrase!("You were not let in.");
 /// What the news becomes when the code is not good any more.
-pub static EXPIRED: Phrase = phrase!("Nobody answered in time; the code is not good any more.");
+pub static EXPIRED: Phrase = phrase!("Nobody answered in time; the code is no longer valid.");
 /// Answer to `/pair` without requests.
 pub static NOBODY_ASKS: Phrase = phrase!("Nobody asks to be let in.");
 /// The same while nobody can.
@@ -70,7 +70,7 @@ pub fn code(code: &Code, left: Millis) -> Formatted {
         ),
         code.as_str(),
         &tr!(
-            "\n\nIt is good for {left}. What you write until then is not passed on.",
+            "\n\nIt is valid for {left}. What you write until then is not passed on.",
             left
         ),
     )
@@ -169,7 +169,7 @@ pub fn list<'a>(requests: impl Iterator<Item = (&'a Code, &'a str, i64, Millis)>
     let lines: Vec<String> = requests
         .map(|(code, name, person, left)| {
             tr!(
-                "{code} · {who} · good for {left}",
+                "{code} · {who} · valid for {left}",
                 who = who(name, person),
                 left = span(left),
                 code
@@ -215,6 +215,6 @@ mod tests {
             .take(span.length)
             .collect();
         assert_eq!(text, Code::of(5).as_str());
-        assert!(shown.text.contains("good for 1 h"), "{}", shown.text);
+        assert!(shown.text.contains("valid for 1 h"), "{}", shown.text);
     }
 }

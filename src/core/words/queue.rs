@@ -39,7 +39,7 @@ pub static NOTHING_WAITS: Phrase = phrase!("Nothing waits.");
 pub static LIST_IS_OVER: Phrase = phrase!("Nothing waits any more.");
 /// More messages than are taken came within a minute.
 pub static TOO_FAST: Phrase = phrase!(
-    "⏸️ That is more than I take within a minute. I keep this message and those that follow until you say so; /queue shows them."
+    "⏸️ That is more than I take within a minute. I keep what comes now until you say what to do with it; /queue shows it."
 );
 /// In the place of a prompt's text where it has none.
 pub static FILES_ONLY: Phrase = phrase!("(a file)");

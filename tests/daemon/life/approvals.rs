@@ -528,7 +528,7 @@ async fn a_withdrawn_question_takes_no_answer_and_words_for_it_are_a_prompt() {
     let stale = uma.press_stale(USER, asked.message_id, &data);
     assert_eq!(
         world.press_answer(&stale).await.as_deref(),
-        Some("The agent asks that no longer: it went on, or was stopped.")
+        Some("The agent no longer asks that: it went on, or was stopped.")
     );
     end(world, daemon).await;
 }

@@ -202,7 +202,7 @@ async fn who_is_rejected_is_told_once_and_given_no_other_code() {
     }
     let text = answer(&world, "/pair").await;
     assert!(
-        text.starts_with(&format!("{code} · person 2001 · good for ")),
+        text.starts_with(&format!("{code} · person 2001 · valid for ")),
         "{text}"
     );
     let spelt = format!("{}-{}", &code[..4].to_lowercase(), &code[4..]);
