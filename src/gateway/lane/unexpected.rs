@@ -16,21 +16,26 @@ const TOLD_AT: u32 = 3;
 /// What fails at the moment.
 #[derive(Default)]
 pub(super) struct Failing {
-    // By what cannot be done: how often in a row. A handful at most.
-    row: Vec<(String, u32)>,
-    untold: Option<Untold>,
+    // A handful at most.
+    row: Vec<Failure>,
 }
 
-struct Untold {
+/// Something that cannot be done, by the words that the log has for it.
+struct Failure {
     what: String,
+    /// How often in a row.
+    times: u32,
     kind: &'static str,
     cause: String,
+    /// Its number, once it has one.
+    number: Option<String>,
+    told: bool,
 }
 
 impl Failing {
     /// It worked.
     pub(super) fn works(&mut self, what: &str) {
-        self.row.retain(|(failing, _)| failing != what);
+        self.row.retain(|failure| failure.what != what);
     }
 
     /// It failed. Want of room and an end of the store have words of their own.
@@ -38,52 +43,66 @@ impl Failing {
         if matches!(cause, StoreError::Full | StoreError::Closed) {
             return;
         }
-        let count = match self.row.iter_mut().find(|(failing, _)| failing == what) {
-            Some((_, count)) => {
-                *count += 1;
-                *count
-            }
-            None => {
-                self.row.push((what.to_owned(), 1));
-                1
-            }
-        };
-        if count == TOLD_AT {
-            self.untold = Some(Untold {
+        let kind = cause.kind().unwrap_or(messages::UNEXPECTED);
+        let cause = cause.to_string();
+        if let Some(failure) = self.row.iter_mut().find(|failure| failure.what == what) {
+            failure.times = failure.times.saturating_add(1);
+            failure.kind = kind;
+            failure.cause = cause;
+        } else {
+            self.row.push(Failure {
                 what: what.to_owned(),
-                kind: cause.kind().unwrap_or(messages::UNEXPECTED),
-                cause: cause.to_string(),
+                times: 1,
+                kind,
+                cause,
+                number: None,
+                told: false,
             });
         }
+    }
+
+    /// One that is to be told; again and again, until it is.
+    fn untold(&mut self) -> Option<&mut Failure> {
+        self.row
+            .iter_mut()
+            .find(|failure| failure.times >= TOLD_AT && !failure.told)
     }
 }
 
 impl Lane {
     /// Tells what is to be told of failures.
     pub(super) async fn tell_unexpected(&mut self) {
-        let Some(Untold { what, kind, cause }) = self.failing.untold.take() else {
-            return;
-        };
-        let number = error_number(&*self.deps.dice);
         let conversation = self.conversation.id.0;
-        error!(
-            event = kind,
-            error_id = number,
-            conversation,
-            cause,
-            "{what}, time and again"
-        );
         let key = &self.conversation.key;
         let admin = self.deps.config.get().access.role_of_id(key.user_id) == Role::Admin;
-        let note = show::note(words::unexpected_at_work(&number, admin), Vec::new(), None);
         let (target, now) = (self.target(), self.deps.clock.now());
+        let Some(failure) = self.failing.untold() else {
+            return;
+        };
+        let number = failure.number.get_or_insert_with(|| {
+            let number = error_number(&*self.deps.dice);
+            error!(
+                event = failure.kind,
+                error_id = number,
+                conversation,
+                cause = failure.cause,
+                "{}, time and again",
+                failure.what
+            );
+            number
+        });
+        let note = show::note(words::unexpected_at_work(number, admin), Vec::new(), None);
+        // One store is behind all of it, so that this may fail as well.
         let told = self
             .deps
             .store
             .tx(move |tx| tx.out_show(target, None, Urgency::Message, &note, now))
             .await;
-        if let Err(cause) = told {
-            error!(event = cause.kind(), conversation, %cause, "cannot tell its person of it");
+        match told {
+            Ok(_) => failure.told = true,
+            Err(cause) => {
+                error!(event = cause.kind(), conversation, %cause, "cannot tell its person of it");
+            }
         }
     }
 }
