@@ -300,7 +300,11 @@ mod tests {
                 let rows: Vec<OutRow> = self
                     .store
                     .tx(|tx| {
-                        let rows = tx.out_due(START + 100 * MINUTE, 100)?;
+                        let due = tx.out_due(START + 100 * MINUTE, 100)?;
+                        let rows: Vec<_> = due
+                            .iter()
+                            .filter_map(|row| tx.out_row(row.id).transpose())
+                            .collect::<Result<_, _>>()?;
                         for row in &rows {
                             tx.out_sending(row.id, START)?;
                             tx.out_sent(row.id, row.revision, Some(row.id.0), START)?;

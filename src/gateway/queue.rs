@@ -448,7 +448,11 @@ impl Queue {
         tx.setting_set(&key, &json, now)
     }
 
-    fn refresh_list(
+    /// What is waiting has changed, and no place of those in line: a list that is shown becomes true.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn refresh_list(
         &self,
         tx: &Tx<'_>,
         conversation: ConversationId,

@@ -1,35 +1,62 @@
-//! Deadlines that Telegram set (429), scopes `all` and `chat:ID`; and how far ahead of time somebody is who repeats an
-//! order, scopes `ORDER:PERSON`,
-//! or whose messages come fast, scopes `prompt:PERSON` and `kept:PERSON`.
+//! Deadlines that Telegram set for a chat (429), scopes `chat:ID`; and how far ahead of time somebody is by what they do, one
+//! scope for each pace that is kept.
 
 use rusqlite::params;
 
 use super::{error::StoreError, tx::Tx};
 use crate::core::{Millis, tally::Count};
 
+/// How long what has passed is kept, in milliseconds. Messages count by when they were sent, which may be some time ago where
+/// nobody was there to take them.
+const KEPT: Millis = 3_600_000;
+
 impl Tx<'_> {
-    /// Nothing is sent in this scope before `until`. A later deadline that is there already stays.
+    /// Nothing is sent to this chat before `until`. A later deadline that is there already stays.
     ///
     /// # Errors
     /// The database's.
-    pub fn limit_set(&self, scope: &str, until: Millis, now: Millis) -> Result<(), StoreError> {
+    pub fn chat_limit_set(
+        &self,
+        chat_id: i64,
+        until: Millis,
+        now: Millis,
+    ) -> Result<(), StoreError> {
         self.change(
-            "INSERT INTO rate_limits (scope, until, set_at) VALUES (?1, ?2, ?3)
+            "INSERT INTO rate_limits (scope, until, set_at) VALUES ('chat:' || ?1, ?2, ?3)
              ON CONFLICT (scope) DO UPDATE SET until = max(until, excluded.until), set_at = excluded.set_at",
-            params![scope, until, now],
+            params![chat_id, until, now],
         )?;
-        if scope == "all" || scope.starts_with("chat:") {
-            self.counts(Count::Throttled(until.saturating_sub(now)));
-        }
+        self.counts(Count::Throttled(until.saturating_sub(now)));
         self.touch_outbox();
         Ok(())
     }
 
-    /// The deadline of a scope; it may have passed.
+    /// The deadline of a chat; it may have passed.
     ///
     /// # Errors
     /// The database's.
-    pub fn limit(&self, scope: &str) -> Result<Option<Millis>, StoreError> {
+    pub fn chat_limit(&self, chat_id: i64) -> Result<Option<Millis>, StoreError> {
+        self.pace(&format!("chat:{chat_id}"))
+    }
+
+    /// How far the uses of this scope have led, whatever stood there before. No `chat:ID`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn pace_set(&self, scope: &str, ahead: Millis, now: Millis) -> Result<(), StoreError> {
+        self.change(
+            "INSERT INTO rate_limits (scope, until, set_at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (scope) DO UPDATE SET until = excluded.until, set_at = excluded.set_at",
+            params![scope, ahead, now],
+        )?;
+        Ok(())
+    }
+
+    /// How far the uses of this scope have led; that may have passed.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn pace(&self, scope: &str) -> Result<Option<Millis>, StoreError> {
         self.first(
             "SELECT until FROM rate_limits WHERE scope = ?1",
             [scope],
@@ -37,12 +64,15 @@ impl Tx<'_> {
         )
     }
 
-    /// Deletes deadlines that have passed.
+    /// Deletes what has passed, and was not set lately.
     ///
     /// # Errors
     /// The database's.
     pub fn limits_prune(&self, now: Millis) -> Result<(), StoreError> {
-        self.change("DELETE FROM rate_limits WHERE until <= ?1", [now])?;
+        self.change(
+            "DELETE FROM rate_limits WHERE until <= ?1 AND set_at <= ?1 - ?2",
+            [now, KEPT],
+        )?;
         Ok(())
     }
 

@@ -155,7 +155,7 @@ impl Tx<'_> {
     /// Whether a row's `not_before` is a deadline that Telegram set.
     fn out_deadline(&self, row: &OutRow) -> Result<bool, StoreError> {
         self.only(
-            "SELECT ifnull(max(until) >= ?2, 0) FROM rate_limits WHERE scope IN ('all', 'chat:' || ?1)",
+            "SELECT ifnull(max(until) >= ?2, 0) FROM rate_limits WHERE scope = 'chat:' || ?1",
             [row.target.chat_id, row.not_before],
             |row| row.get(0),
         )

@@ -1,18 +1,17 @@
 //! Which outbox rows are due: the ordering rules, as SQL.
 //!
-//! - A row is due when it is pending, its `not_before` has come and no rate limit holds it (`all`, or its chat's).
+//! - A row is due when it is pending, its `not_before` has come and no deadline of Telegram's for its chat holds it.
 //! - A chat has at most one row on the wire, and so at most one row due: the first by urgency, then by id.
 //! - A message that was never sent does not overtake an earlier one of the same chat that was never sent either,
 //!   even when that one has a later `not_before`. Edits and deletions of messages that are there may.
 //! - Answers to presses belong to no chat: each is on its own.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::{
     columns::at_most,
     error::StoreError,
-    outbox_rows::{out_columns, stored},
-    rows::OutRow,
+    rows::{DueRow, Slot},
     tx::Tx,
 };
 use crate::core::{Millis, clock::Stir};
@@ -38,7 +37,7 @@ macro_rules! free {
 /// Rows of a chat that only time can hold: its first message that was never sent,
 macro_rules! unsent {
     () => {
-        "SELECT * FROM (SELECT u.id, u.urgency, u.state, u.not_before FROM outbox AS u
+        "SELECT * FROM (SELECT u.id, u.urgency, u.state, u.not_before FROM outbox AS u INDEXED BY outbox_unsent
              WHERE u.done_at IS NULL AND u.kind = 'show' AND u.message_id IS NULL AND u.chat_id = chats.chat
              ORDER BY u.id LIMIT 1) WHERE state = 'pending'"
     };
@@ -47,7 +46,7 @@ macro_rules! unsent {
 /// and what is to be done about messages that are there.
 macro_rules! changes {
     () => {
-        "SELECT c.id, c.urgency, c.state, c.not_before FROM outbox AS c
+        "SELECT c.id, c.urgency, c.state, c.not_before FROM outbox AS c INDEXED BY outbox_changes
          WHERE c.done_at IS NULL AND (kind = 'gone' OR message_id IS NOT NULL) AND c.chat_id = chats.chat
          AND c.state = 'pending'"
     };
@@ -60,11 +59,24 @@ macro_rules! presses {
     };
 }
 
-/// When such an answer is ready.
-macro_rules! press_ready {
+/// Columns in the order in which [`due_row`] reads them. No bodies: these may be a megabyte each, of thousands of rows, and few
+/// of them start.
+macro_rules! due_columns {
     () => {
-        "max(p.not_before, ifnull((SELECT l.until FROM rate_limits AS l WHERE l.scope = 'all'), p.not_before))"
+        "id, chat_id, turn, number, urgency, message_id, kind = 'show' AND message_id IS NULL"
     };
+}
+
+fn due_row(row: &Row<'_>) -> rusqlite::Result<DueRow> {
+    let (turn, number): (Option<_>, Option<_>) = (row.get(2)?, row.get(3)?);
+    Ok(DueRow {
+        id: row.get(0)?,
+        chat_id: row.get(1)?,
+        slot: turn.zip(number).map(|(turn, number)| Slot { turn, number }),
+        urgency: row.get(4)?,
+        message_id: row.get(5)?,
+        first: row.get(6)?,
+    })
 }
 
 impl Tx<'_> {
@@ -72,12 +84,12 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub fn out_due(&self, now: Millis, limit: usize) -> Result<Vec<OutRow>, StoreError> {
+    pub fn out_due(&self, now: Millis, limit: usize) -> Result<Vec<DueRow>, StoreError> {
         self.all(
             concat!(
                 chats!(),
                 " SELECT ",
-                out_columns!(),
+                due_columns!(),
                 " FROM outbox WHERE id IN (
                       SELECT (SELECT id FROM (
                           SELECT id, urgency FROM (",
@@ -90,17 +102,15 @@ impl Tx<'_> {
                       ) ORDER BY urgency, id LIMIT 1)
                       FROM chats WHERE ",
                 free!(),
-                "     AND NOT EXISTS (SELECT 1 FROM rate_limits AS l
-                                      WHERE l.scope IN ('all', 'chat:' || chat) AND l.until > ?1)
+                "     AND NOT EXISTS (SELECT 1 FROM rate_limits AS l WHERE l.scope = 'chat:' || chat AND l.until > ?1)
                       UNION ALL
                       SELECT p.id ",
                 presses!(),
-                "     AND p.not_before <= ?1
-                      AND NOT EXISTS (SELECT 1 FROM rate_limits AS l WHERE l.scope = 'all' AND l.until > ?1))
+                "     AND p.not_before <= ?1)
                   ORDER BY urgency, id LIMIT ?2"
             ),
             params![now, at_most(limit)],
-            |row| stored(row).map(|stored| stored.row),
+            due_row,
         )
     }
 
@@ -113,27 +123,23 @@ impl Tx<'_> {
         &self,
         now: Millis,
         limit: usize,
-    ) -> Result<(Vec<OutRow>, Option<Millis>), StoreError> {
+    ) -> Result<(Vec<DueRow>, Option<Millis>), StoreError> {
         let due = self.all(
             concat!(
                 "SELECT ",
-                out_columns!(),
+                due_columns!(),
                 " FROM outbox WHERE id IN (SELECT p.id ",
                 presses!(),
-                " AND ",
-                press_ready!(),
-                " <= ?1) ORDER BY id LIMIT ?2"
+                " AND p.not_before <= ?1) ORDER BY id LIMIT ?2"
             ),
             params![now, at_most(limit)],
-            |row| stored(row).map(|stored| stored.row),
+            due_row,
         )?;
         let next = self.only(
             concat!(
-                "SELECT min(ready) FROM (SELECT ",
-                press_ready!(),
-                " AS ready ",
+                "SELECT min(p.not_before) ",
                 presses!(),
-                ") WHERE ready > ?1"
+                " AND p.not_before > ?1"
             ),
             [now],
             |row| row.get(0),
@@ -170,7 +176,7 @@ impl Tx<'_> {
             concat!(
                 chats!(),
                 ", limits (chat, until) AS MATERIALIZED (
-                     SELECT chat, (SELECT max(l.until) FROM rate_limits AS l WHERE l.scope IN ('all', 'chat:' || chat))
+                     SELECT chat, (SELECT l.until FROM rate_limits AS l WHERE l.scope = 'chat:' || chat)
                      FROM chats WHERE ",
                 free!(),
                 ")
@@ -183,9 +189,7 @@ impl Tx<'_> {
                 changes!(),
                 "            ))) WHERE ready > ?1) AS ready FROM limits AS chats
                      UNION ALL
-                     SELECT ",
-                press_ready!(),
-                "    AS ready ",
+                     SELECT p.not_before AS ready ",
                 presses!(),
                 ") WHERE ready > ?1"
             ),

@@ -485,6 +485,23 @@ pub struct OutRow {
     pub created_at: Millis,
 }
 
+/// A row of the outbox that may go out: what decides about its turn, not what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueRow {
+    /// Row id.
+    pub id: OutboxId,
+    /// Chat; an answer to a press belongs to none.
+    pub chat_id: Option<i64>,
+    /// Which message of which turn, for answers.
+    pub slot: Option<Slot>,
+    /// How urgent.
+    pub urgency: Urgency,
+    /// Message id, once it is known.
+    pub message_id: Option<i64>,
+    /// Whether it is a message that was never sent.
+    pub first: bool,
+}
+
 /// What went wrong in the outbox, among the rows that are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutCounts {

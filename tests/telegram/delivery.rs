@@ -289,7 +289,7 @@ async fn a_wait_that_telegram_asks_for_outlives_the_worker_and_stops_nobody_else
     let delivery = rig.deliver();
     let held = rig.say(1001, "held").await;
     let until = rig.row_when(held, |row| row.attempts == 1).await.not_before;
-    assert_eq!(rig.tx(|tx| tx.limit("chat:1001")).await, Some(until));
+    assert_eq!(rig.tx(|tx| tx.chat_limit(1001)).await, Some(until));
     delivery.kill().await;
 
     let delivery = rig.deliver();

@@ -291,9 +291,9 @@ async fn messages_go_first_and_at_their_own_pace() {
 #[tokio::test]
 async fn a_deadline_of_the_chat_holds_for_drafts() {
     let desk = Desk::new().await;
-    let (chat, until) = (format!("chat:{ANN}"), now() + 600);
+    let until = now() + 600;
     desk.rig
-        .tx(move |tx| tx.limit_set(&chat, until, now()))
+        .tx(move |tx| tx.chat_limit_set(ANN, until, now()))
         .await;
     let draft = desk.open(77);
     draft.show(words("so far"));

@@ -194,9 +194,9 @@ pub(super) fn too_often(
         return Ok(None);
     };
     let scope = format!("{action}:{person}");
-    match pace.admit(tx.limit(&scope)?, now) {
+    match pace.admit(tx.pace(&scope)?, now) {
         Ok(ahead) => {
-            tx.limit_set(&scope, ahead, now)?;
+            tx.pace_set(&scope, ahead, now)?;
             Ok(None)
         }
         Err(until) => Ok(Some(AdminError::RateLimited {

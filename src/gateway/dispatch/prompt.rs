@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// How long nobody may have written who wrote too much.
+/// How long somebody who wrote too much has to be silent before what they write runs again, in milliseconds.
 const CALM: Millis = 10_000;
 
 impl Desk<'_> {
@@ -195,7 +195,7 @@ impl Arriving {
         let handed = if let Some((turn, state)) = self.rest_of_album(tx, conversation, &part)? {
             self.join(tx, conversation, turn, state, part)?;
             None
-        } else if let Flow::Kept { first } = self.flow(tx)? {
+        } else if let Flow::Kept { first } = self.flow(tx, conversation)? {
             self.keep(tx, conversation, part, first)?;
             None
         } else if self.age > self.stale_after {
@@ -231,29 +231,35 @@ impl Arriving {
         Ok(fits.then_some((turn, state)))
     }
 
-    /// Whether this person's messages come too fast.
-    fn flow(&self, tx: &Tx<'_>) -> Result<Flow, StoreError> {
+    /// Whether this person's messages come too fast. What one conversation keeps is no matter of the person's others, and
+    /// once they have decided about all of it, it keeps no more.
+    fn flow(&self, tx: &Tx<'_>, conversation: ConversationId) -> Result<Flow, StoreError> {
         let Some(pace) = self.pace else {
             return Ok(Flow::On);
         };
         let (ahead, keeps) = (
             format!("prompt:{}", self.person.id),
-            format!("kept:{}", self.person.id),
+            format!("kept:{}:{}", self.person.id, conversation.0),
         );
+        let keeps_until = match tx.pace(&keeps)? {
+            Some(until) if tx.turn_held(conversation)?.is_some() => Some(until),
+            _ => None,
+        };
         let standing = Standing {
-            ahead: tx.limit(&ahead)?,
-            keeps_until: tx.limit(&keeps)?,
+            ahead: tx.pace(&ahead)?,
+            keeps_until,
         };
         let (flow, next) = pace.flow(standing, self.sent_at, CALM);
         for (scope, until) in [(ahead, next.ahead), (keeps, next.keeps_until)] {
             if let Some(until) = until {
-                tx.limit_set(&scope, until, self.now)?;
+                tx.pace_set(&scope, until, self.now)?;
             }
         }
         Ok(flow)
     }
 
-    /// Makes it a turn that is kept until its person says so. They are told once, however many there are.
+    /// Makes it a turn that is kept until its person says so; or a part of one, where it goes on with that. They are told once,
+    /// however many there are.
     fn keep(
         &self,
         tx: &Tx<'_>,
@@ -261,12 +267,38 @@ impl Arriving {
         part: TurnPart,
         first: bool,
     ) -> Result<(), StoreError> {
+        if !first && let Some(held) = self.goes_on_with_held(tx, conversation, &part, false)? {
+            return self.join(tx, conversation, held, TurnState::Held, part);
+        }
         self.add(tx, conversation, part, TurnState::Held)?;
         if first {
             let note = show::note(queue_words::TOO_FAST.as_str(), Vec::new(), self.reply_to);
             tx.out_show(self.target, None, Urgency::Message, &note, self.now)?;
         }
-        Ok(())
+        self.queue.refresh_list(tx, conversation, self.now)
+    }
+
+    /// The newest turn that is held, where this goes on with it and it has room. `asked`: whether its person was asked about it,
+    /// as it is old, or it came too fast.
+    fn goes_on_with_held(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        part: &TurnPart,
+        asked: bool,
+    ) -> Result<Option<TurnId>, StoreError> {
+        let Some(turn) = tx.turn_held(conversation)? else {
+            return Ok(None);
+        };
+        let Some(held) = tx.collected(turn)? else {
+            return Ok(None);
+        };
+        let goes_on = held.last.held().goes_on_with(&part.held())
+            && self
+                .window
+                .fits(held.parts, held.bytes, part.text.len(), false)
+            && is_asked(tx, held.turn)? == asked;
+        Ok(goes_on.then_some(held.turn))
     }
 
     /// Makes it a turn that its person is asked about, for it is old; or a part of one, where it goes on with that.
@@ -276,18 +308,12 @@ impl Arriving {
         conversation: ConversationId,
         part: TurnPart,
     ) -> Result<(), StoreError> {
-        let before = tx.turn_held(conversation)?.map(|turn| tx.collected(turn));
-        if let Some(held) = before.transpose()?.flatten()
-            && is_asked(tx, held.turn)?
-            && held.last.held().goes_on_with(&part.held())
-            && self
-                .window
-                .fits(held.parts, held.bytes, part.text.len(), false)
-        {
-            return self.join(tx, conversation, held.turn, TurnState::Held, part);
+        if let Some(held) = self.goes_on_with_held(tx, conversation, &part, true)? {
+            return self.join(tx, conversation, held, TurnState::Held, part);
         }
         let turn = self.add(tx, conversation, part, TurnState::Held)?;
-        ask(tx, &self.queue, turn, self.age, self.now)
+        ask(tx, &self.queue, turn, self.age, self.now)?;
+        self.queue.refresh_list(tx, conversation, self.now)
     }
 
     /// Makes it a part of the turn that is being collected, or a turn, which the agent is given if it waits for one.

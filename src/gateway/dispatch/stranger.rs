@@ -125,7 +125,7 @@ impl Asking {
             .filter(|row| row.person != self.person && row.request.is_open(now))
             .count();
         let request = there.as_ref().map(|row| &row.request);
-        let step = step(request, open, tx.limit(SCOPE)?, now);
+        let step = step(request, open, tx.pace(SCOPE)?, now);
         let new = matches!(step, Step::New { .. });
         match (step, there) {
             (Step::Silence, _) | (Step::Again { .. }, None) => {}
@@ -142,7 +142,7 @@ impl Asking {
                 },
                 _,
             ) => {
-                tx.limit_set(SCOPE, all_ahead, now)?;
+                tx.pace_set(SCOPE, all_ahead, now)?;
                 let request = Request {
                     code: admin::free_code(tx, self.chance)?,
                     expires_at: now.saturating_add(GOOD_FOR),

@@ -55,7 +55,7 @@ impl Tick {
         let chat = self.target.chat_id;
         let since = self.now.saturating_sub(self.every);
         let stir = Stir {
-            held_until: tx.limit("all")?.max(tx.limit(&format!("chat:{chat}"))?),
+            held_until: tx.chat_limit(chat)?,
             ..tx.out_stir(chat, since)?
         };
         if let Err(wait) = ClockRule::admit(self.every, stir, self.now) {

@@ -54,9 +54,9 @@ fn all(tx: &Tx<'_>) -> Result<(), StoreError> {
     };
     let row = tx.out_show(target, None, Urgency::Message, &shown("x"), 6_000)?;
     tx.out_sending(row, 1)?;
-    tx.limit_set("chat:1001", 9_000, 7_000)?;
+    tx.chat_limit_set(1001, 9_000, 7_000)?;
     // Of a person's orders, not Telegram's.
-    tx.limit_set("restart:1001", 9_000, 7_000)?;
+    tx.pace_set("restart:1001", 9_000, 7_000)?;
     tx.out_later(row, "429", 9_000, 7_000)?;
     tx.out_sent(row, 1, Some(5), 10_000)?;
     tx.out_sent(row, 1, Some(5), 10_000)?;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     core::Millis,
-    store::rows::{OutRow, OutState, OutboxId, Slot, Target, Urgency, Wanted},
+    store::rows::{DueRow, OutRow, OutState, OutboxId, Slot, Target, Urgency, Wanted},
 };
 
 /// What may happen to an outbox. Numbers choose among what is there.
@@ -38,7 +38,7 @@ enum Step {
         wait: i64,
     },
     Limit {
-        chat: Option<i64>,
+        chat: i64,
         wait: i64,
     },
     Pass(i64),
@@ -74,7 +74,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Press),
         6 => any::<prop::sample::Index>().prop_map(|n| Step::Send(n.index(1 << 16))),
         5 => (0..8_usize, end, 0..50_i64).prop_map(|(which, how, wait)| Step::End { which, how, wait }),
-        1 => (prop::option::of(1..4_i64), 0..50_i64).prop_map(|(chat, wait)| Step::Limit { chat, wait }),
+        1 => (1..4_i64, 0..50_i64).prop_map(|(chat, wait)| Step::Limit { chat, wait }),
         2 => (1..40_i64).prop_map(Step::Pass),
         1 => Just(Step::Crash),
         1 => Just(Step::Prune),
@@ -101,16 +101,15 @@ fn open(row: &OutRow) -> bool {
     matches!(row.state, OutState::Pending | OutState::Sending)
 }
 
-/// Limits as the model knows them: the scope's chat, `None` for all.
-type Limits = BTreeMap<Option<i64>, Millis>;
+/// Limits of chats as the model knows them.
+type Limits = BTreeMap<i64, Millis>;
 
 fn held_until(row: &OutRow, limits: &Limits) -> Millis {
-    let all = limits.get(&None).copied().unwrap_or(Millis::MIN);
     let chat = (!is_press(row))
-        .then(|| limits.get(&Some(row.target.chat_id)).copied())
+        .then(|| limits.get(&row.target.chat_id).copied())
         .flatten()
         .unwrap_or(Millis::MIN);
-    row.not_before.max(all).max(chat)
+    row.not_before.max(chat)
 }
 
 /// Whether only time can hold the row.
@@ -193,6 +192,7 @@ fn play(tx: &Tx<'_>, steps: &[Step]) -> Result<(), StoreError> {
             Step::Send(n) => {
                 let due = tx.out_due(now, usize::MAX)?;
                 if let Some(row) = due.get(n % due.len().max(1)) {
+                    let row = &tx.out_row(row.id)?.unwrap();
                     // The promises, said without the model: nothing of this chat is on the wire, and no earlier message
                     // of it waits for its first send.
                     for other in before.iter().filter(|other| {
@@ -239,8 +239,7 @@ fn play(tx: &Tx<'_>, steps: &[Step]) -> Result<(), StoreError> {
             }
             Step::Limit { chat, wait } => {
                 let until = now + wait;
-                let scope = chat.map_or_else(|| "all".to_owned(), |chat| format!("chat:{chat}"));
-                tx.limit_set(&scope, until, now)?;
+                tx.chat_limit_set(chat, until, now)?;
                 let known = limits.entry(chat).or_insert(until);
                 *known = until.max(*known);
             }
@@ -280,7 +279,7 @@ fn check(
     now: Millis,
 ) -> Result<(), StoreError> {
     let after = rows(tx, last);
-    let ids = |rows: Vec<OutRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
+    let ids = |rows: Vec<DueRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
     let expected = due(&after, limits, now);
     assert_eq!(ids(tx.out_due(now, usize::MAX)?), expected);
     assert_eq!(ids(tx.out_due(now, 2)?), expected[..expected.len().min(2)]);
@@ -396,11 +395,11 @@ fn limits_hold_what_they_name() {
         let one = notice(tx, 1, Urgency::Message);
         let two = notice(tx, 2, Urgency::Message);
         let press = tx.out_press("cb", "", 1)?;
-        tx.limit_set("chat:1", 50, 1)?;
+        tx.chat_limit_set(1, 50, 1)?;
         assert_eq!(due_ids(tx, 49), [press, two]);
         assert_eq!(due_ids(tx, 50), [press, one, two]);
-        tx.limit_set("all", 200, 1)?;
-        assert_eq!(due_ids(tx, 199), []);
+        tx.chat_limit_set(1, 200, 1)?;
+        assert_eq!(due_ids(tx, 199), [press, two]);
         assert_eq!(tx.out_next_due(1)?, Some(200));
         assert_eq!(due_ids(tx, 200), [press, one, two]);
         Ok(())

@@ -406,31 +406,46 @@ fn a_clock_that_is_set_back_holds_nothing_longer_than_it_was_to_wait() {
     const HOUR: i64 = 3_600_000;
     let db = Db::new();
     const AHEAD: i64 = 10 * HOUR;
-    db.tx(|tx| tx.limit_set("all", AHEAD + 5_000, AHEAD));
+    db.tx(|tx| tx.chat_limit_set(1, AHEAD + 5_000, AHEAD));
     assert_eq!(db.tx(|tx| tx.clock_set_back(None, AHEAD)), 0);
     assert_eq!(db.tx(|tx| tx.clock_set_back(Some(AHEAD - 1), AHEAD)), 0);
     // By what is entered, where nobody remembers the clock.
     assert_eq!(db.tx(|tx| tx.clock_set_back(None, 7 * HOUR)), 3 * HOUR);
-    assert_eq!(db.tx(|tx| tx.limit("all")), Some(7 * HOUR + 5_000));
+    assert_eq!(db.tx(|tx| tx.chat_limit(1)), Some(7 * HOUR + 5_000));
     assert_eq!(db.tx(|tx| tx.clock_set_back(None, 7 * HOUR)), 0, "once");
     // By who remembers it.
     const SEEN: Option<i64> = Some(7 * HOUR + 1_000);
     assert_eq!(db.tx(|tx| tx.clock_set_back(SEEN, 7 * HOUR)), 1_000);
-    assert_eq!(db.tx(|tx| tx.limit("all")), Some(7 * HOUR + 4_000));
+    assert_eq!(db.tx(|tx| tx.chat_limit(1)), Some(7 * HOUR + 4_000));
 }
 
 #[test]
 fn the_longer_limit_counts() {
     let db = Db::new();
-    assert_eq!(db.tx(|tx| tx.limit("all")), None);
-    db.tx(|tx| tx.limit_set("all", 100, 1));
-    db.tx(|tx| tx.limit_set("all", 50, 2));
-    db.tx(|tx| tx.limit_set("chat:5", 200, 2));
+    assert_eq!(db.tx(|tx| tx.chat_limit(1)), None);
+    db.tx(|tx| tx.chat_limit_set(1, 100, 1));
+    db.tx(|tx| tx.chat_limit_set(1, 50, 2));
+    db.tx(|tx| tx.chat_limit_set(5, 200, 2));
     let db = db.reopen();
-    assert_eq!(db.tx(|tx| tx.limit("all")), Some(100));
-    db.tx(|tx| tx.limits_prune(100));
-    assert_eq!(db.tx(|tx| tx.limit("all")), None);
-    assert_eq!(db.tx(|tx| tx.limit("chat:5")), Some(200));
+    assert_eq!(db.tx(|tx| tx.chat_limit(1)), Some(100));
+    db.tx(|tx| tx.limits_prune(3_600_001));
+    assert_eq!(db.tx(|tx| tx.chat_limit(1)), Some(100), "set lately");
+    db.tx(|tx| tx.limits_prune(3_600_002));
+    assert_eq!(db.tx(|tx| tx.chat_limit(1)), None);
+    db.tx(|tx| tx.chat_limit_set(6, 9_000_000, 2));
+    db.tx(|tx| tx.limits_prune(8_000_000));
+    assert_eq!(db.tx(|tx| tx.chat_limit(6)), Some(9_000_000));
+}
+
+#[test]
+fn a_pace_is_what_was_set_last_and_disturbs_nobody() {
+    let db = Db::new();
+    assert_eq!(db.tx(|tx| tx.pace("prompt:7")), None);
+    db.tx(|tx| tx.pace_set("prompt:7", 100, 1));
+    db.tx(|tx| tx.pace_set("prompt:7", 50, 2));
+    let db = db.reopen();
+    assert_eq!(db.tx(|tx| tx.pace("prompt:7")), Some(50));
+    assert_eq!(db.tx(|tx| tx.pace("prompt:8")), None);
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn every_old_database_opens() {
                 matches!(&out[2].wanted, Wanted::PressAnswer { text, .. } if text == "Stopped")
             );
             assert!(matches!(&out[3].wanted, Wanted::Show(shown) if shown.body.spans.len() == 1));
-            assert_eq!(tx.limit("chat:1001")?, Some(6000));
+            assert_eq!(tx.chat_limit(1001)?, Some(6000));
             assert_eq!(tx.setting("batching")?.as_deref(), Some("false"));
             // Ids go on where they were.
             assert!(

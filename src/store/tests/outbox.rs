@@ -1,7 +1,9 @@
 //! What becomes of one outbox row.
 
 use super::*;
-use crate::store::rows::{OutCounts, OutRow, OutState, OutboxId, Slot, Target, Urgency, Wanted};
+use crate::store::rows::{
+    DueRow, OutCounts, OutRow, OutState, OutboxId, Slot, Target, Urgency, Wanted,
+};
 
 pub(super) const CHAT: Target = Target {
     chat_id: 1,
@@ -65,7 +67,15 @@ fn a_new_message_waits_from_the_start() {
         assert_eq!(tx.out_row(id)?, Some(expected.clone()));
         assert_eq!(tx.out_slot(slot(turn, 0))?, Some(expected.clone()));
         assert_eq!(tx.out_slot(slot(turn, 1))?, None);
-        assert_eq!(tx.out_due(10, 9)?, [expected]);
+        let due = DueRow {
+            id,
+            chat_id: Some(CHAT.chat_id),
+            slot: expected.slot,
+            urgency: Urgency::Message,
+            message_id: None,
+            first: true,
+        };
+        assert_eq!(tx.out_due(10, 9)?, [due]);
         assert_eq!(tx.out_backlog()?, (1, Some(10)));
         Ok(())
     });
@@ -179,7 +189,7 @@ fn a_send_that_never_left_is_tried_later() {
         assert_eq!((row(tx, id).not_before, row(tx, id).attempts), (0, 0));
         // ...unless Telegram set it.
         tx.out_sending(id, 2)?;
-        tx.limit_set("chat:1", 900, 3)?;
+        tx.chat_limit_set(1, 900, 3)?;
         tx.out_later(id, "429", 900, 3)?;
         show(tx, slot(turn, 0), "c", 4)?;
         assert_eq!(row(tx, id).not_before, 900);
@@ -371,7 +381,7 @@ fn answers_to_presses_are_found_without_the_rest_and_by_the_same_rules() {
             let (due, next) = tx.out_due_presses(now, 9)?;
             let among = tx.out_due(now, 9)?;
             let presses = among.iter().filter(|row| row.urgency == Urgency::Press);
-            assert_eq!(due, presses.cloned().collect::<Vec<_>>(), "at {now}");
+            assert_eq!(due, presses.copied().collect::<Vec<_>>(), "at {now}");
             Ok((due.iter().map(|row| row.id).collect::<Vec<_>>(), next))
         };
         assert_eq!(found(tx, 1)?, (vec![first, second], None));
@@ -384,9 +394,7 @@ fn answers_to_presses_are_found_without_the_rest_and_by_the_same_rules() {
         assert_eq!(found(tx, 1)?, (vec![second], None), "on the wire");
         tx.out_later(first, "no route", 50, 2)?;
         assert_eq!(found(tx, 2)?, (vec![second], Some(50)));
-        tx.limit_set("all", 70, 3)?;
-        assert_eq!(found(tx, 60)?, (vec![], Some(70)));
-        tx.limit_set("chat:1", 90, 3)?;
+        tx.chat_limit_set(1, 90, 3)?;
         assert_eq!(found(tx, 70)?, (vec![first, second], None), "of no chat");
         deliver(tx, second, None, 71)?;
         assert_eq!(found(tx, 71)?, (vec![first], None));

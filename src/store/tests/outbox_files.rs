@@ -36,7 +36,7 @@ fn a_file_is_kept_whole_and_may_become_messages_in_its_place() {
         );
         let mut went = Vec::new();
         while let [due] = &tx.out_due(3, 9)?[..] {
-            let Wanted::Show(shown) = &due.wanted else {
+            let Wanted::Show(shown) = row(tx, due.id).wanted else {
                 panic!("{due:?}");
             };
             went.push(shown.body.text.clone());

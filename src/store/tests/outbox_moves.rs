@@ -176,8 +176,8 @@ fn a_group_that_moved_takes_everything_along() {
         tx.turn_state(over, TurnState::Completed, 2)?;
         let old = show(tx, slot(over, 0), "history", 1)?;
         deliver(tx, old, Some(7), 1)?;
-        tx.limit_set("chat:1", 900, 1)?;
-        tx.limit_set("chat:-100", 400, 1)?;
+        tx.chat_limit_set(1, 900, 1)?;
+        tx.chat_limit_set(-100, 400, 1)?;
 
         tx.chat_migrated(1, -100)?;
 
@@ -207,12 +207,9 @@ fn a_group_that_moved_takes_everything_along() {
             "its message is not in the new chat"
         );
         assert_eq!(row(tx, old).target.chat_id, 1);
-        assert_eq!(
-            (tx.limit("chat:-100")?, tx.limit("chat:1")?),
-            (Some(900), None)
-        );
+        assert_eq!((tx.chat_limit(-100)?, tx.chat_limit(1)?), (Some(900), None));
         tx.chat_migrated(-100, -100)?;
-        assert_eq!(tx.limit("chat:-100")?, Some(900));
+        assert_eq!(tx.chat_limit(-100)?, Some(900));
         Ok(())
     });
 }

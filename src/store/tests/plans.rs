@@ -188,8 +188,10 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.past_prune(1, 9)?;
 
     tx.clock_set_back(Some(2), 1)?;
-    tx.limit_set("all", 5, 1)?;
-    tx.limit("all")?;
+    tx.chat_limit_set(1, 5, 1)?;
+    tx.chat_limit(1)?;
+    tx.pace_set("p", 5, 1)?;
+    tx.pace("p")?;
     tx.limits_prune(1)?;
     tx.chat_migrated(1, 2)?;
 

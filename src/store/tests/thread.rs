@@ -218,8 +218,8 @@ fn the_delivery_is_woken_by_what_is_committed_and_by_nothing_else() {
             .await
             .unwrap();
         assert!(woken().await, "its time changed");
-        store.tx(|tx| tx.limit_set("all", 9, 1)).await.unwrap();
-        assert!(woken().await, "the time of all changed");
+        store.tx(|tx| tx.chat_limit_set(1, 9, 1)).await.unwrap();
+        assert!(woken().await, "the chat's time changed");
     });
 }
 

@@ -17,7 +17,7 @@ use crate::{
     gateway::ports::{Clock, Dice},
     store::{
         Store, StoreError,
-        rows::{OutRow, OutState, Wanted},
+        rows::{OutRow, OutState, OutboxId, Wanted},
     },
     telegram::{
         chance,
@@ -64,13 +64,11 @@ const RECORD_RETRY_CAP_MS: u64 = 10_000;
 ///
 /// # Errors
 /// The store's, before the call. After it the record is tried until it is taken or the store is closed.
-pub(super) async fn attempt(tools: &Tools, row: OutRow) -> Result<Way, StoreError> {
-    let mut row = row;
+pub(super) async fn attempt(tools: &Tools, id: OutboxId) -> Result<Way, StoreError> {
+    let Some(row) = take(tools, id).await? else {
+        return Ok(Way::Untried);
+    };
     if step(&row) == Step::Send {
-        match claim(tools, &row).await? {
-            Some(claimed) => row = claimed,
-            None => return Ok(Way::Untried),
-        }
         fail::fail_point!("outbox-claimed", |_| Ok(Way::Untried));
     }
     let step = step(&row);
@@ -121,19 +119,17 @@ pub(super) async fn attempt(tools: &Tools, row: OutRow) -> Result<Way, StoreErro
     }
 }
 
-/// Marks a first send as on the wire, with the newest content. `None`: there is nothing to send any more.
-async fn claim(tools: &Tools, row: &OutRow) -> Result<Option<OutRow>, StoreError> {
-    let id = row.id;
+/// The row with its newest content; a first send is marked as on the wire. `None`: there is nothing to be done any more.
+async fn take(tools: &Tools, id: OutboxId) -> Result<Option<OutRow>, StoreError> {
     tools
         .store
         .tx(move |tx| {
             let Some(row) = tx.out_row(id)? else {
                 return Ok(None);
             };
-            if row.state != OutState::Pending || step(&row) != Step::Send {
-                return Ok(None);
-            }
-            Ok(tx.out_sending(id, row.revision)?.then_some(row))
+            let free = row.state == OutState::Pending
+                && (step(&row) != Step::Send || tx.out_sending(id, row.revision)?);
+            Ok(free.then_some(row))
         })
         .await
 }
@@ -246,7 +242,7 @@ async fn write(tools: &Tools, row: &OutRow, now: Millis, record: Record) -> Resu
                 Record::Failed { after, error } => match after {
                     After::WaitUntil(until) => {
                         // The chat's deadline first: it holds for all that is waiting there.
-                        tx.limit_set(&format!("chat:{}", row.target.chat_id), until, now)?;
+                        tx.chat_limit_set(row.target.chat_id, until, now)?;
                         tx.out_later(id, &error, until, now)
                     }
                     After::Later(wait) => tx.out_later(id, &error, later(now, wait), now),

@@ -23,7 +23,7 @@ use super::{attempt::bad_id, content, pacing::Pacing};
 use crate::{
     core::{Millis, text::Formatted, trouble::CallClass},
     gateway::ports::{Clock, Draft, DraftPlace, Drafts},
-    store::rows::{OutRow, Slot},
+    store::rows::{DueRow, Slot},
     telegram::{
         breakage::Breakage,
         classify::Reason,
@@ -398,7 +398,7 @@ impl Sketcher {
     }
 
     /// How long this row waits for a draft of its own answer that is under way.
-    pub(super) fn hold(&self, row: &OutRow) -> Option<Duration> {
+    pub(super) fn hold(&self, row: &DueRow) -> Option<Duration> {
         let slot = row.slot.filter(|slot| slot.number < Slot::NOTICE)?;
         if row.message_id.is_some() {
             return None;
@@ -406,7 +406,7 @@ impl Sketcher {
         let flight = self
             .flights
             .values()
-            .find(|f| f.chat_id == row.target.chat_id && f.id == slot.turn.0)?;
+            .find(|f| Some(f.chat_id) == row.chat_id && f.id == slot.turn.0)?;
         LANDING
             .checked_sub(flight.since.elapsed())
             .filter(|left| !left.is_zero())

@@ -59,11 +59,11 @@ impl Limit {
         Self {
             interval: self.interval << halvings,
             burst: if halvings == 0 { self.burst } else { 1 },
-            // What was used at a slower pace than now keeps its time.
+            // What was used at a slower pace than now keeps its time; at such a pace, that is one call.
             most: if learnt.is_fresh() {
                 self.most
             } else {
-                self.most << learnt::MOST
+                self.most.max(self.interval << learnt::MOST)
             },
         }
     }
@@ -110,7 +110,7 @@ impl Chat {
     fn at_work(self, now: Millis) -> bool {
         let levels = [self.chat, self.group, self.draft];
         levels.iter().any(|level| level.0 > now)
-            || self.last >= now
+            || self.last == now
             || self.learnt.halvings(now) > 0
     }
 }
@@ -242,12 +242,13 @@ impl Pacing {
         }
     }
 
-    /// When a call to this chat was last counted: who waited longest goes first.
+    /// When a call to this chat was last counted: who waited longest goes first. A clock that was set back makes nobody last
+    /// for longer than until now.
     #[must_use]
-    pub fn last(&self, chat_id: i64) -> Millis {
+    pub fn last(&self, chat_id: i64, now: Millis) -> Millis {
         self.chats
             .get(&chat_id)
-            .map_or(Millis::MIN, |used| used.last)
+            .map_or(Millis::MIN, |used| used.last.min(now))
     }
 
     fn learnt_of(&self, chat_id: i64) -> Learnt {
@@ -500,6 +501,13 @@ mod tests {
             pacing.take(-7, 1_000_000_000);
         }
         let earlier = 1_000;
+        assert!(pacing.ready_at(-7, earlier, true) <= earlier + 60_000);
+        assert_eq!(pacing.last(-7, earlier), earlier);
+        // Nor one that was refused before that, even long ago.
+        pacing.refused(-7, 1_000_000_000);
+        for _ in 0..10 {
+            pacing.take(-7, 1_000_600_000);
+        }
         assert!(pacing.ready_at(-7, earlier, true) <= earlier + 60_000);
     }
 

@@ -15,14 +15,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     attempt::{Tools, Way, attempt},
     drafts::{Sketcher, Traffic},
-    outcome::{Step, step},
     pacing::Pacing,
 };
 use crate::{
     core::{Millis, messages},
     store::{
         StoreError, Tx,
-        rows::{OutRow, OutboxId, Urgency},
+        rows::{DueRow, OutboxId, Urgency},
     },
     telegram::chance,
 };
@@ -225,22 +224,25 @@ impl Worker {
             };
             let full = rows.len() >= page;
             // Who waited longest goes first among equals, or a few busy chats would use up what all share.
-            rows.sort_by_key(|row| (row.urgency, self.pacing.last(row.target.chat_id), row.id));
+            rows.sort_by_key(|row| {
+                let last = row.chat_id.map(|chat| self.pacing.last(chat, now));
+                (row.urgency, last, row.id)
+            });
             let mut wake = next_due;
             let mut started = false;
             let mut waiting = HashSet::new();
             for row in rows {
                 match self.may_start(&row, now) {
                     May::Now => {
-                        self.start(row, now);
+                        self.start(&row, now);
                         started = true;
                     }
                     May::At(at) => {
-                        waiting.insert(row.target.chat_id);
+                        waiting.extend(row.chat_id);
                         wake = Some(wake.map_or(at, |wake| wake.min(at)));
                     }
                     May::AfterAnother => {
-                        waiting.insert(row.target.chat_id);
+                        waiting.extend(row.chat_id);
                     }
                 }
             }
@@ -285,7 +287,7 @@ impl Worker {
         };
         for row in rows {
             if matches!(self.may_start(&row, now), May::Now) {
-                self.start(row, now);
+                self.start(&row, now);
             }
         }
         let wake = next_due.map_or(shared, |next| next.min(shared));
@@ -301,11 +303,11 @@ impl Worker {
         self.busy_chats.len() < most
     }
 
-    fn may_start(&self, row: &OutRow, now: Millis) -> May {
+    fn may_start(&self, row: &DueRow, now: Millis) -> May {
         if self.busy_rows.contains(&row.id) {
             return May::AfterAnother;
         }
-        if row.urgency == Urgency::Press {
+        let Some(chat) = row.chat_id else {
             let presses = self.busy_rows.len() - self.busy_chats.len();
             let most = if self.outage > 0 {
                 1
@@ -317,8 +319,8 @@ impl Worker {
             } else {
                 May::AfterAnother
             };
-        }
-        if self.busy_chats.contains(&row.target.chat_id) || !self.has_room() {
+        };
+        if self.busy_chats.contains(&chat) || !self.has_room() {
             return May::AfterAnother;
         }
         if let Some(left) = self.sketcher.hold(row) {
@@ -326,17 +328,17 @@ impl Worker {
             return May::At(now.saturating_add(ms.max(1)));
         }
         let patient = row.urgency == Urgency::Progress;
-        match self.pacing.ready_at(row.target.chat_id, now, patient) {
+        match self.pacing.ready_at(chat, now, patient) {
             at if at <= now => May::Now,
             at => May::At(at),
         }
     }
 
-    fn start(&mut self, row: OutRow, now: Millis) {
+    fn start(&mut self, row: &DueRow, now: Millis) {
         let flight = Flight {
             row: row.id,
-            chat: (row.urgency != Urgency::Press).then_some(row.target.chat_id),
-            first: step(&row) == Step::Send,
+            chat: row.chat_id,
+            first: row.first,
         };
         self.busy_rows.insert(flight.row);
         if let Some(chat) = flight.chat {
@@ -344,7 +346,9 @@ impl Worker {
             self.pacing.take(chat, now);
         }
         let tools = Arc::clone(&self.tools);
-        let task = self.tasks.spawn(async move { attempt(&tools, row).await });
+        let task = self
+            .tasks
+            .spawn(async move { attempt(&tools, flight.row).await });
         self.flights.insert(task.id(), flight);
     }
 
@@ -424,9 +428,8 @@ fn held(tx: &Tx<'_>, chats: Option<&[i64]>) -> Result<Option<HashMap<i64, Millis
         return Ok(None);
     };
     let mut held = HashMap::new();
-    let all = tx.limit("all")?;
     for chat in chats {
-        let until = all.max(tx.limit(&format!("chat:{chat}"))?);
+        let until = tx.chat_limit(*chat)?;
         held.extend(until.map(|until| (*chat, until)));
     }
     Ok(Some(held))
