@@ -9,6 +9,7 @@ mod commands;
 mod drafts;
 mod edits;
 mod groups;
+mod kept;
 mod language;
 mod limits;
 mod long_code;
