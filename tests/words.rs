@@ -96,8 +96,14 @@ fn template() -> String {
     let mut seen = BTreeMap::new();
     for file in files {
         let source = fs::read_to_string(&file).unwrap();
-        // Tests say what they like.
-        let source = source.split("\n#[cfg(test)]\nmod ").next().unwrap();
+        // Tests say what they like. Those in a file of their own are named anywhere.
+        let tests = source
+            .match_indices("\n#[cfg(test)]\nmod ")
+            .find(|(at, mark)| {
+                let name = source[at + mark.len()..].lines().next().unwrap();
+                name.ends_with('{')
+            });
+        let source = &source[..tests.map_or(source.len(), |(at, _)| at)];
         let mut texts = Texts::new();
         collect(source.parse().unwrap(), &file, &mut texts);
         let mut first = true;

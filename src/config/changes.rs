@@ -88,10 +88,10 @@ pub fn take_over(now: &Settings, new: Settings) -> (Settings, Changes) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{collections::BTreeSet, fs};
 
     use super::*;
-    use crate::config::{Surroundings, load, runtime::AFTER_RESTART};
+    use crate::config::{Surroundings, fragments::KEYS, load, runtime::AFTER_RESTART};
 
     fn settings(more: &str) -> Settings {
         use std::os::unix::fs::PermissionsExt as _;
@@ -139,6 +139,7 @@ mod tests {
     #[test]
     fn every_key_is_compared() {
         let now = settings("");
+        let mut looked_at = BTreeSet::from(["telegram.token_file".to_owned()]);
         for (key, value) in [
             ("telegram.api_url", "\"http://127.0.0.1:1\""),
             ("telegram.poll_timeout_s", "7"),
@@ -149,6 +150,7 @@ mod tests {
             ("access.admins", "[1]"),
             ("access.users", "[1]"),
             ("access.pairing", "true"),
+            ("access.profiles", "{ 1002 = \"strict\" }"),
             ("agent.command", "\"x\""),
             ("agent.directory", "\"/x\""),
             ("agent.launcher", "\"direct\""),
@@ -161,6 +163,7 @@ mod tests {
             ("agent.after_result_timeout_s", "0"),
             ("agent.max_processes", "7"),
             ("agent.model", "\"x\""),
+            ("agent.profile", "\"strict\""),
             ("agent.permission_mode", "\"plan\""),
             ("agent.modes", "[\"plan\"]"),
             ("agent.approval_timeout_s", "77"),
@@ -184,9 +187,13 @@ mod tests {
             ("features.batching", "false"),
             ("features.stop_button", "[1]"),
             ("features.permission_buttons", "false"),
+            ("features.queue_buttons", "false"),
             ("features.files", "false"),
             ("features.voice", "[1]"),
             ("features.drafts", "true"),
+            ("features.show_thinking", "[1]"),
+            ("answers.clock_s", "77"),
+            ("answers.file_after_messages", "7"),
             ("queue.mode", "\"steer\""),
             ("conversation.stop_word", "\"stop\""),
             ("files.keep_days", "7"),
@@ -211,6 +218,7 @@ mod tests {
             ("delivery.group_per_minute", "7"),
             ("delivery.overall_per_second", "7"),
         ] {
+            looked_at.insert(key.to_owned());
             // The directory is set once already.
             let new = if key == "agent.directory" {
                 let mut new = now.clone();
@@ -231,6 +239,10 @@ mod tests {
                 "{key}"
             );
         }
+        let known = KEYS
+            .iter()
+            .map(|(section, name)| format!("{section}.{name}"));
+        assert_eq!(looked_at, known.collect::<BTreeSet<_>>());
         let mut other = now.clone();
         other.telegram.token = crate::config::Token::parse("2:x").unwrap();
         assert_eq!(take_over(&now, other).1.restart, ["the bot token"]);

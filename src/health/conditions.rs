@@ -191,8 +191,8 @@ fn condition(name: Name, now: &Readiness, rules: &Rules) -> Condition {
             let ok = ended <= limit;
             Condition {
                 ok,
-                value: Some(bytes(ended)),
-                limit: Some(bytes(limit)),
+                value: Some(number(ended)),
+                limit: Some(number(limit)),
                 unit: "agents",
                 words: if_not(ok, || {
                     format!("{ended} agents ran out of memory within an hour")
@@ -212,8 +212,8 @@ fn condition(name: Name, now: &Readiness, rules: &Rules) -> Condition {
             let ok = now.disk_free.is_none_or(|free| free >= rules.disk);
             Condition {
                 ok,
-                value: now.disk_free.map(bytes),
-                limit: Some(bytes(rules.disk)),
+                value: now.disk_free.map(number),
+                limit: Some(number(rules.disk)),
                 unit: "bytes",
                 words: if_not(ok, || {
                     let free = now.disk_free.unwrap_or(0) / 1_000_000;
@@ -223,8 +223,8 @@ fn condition(name: Name, now: &Readiness, rules: &Rules) -> Condition {
             }
         }
         Name::Memory => {
-            let limit = now.memory.limit.map(|limit| bytes(limit) * MEMORY);
-            let value = now.memory.daemon.map(bytes);
+            let limit = now.memory.limit.map(|limit| number(limit) * MEMORY);
+            let value = now.memory.daemon.map(number);
             let ok = value.zip(limit).is_none_or(|(value, limit)| value <= limit);
             Condition {
                 ok,
@@ -297,7 +297,7 @@ fn if_not(ok: bool, words: impl FnOnce() -> String) -> String {
 
 /// For a document, in which numbers are of this kind; exact up to nine petabytes.
 #[expect(clippy::cast_precision_loss, reason = "see above")]
-fn bytes(bytes: u64) -> f64 {
+fn number(bytes: u64) -> f64 {
     bytes as f64
 }
 

@@ -60,7 +60,8 @@ impl Tx<'_> {
     /// The database's.
     pub fn questions_waiting(&self) -> Result<Vec<WaitingQuestion>, StoreError> {
         self.all(
-            "SELECT q.id, t.conversation, q.turn, q.run, q.question, q.asked_at FROM questions AS q
+            "SELECT q.id, t.conversation, q.turn, q.run, q.question, q.asked_at
+             FROM questions AS q INDEXED BY questions_open_by_request
              JOIN turns AS t ON t.id = q.turn WHERE q.answer IS NULL ORDER BY q.id",
             [],
             |row| {

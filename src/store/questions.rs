@@ -38,7 +38,8 @@ macro_rules! columns {
 }
 
 pub(super) const UNDER_WAY: &str = columns!(
-    "JOIN turns AS t ON t.id = q.turn JOIN conversations AS c ON c.id = t.conversation
+    "INDEXED BY questions_open_by_request
+     JOIN turns AS t ON t.id = q.turn JOIN conversations AS c ON c.id = t.conversation
      WHERE q.answer IS NULL AND q.progress IS NOT NULL AND c.bot_id = ?1 AND c.chat_id = ?2 AND c.thread_id = ?3
      ORDER BY q.id"
 );
