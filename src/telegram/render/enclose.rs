@@ -57,17 +57,21 @@ pub fn enclose(markdown: &str, most: usize) -> Parcel {
         return plain;
     }
     let blocks = blocks(&source);
-    let names = name::names(&blocks);
     let mut large: Vec<usize> = (0..blocks.len())
         .filter(|i| units(&blocks[*i].code) >= WORTH)
         .collect();
     // The largest first: as few files as help.
     large.sort_by_key(|i| std::cmp::Reverse(units(&blocks[*i].code)));
     large.truncate(FILES);
+    // Only what may be a file has a name, and they count in the order of the text.
+    let mut named = large.clone();
+    named.sort_unstable();
+    let names = name::names(named.iter().map(|i| &blocks[*i]));
+    let names: BTreeMap<usize, String> = named.into_iter().zip(names).collect();
     let mut notes = Notes::new();
     let mut best = None;
     for i in &large {
-        notes.insert(*i, said::note(&names[*i], lines(&blocks[*i].code)));
+        notes.insert(*i, said::note(&names[i], lines(&blocks[*i].code)));
         let messages = render_noted(&source, &notes);
         let enough = messages.len() <= most;
         if enough || units(&blocks[*i].code) >= LONG {
@@ -81,7 +85,7 @@ pub fn enclose(markdown: &str, most: usize) -> Parcel {
         return plain;
     };
     let files = notes.keys().map(|i| Enclosed {
-        name: names[*i].clone(),
+        name: names[i].clone(),
         language: build::language(&blocks[*i].info),
         text: blocks[*i].code.clone(),
     });
@@ -211,6 +215,15 @@ mod tests {
         let names: Vec<&str> = parcel.files.iter().map(|f| &*f.name).collect();
         assert_eq!(names, ["code.c", "code.rs"]);
         assert!(parcel.messages.len() <= 2);
+    }
+
+    #[test]
+    fn small_code_has_no_part_in_the_names() {
+        let small = "`main.rs`:\n\n```rust\nx\n```\n\n".repeat(3);
+        let long = format!("`main.rs`:\n\n{}\n\n", fenced("rust", 400));
+        let parcel = enclose(&format!("{small}{long}{small}{long}"), 1);
+        let names: Vec<&str> = parcel.files.iter().map(|f| &*f.name).collect();
+        assert_eq!(names, ["main.rs", "main-2.rs"]);
     }
 
     #[test]
