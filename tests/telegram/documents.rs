@@ -175,6 +175,26 @@ async fn a_way_that_breaks_every_upload_keeps_nothing_back() {
 }
 
 #[tokio::test]
+async fn what_something_on_the_way_refuses_comes_as_messages() {
+    for fault in [FaultKind::Html(403), refusal(405, "Method Not Allowed")] {
+        let rig = Rig::new().await;
+        rig.acquainted(1001);
+        rig.api.fault(Fault::always("sendDocument", fault));
+        let row = rig
+            .show(1001, None, Urgency::Message, file("main.rs"))
+            .await;
+        let after = rig.show(1001, None, Urgency::Message, shown("after")).await;
+        let delivery = rig.deliver();
+        // Nothing was done, so nothing is marked.
+        assert_eq!(rig.done(row).await.ambiguous, 0);
+        rig.done(after).await;
+        assert!(there(&rig)[0].text.starts_with("main.rs"));
+        assert_eq!(rig.api.view(|v| v.count_of("sendDocument")), 3);
+        delivery.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn who_blocked_the_bot_gets_neither() {
     let rig = Rig::new().await;
     rig.acquainted(1001);

@@ -10,7 +10,7 @@ use teloxide_core::{
 use super::{
     DeliveryConfig,
     content::{self, BadId, Dress},
-    outcome::{After, Step, Times, after, first_dress, step},
+    outcome::{After, Step, Times, after, first_dress, is_kept_back, step},
 };
 use crate::{
     core::{Millis, backoff::BackoffRule, messages, text::Shown, trouble::CallClass},
@@ -95,7 +95,11 @@ pub(super) async fn attempt(tools: &Tools, id: OutboxId) -> Result<Way, StoreErr
                     ambiguous_ms: wait_ms(tools, tools.config.ambiguous, row.ambiguous),
                     press_life_ms: tools.config.press_life_ms,
                 };
-                let after = after(&row, step, dress, &error, times);
+                let after = if is_kept_back(&row, step, &error) {
+                    After::Unfold
+                } else {
+                    after(&row, step, dress, &error, times)
+                };
                 log(&row, &error, &after);
                 match after {
                     After::Redress(other) => {

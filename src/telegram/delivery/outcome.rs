@@ -46,7 +46,7 @@ pub fn first_dress(row: &OutRow) -> Dress {
     }
 }
 
-/// How often a file is sent that may have arrived, before its words go as messages.
+/// How often a file does not get through to Telegram before its words go as messages.
 const MOST_UPLOADS: i64 = 3;
 
 /// What to do after a failed call.
@@ -93,11 +93,8 @@ pub fn after(row: &OutRow, step: Step, dress: Dress, error: &CallError, times: T
     if step == Step::Answer {
         return after_press(row, error, times);
     }
-    let uploads = step == Step::Send && is_file(row);
     match &error.class {
         CallClass::WaitUntil(until) => After::WaitUntil(*until),
-        // Where something on the way takes no uploads, it takes none tomorrow.
-        CallClass::Ambiguous if uploads && row.ambiguous + 1 >= MOST_UPLOADS => After::Unfold,
         CallClass::Ambiguous if step == Step::Send => After::Ambiguous(times.ambiguous_ms),
         _ if out_of_reach(error) => After::Later(0),
         // Not done, or harmless to do twice. A conflict concerns polling only and should not come here.
@@ -109,6 +106,20 @@ pub fn after(row: &OutRow, step: Step, dress: Dress, error: &CallError, times: T
         | CallClass::Fatal => After::Later(times.retry_ms),
         CallClass::Rejected => after_refusal(row, step, dress, error.reason),
     }
+}
+
+/// Whether this failure is one of so many that something on the way may take no files, and take none tomorrow: then it
+/// is given up for [`After::Unfold`].
+#[must_use]
+pub fn is_kept_back(row: &OutRow, step: Step, error: &CallError) -> bool {
+    let before = match &error.class {
+        CallClass::Ambiguous => row.ambiguous,
+        // What Telegram says itself, and what never left.
+        CallClass::WaitUntil(_) | CallClass::Rejected => return false,
+        _ if error.http.is_none() => return false,
+        _ => row.attempts,
+    };
+    step == Step::Send && is_file(row) && before + 1 >= MOST_UPLOADS
 }
 
 fn after_press(row: &OutRow, error: &CallError, times: Times) -> After {
@@ -413,20 +424,57 @@ mod tests {
             let after = decide(&send, whole, CallClass::Rejected, reason);
             assert_eq!(after, wanted, "{reason:?}");
         }
-        for (ambiguous, wanted) in [
-            (0, After::Ambiguous(900)),
-            (1, After::Ambiguous(900)),
-            (2, After::Unfold),
-        ] {
-            let send = OutRow {
+    }
+
+    #[test]
+    fn a_file_that_does_not_get_through_is_given_up_some_day() {
+        let file = Wanted::Show(Shown {
+            file: Some(Enclosed::default()),
+            ..Shown::default()
+        });
+        let kept_back = |wanted: &Wanted, (ambiguous, attempts), class, http| {
+            let row = OutRow {
                 ambiguous,
-                ..send.clone()
+                attempts,
+                ..row(wanted.clone(), None, Urgency::Message)
             };
-            let after = decide(&send, whole, CallClass::Ambiguous, Reason::Other);
-            assert_eq!(after, wanted);
-            let safe = decide(&send, whole, CallClass::Safe, Reason::Other);
-            assert_eq!(safe, After::Later(0));
+            let error = CallError {
+                http,
+                ..error(class, Reason::Other)
+            };
+            assert_ne!(
+                after(&row, step(&row), Dress::default(), &error, TIMES),
+                After::Unfold
+            );
+            is_kept_back(&row, step(&row), &error)
+        };
+        for (counts, class, http, wanted) in [
+            ((0, 0), CallClass::Ambiguous, None, false),
+            ((1, 1), CallClass::Ambiguous, Some(502), false),
+            ((2, 2), CallClass::Ambiguous, Some(502), true),
+            ((2, 7), CallClass::Ambiguous, None, true),
+            // The network was away.
+            ((0, 7), CallClass::Ambiguous, None, false),
+            ((0, 7), CallClass::Safe, None, false),
+            // Refused by something on the way, or by a server that does not know of files.
+            ((0, 1), CallClass::Safe, Some(403), false),
+            ((0, 2), CallClass::Safe, Some(403), true),
+            ((0, 2), CallClass::Fatal, Some(405), true),
+            ((0, 2), CallClass::Fatal, None, false),
+            // Telegram itself says more.
+            ((9, 9), CallClass::WaitUntil(9), Some(429), false),
+        ] {
+            let told = format!("{counts:?} {class:?} {http:?}");
+            assert_eq!(
+                kept_back(&file, counts, class.clone(), http),
+                wanted,
+                "{told}"
+            );
+            assert!(!kept_back(&show(), counts, class, http), "{told}");
         }
+        let there = row(file, Some(7), Urgency::Message);
+        let broken = error(CallClass::Ambiguous, Reason::Other);
+        assert!(!is_kept_back(&there, step(&there), &broken));
     }
 
     #[test]
