@@ -195,6 +195,25 @@ async fn what_something_on_the_way_refuses_comes_as_messages() {
 }
 
 #[tokio::test]
+async fn an_outage_of_everything_makes_no_messages_of_a_file() {
+    for (fault, ambiguous) in [(FaultKind::Html(502), 6), (FaultKind::Html(403), 0)] {
+        let rig = Rig::new().await;
+        rig.acquainted(1001);
+        rig.api
+            .fault(Fault::times("sendDocument", 6, fault.clone()));
+        rig.api.fault(Fault::always("sendChatAction", fault));
+        let row = rig
+            .show(1001, None, Urgency::Message, file("main.rs"))
+            .await;
+        let delivery = rig.deliver();
+        assert_eq!(rig.done(row).await.ambiguous, ambiguous);
+        let there = there(&rig);
+        assert!(there.len() == 1 && there[0].file.is_some(), "{there:?}");
+        delivery.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn who_blocked_the_bot_gets_neither() {
     let rig = Rig::new().await;
     rig.acquainted(1001);

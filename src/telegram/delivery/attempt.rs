@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use teloxide_core::{
-    payloads::{AnswerCallbackQuery, DeleteMessage},
-    types::CallbackQueryId,
+    payloads::{AnswerCallbackQuery, DeleteMessage, SendChatAction},
+    types::{CallbackQueryId, ChatAction},
 };
 
 use super::{
@@ -51,6 +51,9 @@ pub(super) enum Way {
     Untried,
 }
 
+/// How long it may take to find out whether anything gets through.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// First wait before the database is asked again to take what has happened, in milliseconds.
 const RECORD_RETRY_MS: u64 = 200;
 
@@ -88,14 +91,15 @@ pub(super) async fn attempt(tools: &Tools, id: OutboxId) -> Result<Way, StoreErr
                 },
             ),
             Err(error) => {
-                let way = way(&error);
+                let mut way = way(&error);
                 let times = Times {
                     now,
                     retry_ms: wait_ms(tools, tools.config.retry, row.attempts),
                     ambiguous_ms: wait_ms(tools, tools.config.ambiguous, row.ambiguous),
                     press_life_ms: tools.config.press_life_ms,
                 };
-                let after = if is_kept_back(&row, step, &error) {
+                let after = if is_kept_back(&row, step, &error) && gets_through(tools, &row).await {
+                    way = Way::Open;
                     After::Unfold
                 } else {
                     after(&row, step, dress, &error, times)
@@ -206,6 +210,17 @@ fn way(error: &CallError) -> Way {
         CallClass::Unauthorized | CallClass::Fatal => Way::Refused,
         CallClass::WaitUntil(_) => Way::Limited,
         CallClass::Rejected | CallClass::Conflict => Way::Open,
+    }
+}
+
+/// Whether a call that is no file gets through to Telegram now, to the same chat: an outage says nothing about files.
+async fn gets_through(tools: &Tools, row: &OutRow) -> bool {
+    let chat = content::recipient(row.target.chat_id);
+    let sign = SendChatAction::new(chat, ChatAction::UploadDocument);
+    match tokio::time::timeout(PROBE_TIMEOUT, tools.client.send_chat_action(&sign)).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => matches!(way(&error), Way::Open | Way::Limited),
+        Err(_) => false,
     }
 }
 

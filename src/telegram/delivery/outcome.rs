@@ -108,12 +108,13 @@ pub fn after(row: &OutRow, step: Step, dress: Dress, error: &CallError, times: T
     }
 }
 
-/// Whether this failure is one of so many that something on the way may take no files, and take none tomorrow: then it
-/// is given up for [`After::Unfold`].
+/// Whether this failure is one of so many that something on the way may take no files, and take none tomorrow. That it is
+/// the file, and not that nothing gets through, is to be asked before the file is given up for [`After::Unfold`].
 #[must_use]
 pub fn is_kept_back(row: &OutRow, step: Step, error: &CallError) -> bool {
     let before = match &error.class {
-        CallClass::Ambiguous => row.ambiguous,
+        // Those that the end of a daemon left on the wire may have arrived, too, but have not failed.
+        CallClass::Ambiguous => row.ambiguous.min(row.attempts),
         // What Telegram says itself, and what never left.
         CallClass::WaitUntil(_) | CallClass::Rejected => return false,
         _ if error.http.is_none() => return false,
@@ -442,6 +443,7 @@ mod tests {
                 http,
                 ..error(class, Reason::Other)
             };
+            // Not before it is known that other calls get through.
             assert_ne!(
                 after(&row, step(&row), Dress::default(), &error, TIMES),
                 After::Unfold
@@ -453,7 +455,8 @@ mod tests {
             ((1, 1), CallClass::Ambiguous, Some(502), false),
             ((2, 2), CallClass::Ambiguous, Some(502), true),
             ((2, 7), CallClass::Ambiguous, None, true),
-            // The network was away.
+            // The daemon ended, twice; the network was away.
+            ((2, 0), CallClass::Ambiguous, None, false),
             ((0, 7), CallClass::Ambiguous, None, false),
             ((0, 7), CallClass::Safe, None, false),
             // Refused by something on the way, or by a server that does not know of files.
