@@ -431,7 +431,7 @@ impl Tx<'_> {
     }
 
     /// It cannot go as a file: the row is from now on the first of these messages, and the others are rows behind it.
-    /// Where the file may have arrived, the first has the mark of a repeat.
+    /// Where the file may have arrived, the first has the mark of a repeat. Content that has come in the meantime is tried.
     ///
     /// # Errors
     /// No such row; the database's.
@@ -448,13 +448,13 @@ impl Tx<'_> {
         self.counts(Count::Retry("unfolded"));
         let mut target = None;
         self.out_change(id, None, |stored| {
+            let newer = stored.row.state == OutState::Sending
+                && stored.wire_revision != stored.row.revision;
+            stored.back_to_pending();
             // Unwanted meanwhile, so nothing of it is to be shown.
-            if matches!(stored.row.wanted, Wanted::Show(_)) {
+            if !newer && matches!(stored.row.wanted, Wanted::Show(_)) {
                 target = Some(stored.row.target);
-                stored.back_to_pending();
                 stored.want(Wanted::Show(first.clone()), stored.row.urgency, false);
-            } else {
-                stored.back_to_pending();
             }
         })?;
         if let Some(target) = target {

@@ -69,6 +69,24 @@ fn one_that_nobody_wants_any_more_becomes_nothing() {
 }
 
 #[test]
+fn what_it_is_to_be_by_now_is_tried() {
+    within(|tx, turn| {
+        let place = Some(slot(turn, 900));
+        let id = tx.out_show(CHAT, place, Urgency::Message, &file(), 1)?;
+        assert!(tx.out_sending(id, 1)?);
+        tx.out_show(CHAT, place, Urgency::Message, &shown("newer"), 2)?;
+        tx.out_unfold(id, "refused", &[shown("one"), shown("two")], 3)?;
+        let due = tx.out_due(3, 9)?;
+        assert_eq!(due.len(), 1);
+        assert_eq!((due[0].id, due[0].revision), (id, 2));
+        assert_eq!(due[0].wanted, Wanted::Show(shown("newer")));
+        deliver(tx, id, Some(7), 4)?;
+        assert_eq!(tx.out_due(9, 9)?, [], "nothing of the file");
+        Ok(())
+    });
+}
+
+#[test]
 fn what_goes_on_in_a_chat() {
     within(|tx, turn| {
         let still = Stir::default();
