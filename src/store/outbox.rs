@@ -430,8 +430,10 @@ impl Tx<'_> {
         })
     }
 
-    /// It cannot go as a file: the row is from now on the first of these messages, and the others are rows behind it.
-    /// Where the file may have arrived, the first has the mark of a repeat. Content that has come in the meantime is tried.
+    /// It cannot go as a file: it is messages from now on, and so are the files of the same answer that wait behind it,
+    /// for else a part of one would stand between those of another. In their order they take the rows of these files;
+    /// what is more stands in new rows, behind all that waits in the chat already. Where the file may have arrived, the
+    /// first has the mark of a repeat. Content that has come in the meantime is tried. `unfold`: the messages of a file.
     ///
     /// # Errors
     /// No such row; the database's.
@@ -439,30 +441,73 @@ impl Tx<'_> {
         &self,
         id: OutboxId,
         error: &str,
-        messages: &[Shown],
+        unfold: impl Fn(&Shown) -> Vec<Shown>,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let Some((first, rest)) = messages.split_first() else {
-            return self.out_rejected(id, error, now);
+        let refused = self.out_stored(id)?;
+        let newer =
+            refused.row.state == OutState::Sending && refused.wire_revision != refused.row.revision;
+        let shown = match &refused.row.wanted {
+            Wanted::Show(shown) if !newer => shown,
+            // Unwanted meanwhile, so nothing of it is to be shown; or something else is.
+            _ => return self.out_change(id, None, Stored::back_to_pending),
         };
-        self.counts(Count::Retry("unfolded"));
-        let mut target = None;
-        self.out_change(id, None, |stored| {
-            let newer = stored.row.state == OutState::Sending
-                && stored.wire_revision != stored.row.revision;
-            stored.back_to_pending();
-            // Unwanted meanwhile, so nothing of it is to be shown.
-            if !newer && matches!(stored.row.wanted, Wanted::Show(_)) {
-                target = Some(stored.row.target);
-                stored.want(Wanted::Show(first.clone()), stored.row.urgency, false);
-            }
-        })?;
-        if let Some(target) = target {
-            for shown in rest {
-                self.out_show(target, None, Urgency::Message, shown, now)?;
+        let mut messages = unfold(shown);
+        if messages.is_empty() {
+            return self.out_rejected(id, error, now);
+        }
+        let mut places = vec![id];
+        for (place, shown) in self.out_files_behind(&refused.row)? {
+            let parts = unfold(&shown);
+            // One in which nothing shows is left to what becomes of it.
+            if !parts.is_empty() {
+                places.push(place);
+                messages.extend(parts);
             }
         }
+        let rest = messages.split_off(places.len());
+        for (place, shown) in places.into_iter().zip(messages) {
+            self.counts(Count::Retry("unfolded"));
+            self.out_change(place, None, |stored| {
+                stored.back_to_pending();
+                stored.want(Wanted::Show(shown), stored.row.urgency, false);
+            })?;
+        }
+        for shown in rest {
+            self.out_show(refused.row.target, None, Urgency::Message, &shown, now)?;
+        }
         Ok(())
+    }
+
+    /// Files of the same turn behind this one that were never on the wire.
+    fn out_files_behind(&self, file: &OutRow) -> Result<Vec<(OutboxId, Shown)>, StoreError> {
+        let Some(slot) = file.slot else {
+            return Ok(Vec::new());
+        };
+        let rows = self.all(
+            concat!(
+                "SELECT ",
+                out_columns!(),
+                " FROM outbox WHERE turn = ?1 AND number >= ?2 AND number < ?3 AND id > ?4
+                  AND state = 'pending' AND message_id IS NULL AND ambiguous = 0 ORDER BY id"
+            ),
+            params![slot.turn, Slot::FILE, Slot::NOTICE, file.id],
+            stored,
+        )?;
+        let files = rows.into_iter().filter_map(|there| match there.row.wanted {
+            Wanted::Show(shown) if shown.file.is_some() => Some((there.row.id, shown)),
+            _ => None,
+        });
+        Ok(files.collect())
+    }
+
+    fn out_stored(&self, id: OutboxId) -> Result<Stored, StoreError> {
+        self.first(
+            concat!("SELECT ", out_columns!(), " FROM outbox WHERE id = ?1"),
+            [id],
+            stored,
+        )?
+        .ok_or_else(|| StoreError::Other(format!("there is no row {} in the outbox", id.0)))
     }
 
     /// Reads a row, changes it, keeps its rules, writes it. Without a time the row keeps the one it has.
@@ -472,13 +517,7 @@ impl Tx<'_> {
         now: Option<Millis>,
         change: impl FnOnce(&mut Stored),
     ) -> Result<(), StoreError> {
-        let mut stored = self
-            .first(
-                concat!("SELECT ", out_columns!(), " FROM outbox WHERE id = ?1"),
-                [id],
-                stored,
-            )?
-            .ok_or_else(|| StoreError::Other(format!("there is no row {} in the outbox", id.0)))?;
+        let mut stored = self.out_stored(id)?;
         let now = now.unwrap_or(stored.waiting_since);
         let was_over = stored.over();
         change(&mut stored);

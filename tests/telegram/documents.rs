@@ -2,7 +2,7 @@
 
 use telexd::{
     core::text::{Enclosed, Formatted, Shown},
-    store::rows::{OutState, Urgency},
+    store::rows::{OutState, Slot, Urgency},
 };
 use telexd_botapi::{Fault, FaultKind, ShownMessage};
 
@@ -38,10 +38,14 @@ fn there(rig: &Rig) -> Vec<ShownMessage> {
     rig.api.view(|v| v.bot_messages(1001))
 }
 
-/// The words of the code, put together from messages.
-fn joined(messages: &[ShownMessage]) -> String {
-    let texts: Vec<&str> = messages.iter().map(|m| m.text.as_str()).collect();
-    texts.join("\n")
+/// The words of the code, put together from messages, each of which says of which file it is and which part.
+fn joined(name: &str, messages: &[ShownMessage]) -> String {
+    let of = messages.len();
+    let texts = messages.iter().enumerate().map(|(number, message)| {
+        let line = format!("{name}, {} of {of}\n", number + 1);
+        message.text.strip_prefix(&line).expect(&message.text)
+    });
+    texts.collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]
@@ -135,13 +139,34 @@ async fn what_telegram_takes_as_no_file_comes_as_messages_in_its_place() {
         .await;
         assert_eq!(parts[0].text, "before");
         assert!(parts.len() > 2 && parts.iter().all(|m| m.file.is_none()));
-        assert_eq!(
-            joined(&parts[1..]),
-            format!("main.rs\n{}", code().trim_end())
-        );
+        assert_eq!(joined("main.rs", &parts[1..]), code().trim_end());
         assert_eq!(rig.api.view(|v| v.count_of("sendDocument")), 1);
         delivery.stop().await;
     }
+}
+
+#[tokio::test]
+async fn files_of_one_answer_that_come_as_messages_are_not_mixed_up() {
+    let rig = Rig::new().await;
+    rig.acquainted(1001);
+    let slot = rig.slot(1001).await;
+    for (number, name) in (Slot::FILE..).zip(["a.rs", "b.rs"]) {
+        let slot = Some(Slot { number, ..slot });
+        rig.show(1001, slot, Urgency::Message, file(name)).await;
+    }
+    let refused = refusal(400, "Bad Request: something new");
+    rig.api.fault(Fault::always("sendDocument", refused));
+    let delivery = rig.deliver();
+    let parts = eventually(async || {
+        let there = there(&rig);
+        let last = |m: &&ShownMessage| m.text.contains("let line_399 ");
+        (there.iter().filter(last).count() == 2).then_some(there)
+    })
+    .await;
+    let (a, b) = parts.split_at(parts.len() / 2);
+    assert_eq!(joined("a.rs", a), code().trim_end());
+    assert_eq!(joined("b.rs", b), code().trim_end());
+    delivery.stop().await;
 }
 
 #[tokio::test]
@@ -166,11 +191,9 @@ async fn a_way_that_breaks_every_upload_keeps_nothing_back() {
             .then_some(there)
     })
     .await;
-    assert!(
-        parts[0].text.starts_with("(may be a repeat)\nmain.rs\n"),
-        "{}",
-        parts[0].text
-    );
+    // Its text has no room for the mark.
+    assert!(parts[0].text.starts_with("main.rs, 1 of "));
+    assert_eq!(parts[0].buttons[0][0].text, "(may be a repeat)");
     delivery.stop().await;
 }
 

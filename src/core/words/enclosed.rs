@@ -20,6 +20,12 @@ pub fn caption(name: &str, lines: usize) -> String {
     )
 }
 
+/// Above each part of a file that comes as several messages.
+#[must_use]
+pub fn part(name: &str, part: usize, parts: usize) -> String {
+    tr!("{name}, {part} of {parts}", name, part, parts)
+}
+
 fn count(lines: usize) -> u32 {
     u32::try_from(lines).unwrap_or(u32::MAX)
 }
@@ -32,5 +38,6 @@ mod tests {
     fn how_many_lines() {
         assert_eq!(note("a.rs", 1), "a.rs: 1 line, as a file below");
         assert_eq!(caption("a.rs", 412), "a.rs (412 lines)");
+        assert_eq!(part("a.rs", 2, 3), "a.rs, 2 of 3");
     }
 }

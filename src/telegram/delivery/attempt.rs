@@ -268,7 +268,7 @@ async fn write(tools: &Tools, row: &OutRow, now: Millis, record: Record) -> Resu
                     After::Ambiguous(wait) => tx.out_ambiguous(id, &error, later(now, wait), now),
                     After::Plain => tx.out_plain(id),
                     After::Anew => tx.out_anew(id),
-                    After::Unfold => tx.out_unfold(id, &error, &unfolded(&row), now),
+                    After::Unfold => tx.out_unfold(id, &error, unfolded, now),
                     After::Migrated(to) => {
                         tx.out_later(id, &error, now, now)?;
                         tx.chat_migrated(row.target.chat_id, to)
@@ -294,22 +294,17 @@ async fn write(tools: &Tools, row: &OutRow, now: Millis, record: Record) -> Resu
 }
 
 /// The words of a file that cannot go as one, as messages.
-fn unfolded(row: &OutRow) -> Vec<Shown> {
-    let Wanted::Show(Shown {
-        file: Some(file),
-        reply_to,
-        ..
-    }) = &row.wanted
-    else {
+fn unfolded(shown: &Shown) -> Vec<Shown> {
+    let Some(file) = &shown.file else {
         return Vec::new();
     };
     let parts = render::unfold(file).into_iter().enumerate();
-    let shown = parts.map(|(number, body)| Shown {
+    let messages = parts.map(|(number, body)| Shown {
         body,
-        reply_to: reply_to.filter(|_| number == 0),
+        reply_to: shown.reply_to.filter(|_| number == 0),
         ..Shown::default()
     });
-    shown.collect()
+    messages.collect()
 }
 
 fn later(now: Millis, wait_ms: u64) -> Millis {

@@ -33,10 +33,10 @@ pub(super) fn build(markdown: &str) -> Draft {
     build_noted(markdown, &Notes::new())
 }
 
-/// A code block alone, below its name.
-pub(super) fn code(name: &str, code: &str, language: Option<String>) -> Draft {
+/// A code block alone, below this line.
+pub(super) fn code(line: &str, code: &str, language: Option<String>) -> Draft {
     let mut writer = Writer::default();
-    writer.put(name);
+    writer.put(line);
     writer.put_pre(code.trim_end_matches('\n'), language);
     writer.finish()
 }

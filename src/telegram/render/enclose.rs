@@ -12,7 +12,7 @@ use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 use super::{build, clean, split, visible};
 use crate::{
     core::{
-        text::{Enclosed, Formatted, units},
+        text::{Enclosed, Formatted, MESSAGE_SPANS, MESSAGE_UNITS, units},
         words::enclosed as said,
     },
     gateway::ports::Parcel,
@@ -26,6 +26,9 @@ const LONG: usize = 4096;
 
 /// Most files of one answer.
 const FILES: usize = 10;
+
+/// More than the parts of any file: for the room that their numbers take.
+const MOST_PARTS: usize = 9999;
 
 /// A code block of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,14 +98,31 @@ pub fn enclose(markdown: &str, most: usize) -> Parcel {
     }
 }
 
-/// A file as messages, for where it cannot be one.
+/// A file as messages, for where it cannot be one. Each begins with its name; where they are several, with which it is.
 #[must_use]
 pub fn unfold(file: &Enclosed) -> Vec<Formatted> {
     let code = clean(&file.text);
     if !code.chars().any(visible) {
         return Vec::new();
     }
-    split::split(&build::code(&file.name, &code, file.language.clone()))
+    let whole = split::split(&build::code(&file.name, &code, file.language.clone()));
+    if whole.len() == 1 {
+        return whole;
+    }
+    let room = units(&said::part(&file.name, MOST_PARTS, MOST_PARTS)) + 1;
+    let limits = split::Limits {
+        units: MESSAGE_UNITS.saturating_sub(room).max(MESSAGE_UNITS / 2),
+        spans: MESSAGE_SPANS,
+    };
+    let parts = split::split_to(&build::code("", &code, file.language.clone()), limits);
+    let of = parts.len();
+    let named = parts.into_iter().enumerate().map(|(number, part)| {
+        let line = said::part(&file.name, number + 1, of);
+        let mut body = Formatted::plain(format!("{line}\n"));
+        body.append(part);
+        body
+    });
+    named.collect()
 }
 
 /// How many lines a code has.
@@ -156,7 +176,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::text::MESSAGE_UNITS;
 
     fn code(lines: usize) -> String {
         (0..lines)
@@ -240,23 +259,31 @@ mod tests {
 
     #[test]
     fn what_is_no_file_after_all_is_messages_that_name_it() {
-        let file = Enclosed {
+        let file = |lines| Enclosed {
             name: "main.rs".into(),
             language: Some("rust".into()),
-            text: code(300),
+            text: format!("    {}", code(lines)),
         };
-        let parts = unfold(&file);
-        assert!(parts.len() > 2);
-        assert!(parts[0].text.starts_with("main.rs\nlet value_0 ="));
-        let joined: Vec<&str> = parts.iter().map(|p| p.text.as_str()).collect();
+        let short = unfold(&file(3));
+        assert_eq!(short.len(), 1);
+        assert_eq!(
+            short[0].text,
+            format!("main.rs\n    {}", code(3).trim_end())
+        );
+        let parts = unfold(&file(300));
+        assert_eq!(parts.len(), 4);
+        let mut joined = Vec::new();
+        for (part, name) in parts.iter().zip(["1", "2", "3", "4"]) {
+            let line = format!("main.rs, {name} of 4\n");
+            joined.push(part.text.strip_prefix(&line).unwrap());
+            assert_eq!(part.spans.len(), 1);
+            assert_eq!(part.spans[0].offset, units(&line));
+            assert!(part.units() <= MESSAGE_UNITS);
+        }
         assert_eq!(
             joined.join("\n"),
-            format!("main.rs\n{}", code(300).trim_end())
-        );
-        assert!(
-            parts
-                .iter()
-                .all(|p| p.units() <= MESSAGE_UNITS && !p.spans.is_empty())
+            format!("    {}", code(300).trim_end()),
+            "with its indentation"
         );
     }
 

@@ -118,10 +118,14 @@ async fn who_wants_no_files_gets_messages_and_so_does_a_chat_that_takes_none() {
         .await;
     let from = there
         .iter()
-        .position(|m| m.text.starts_with("main.rs\n"))
+        .position(|m| m.text.starts_with("main.rs, 1 of "))
         .unwrap();
-    let texts: Vec<&str> = there[from..].iter().map(|m| m.text.as_str()).collect();
-    assert_eq!(texts.join("\n"), format!("main.rs\n{}", code().trim_end()));
+    let of = there.len() - from;
+    let texts = there[from..].iter().enumerate().map(|(number, m)| {
+        let line = format!("main.rs, {} of {of}\n", number + 1);
+        m.text.strip_prefix(&line).expect(&m.text)
+    });
+    assert_eq!(texts.collect::<Vec<_>>().join("\n"), code().trim_end());
     daemon.stop().await;
     world.end_all().await;
 }
