@@ -11,6 +11,9 @@ pub const MESSAGE_UNITS: usize = 4096;
 /// Most entities that one message may hold; Telegram ignores those beyond.
 pub const MESSAGE_SPANS: usize = 100;
 
+/// Most messages of one answer, and more than its length alone can take: an answer holds no more than 1 MiB.
+pub const ANSWER_MESSAGES: usize = 800;
+
 /// How a stretch of text looks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

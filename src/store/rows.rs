@@ -393,7 +393,8 @@ pub struct Slot {
 impl Slot {
     /// First number of messages that are not the answer itself (notices, questions).
     pub const NOTICE: i64 = 1000;
-    /// First number of messages of the answer that are files; they end below [`Slot::NOTICE`].
+    /// First number of messages of the answer that are files; they end below [`Slot::NOTICE`]. Those of its text never
+    /// reach it ([`ANSWER_MESSAGES`](crate::core::text::ANSWER_MESSAGES)).
     pub const FILE: i64 = 900;
     /// First number of notices about limits of the turn; they end below 0.
     pub const FIRST_LIMIT: i64 = -2;

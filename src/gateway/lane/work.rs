@@ -456,10 +456,15 @@ pub(crate) fn put(
     let (mut next, mut file) = (0, Slot::FILE);
     for message in shown {
         // What was a text cannot become a file, so these have numbers of their own.
-        let of_kind = match message.file {
-            Some(_) => &mut file,
-            None => &mut next,
+        let (of_kind, end) = match message.file {
+            Some(_) => (&mut file, Slot::NOTICE),
+            None => (&mut next, Slot::FILE),
         };
+        if *of_kind >= end {
+            // No answer has so many: see `ANSWER_MESSAGES`. It must not be taken for another message.
+            error!(turn = turn.0, "a message of an answer has no number");
+            continue;
+        }
         let number = *of_kind;
         *of_kind += 1;
         tx.out_show(target, Some(Slot { turn, number }), urgency, message, now)?;

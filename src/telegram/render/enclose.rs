@@ -12,7 +12,7 @@ use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 use super::{build, clean, split, visible};
 use crate::{
     core::{
-        text::{Enclosed, Formatted, MESSAGE_SPANS, MESSAGE_UNITS, units},
+        text::{ANSWER_MESSAGES, Enclosed, Formatted, MESSAGE_SPANS, MESSAGE_UNITS, units},
         words::enclosed as said,
     },
     gateway::ports::Parcel,
@@ -76,6 +76,9 @@ pub fn enclose(markdown: &str, most: usize) -> Parcel {
     for i in &large {
         notes.insert(*i, said::note(&names[i], lines(&blocks[*i].code)));
         let messages = render_noted(&source, &notes);
+        if messages.len() > ANSWER_MESSAGES {
+            continue;
+        }
         let enough = messages.len() <= most;
         if enough || units(&blocks[*i].code) >= LONG {
             best = Some((messages, notes.clone()));
@@ -255,6 +258,18 @@ mod tests {
         // What is long itself is worth a file nevertheless.
         let answer = format!("{text}\n\n{}\n\n{text}", fenced("rust", 200));
         assert_eq!(enclose(&answer, 5).files.len(), 1);
+    }
+
+    #[test]
+    fn an_answer_of_too_many_messages_has_no_files() {
+        let looks = "`a` ".repeat(100 * (ANSWER_MESSAGES + 1));
+        let answer = format!("{}\n\n{looks}", fenced("rust", 400));
+        let parcel = enclose(&answer, 5);
+        assert_eq!(parcel.files, []);
+        assert_eq!(parcel.messages, super::super::split_plain(&answer));
+        let looks = "`a` ".repeat(100 * (ANSWER_MESSAGES - 10));
+        let parcel = enclose(&format!("{}\n\n{looks}", fenced("rust", 400)), 5);
+        assert_eq!(parcel.files.len(), 1);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use std::borrow::Cow;
 use crate::{
     core::{
         live::Live,
-        text::{Formatted, Look},
+        text::{ANSWER_MESSAGES, Formatted, Look},
     },
     gateway::ports::{Parcel, Renderer},
 };
@@ -50,15 +50,19 @@ impl Renderer for MarkdownRenderer {
 /// Renders Markdown (CommonMark with tables, strikethrough and task lists) as messages of at most
 /// [`MESSAGE_UNITS`](crate::core::text::MESSAGE_UNITS) UTF-16 units and
 /// [`MESSAGE_SPANS`](crate::core::text::MESSAGE_SPANS) spans each. Empty for a text in which nothing can be seen,
-/// which Telegram would refuse.
+/// which Telegram would refuse. Where looks, or tables that a phone cannot show, would make more than
+/// [`ANSWER_MESSAGES`] of it, the source as it is.
 #[must_use]
 pub fn render(markdown: &str) -> Vec<Formatted> {
     let source = clean(markdown);
-    if source.chars().any(visible) {
-        split::split(&draft(&source))
-    } else {
-        Vec::new()
+    if !source.chars().any(visible) {
+        return Vec::new();
     }
+    let parts = split::split(&draft(&source));
+    if parts.len() <= ANSWER_MESSAGES {
+        return parts;
+    }
+    split::split(&Draft::plain(&source))
 }
 
 fn draft(source: &str) -> Draft {

@@ -8,8 +8,11 @@ use super::{
     split::{Limits, split_to},
     split_plain, visible,
 };
-use crate::core::text::{Formatted, Look, units};
-use hold::covered;
+use crate::{
+    core::text::{ANSWER_MESSAGES, Formatted, Look, units},
+    store::rows::Slot,
+};
+use hold::{covered, ink, ink_of};
 
 /// Texts with their looks, in order, written as `look text`.
 fn looks(part: &Formatted) -> Vec<String> {
@@ -455,6 +458,35 @@ fn moves_a_code_block_that_would_be_cut_to_the_next_message() {
     assert_eq!(parts.len(), 2);
     assert_eq!(parts[0].text, prose.trim_end());
     assert_eq!(parts[1].text, code.trim_end());
+}
+
+/// Numbers of messages are limited, and those of files stand behind.
+#[test]
+fn nothing_takes_more_messages_than_an_answer_may_have() {
+    // A line below the answer may need one of its own.
+    assert!(i64::try_from(ANSWER_MESSAGES + 10).unwrap() < Slot::FILE);
+    let whole = |unit: &str| unit.repeat((1 << 20) / unit.len());
+    let (long, short) = ("x".repeat(5000), "y".repeat(1025));
+    for unit in [
+        "`a` ",
+        "- *a*\n",
+        "| a | b |\n|---|---|\n| c | d |\n\n",
+        &format!("{short}\n\na\n{long}\n"),
+        &format!("a\n{}\n", &long[..4096]),
+        &format!("a {} ", &long[..4095]),
+        &format!("{short}\n\n{}\n\n", &long[..3072]),
+    ] {
+        let text = whole(unit);
+        let parts = render(&text);
+        assert!(
+            parts.len() <= ANSWER_MESSAGES,
+            "{} of {unit:.20}",
+            parts.len()
+        );
+        assert!(split_plain(&text).len() <= ANSWER_MESSAGES);
+    }
+    let looks = whole("`a` ");
+    assert_eq!(ink_of(&render(&looks)), ink(&looks), "as it is written");
 }
 
 #[test]
