@@ -71,25 +71,32 @@ pub fn enclose(markdown: &str, most: usize) -> Parcel {
     named.sort_unstable();
     let names = name::names(named.iter().map(|i| &blocks[*i]));
     let names: BTreeMap<usize, String> = named.into_iter().zip(names).collect();
-    let mut notes = Notes::new();
-    let mut best = None;
-    for i in &large {
-        notes.insert(*i, said::note(&names[i], lines(&blocks[*i].code)));
-        let messages = render_noted(&source, &notes);
-        if messages.len() > ANSWER_MESSAGES {
-            continue;
-        }
-        let enough = messages.len() <= most;
-        if enough || units(&blocks[*i].code) >= LONG {
-            best = Some((messages, notes.clone()));
-        }
-        if enough {
-            break;
-        }
-    }
-    let Some((messages, notes)) = best else {
-        return plain;
+    let notes = |files: usize| -> Notes {
+        let noted = large[..files].iter();
+        noted
+            .map(|i| (*i, said::note(&names[i], lines(&blocks[*i].code))))
+            .collect()
     };
+    let mut tried = BTreeMap::new();
+    let long = |i: &&usize| units(&blocks[**i].code) >= LONG;
+    let files = fewest(
+        large.len(),
+        large.iter().take_while(long).count(),
+        |files| {
+            let messages = render_noted(&source, &notes(files));
+            let enough = messages.len() <= most;
+            tried.insert(files, messages);
+            enough
+        },
+    );
+    if files == 0 {
+        return plain;
+    }
+    let notes = notes(files);
+    let messages = (tried.remove(&files)).unwrap_or_else(|| render_noted(&source, &notes));
+    if messages.len() > ANSWER_MESSAGES {
+        return plain;
+    }
     let files = notes.keys().map(|i| Enclosed {
         name: names[i].clone(),
         language: build::language(&blocks[*i].info),
@@ -99,6 +106,25 @@ pub fn enclose(markdown: &str, most: usize) -> Parcel {
         messages,
         files: files.collect(),
     }
+}
+
+/// How many of the largest blocks are files: as few as are enough; where all are not, those that are long. An answer that
+/// streams in is asked about again and again, and each time that `enough` is asked is a rendering of all of it.
+fn fewest(all: usize, long: usize, mut enough: impl FnMut(usize) -> bool) -> usize {
+    if all == 0 || !enough(all) {
+        return long;
+    }
+    // With one more, an answer never takes more messages. None are too few, or nobody would ask.
+    let (mut few, mut many) = (0, all);
+    while many - few > 1 {
+        let middle = few.midpoint(many);
+        if enough(middle) {
+            many = middle;
+        } else {
+            few = middle;
+        }
+    }
+    many
 }
 
 /// A file as messages, for where it cannot be one. Each begins with its name; where they are several, with which it is.
@@ -258,6 +284,23 @@ mod tests {
         // What is long itself is worth a file nevertheless.
         let answer = format!("{text}\n\n{}\n\n{text}", fenced("rust", 200));
         assert_eq!(enclose(&answer, 5).files.len(), 1);
+    }
+
+    #[test]
+    fn how_many_are_enough_is_found_by_few_tries() {
+        for all in 0..=FILES {
+            for needed in 1..=FILES + 1 {
+                for long in 0..=all {
+                    let mut tries = 0;
+                    let found = fewest(all, long, |files| {
+                        tries += 1;
+                        files >= needed
+                    });
+                    assert_eq!(found, if needed <= all { needed } else { long });
+                    assert!(tries <= if needed <= all { 5 } else { 1 }, "{tries}");
+                }
+            }
+        }
     }
 
     #[test]
