@@ -170,8 +170,9 @@ fn what_it_is_to_be_by_now_is_tried() {
         tx.out_unfold(id, "refused", unfold, 3)?;
         let due = tx.out_due(3, 9)?;
         assert_eq!(due.len(), 1);
-        assert_eq!((due[0].id, due[0].revision), (id, 2));
-        assert_eq!(due[0].wanted, Wanted::Show(shown("newer")));
+        let newer = row(tx, due[0].id);
+        assert_eq!((newer.id, newer.revision), (id, 2));
+        assert_eq!(newer.wanted, Wanted::Show(shown("newer")));
         deliver(tx, id, Some(7), 4)?;
         assert_eq!(tx.out_due(9, 9)?, [], "nothing of the file");
         Ok(())
