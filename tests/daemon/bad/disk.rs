@@ -16,13 +16,15 @@ use crate::{
     support::{ADMIN, USER, World, shows, texts, wait_until},
 };
 
+/// Names, to the inner of the two processes, the file in which it leaves the proof that it ran.
 const INSIDE: &str = "TELEXD_TEST_INSIDE_NAMESPACE";
 const FULL: &str =
     "The server's disk is full. Your message is kept and runs as soon as there is room.";
 
 /// Whether this process is inside a namespace. If not, runs the test of this name inside one, and fails if that fails.
 pub fn inside_namespace(test: &str) -> bool {
-    if env::var_os(INSIDE).is_some() {
+    if let Some(proof) = env::var_os(INSIDE) {
+        fs::write(proof, test).unwrap();
         return true;
     }
     let plain: &[&str] = &["--mount"];
@@ -36,16 +38,23 @@ pub fn inside_namespace(test: &str) -> bool {
             .success()
     };
     let args = if works(plain) { plain } else { mapped };
+    let proof = tempfile::NamedTempFile::new().unwrap();
     let status = Command::new("unshare")
         .args(args)
         .arg(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
+        .env(INSIDE, proof.path())
         .status()
         .unwrap();
     assert!(
         status.success(),
         "{test} inside a mount namespace: {status}"
+    );
+    // A name that no test has runs nothing, and that ends well.
+    assert_eq!(
+        fs::read_to_string(proof.path()).unwrap(),
+        test,
+        "no test of this name was run"
     );
     false
 }
