@@ -26,32 +26,64 @@ const LONGEST: Duration = Duration::from_secs(120);
 const NO_CRASHES: &str = "[alerts]\noff = [\"crash\", \"crash_loop\"]\n";
 /// What the administrator makes the agent say, which is no alert.
 const HELLO: &str = "hello";
+/// One agent at a time, and no prompt may wait for it.
+const ONE_AGENT: &str = "[health]\nqueue_s = 1\n[agent]\nmax_processes = 1\n";
+/// For a small disk.
+const LOW: &str = "[health]\ndisk_free_mb = 40\n";
 /// What a message begins with of which the life before could not know whether it arrived.
 const MARK: &str = "(may be a repeat)";
 
 /// A world in which the daemon looks often, and whose clock of alerts can be set ahead.
 struct Place {
+    /// Before the world: it goes before the directory below it is removed.
+    disk: Option<Disk>,
     world: World,
     manager: Manager,
     ahead: Cell<i64>,
 }
 
 impl Place {
-    async fn new() -> Self {
-        Self::of(World::new().await)
-    }
-
-    fn of(world: World) -> Self {
+    /// A world with these settings. Nothing runs yet.
+    async fn new(settings: &[&str]) -> Self {
+        let world = World::new().await;
         // A poll of an earlier life may last so long.
         world.drop_in("20-poll", "[telegram]\npoll_timeout_s = 1\n");
-        let manager = Manager::listen(&world);
+        for (n, text) in settings.iter().enumerate() {
+            world.drop_in(&format!("{}-of-the-test", 40 + n), text);
+        }
         let place = Self {
+            disk: None,
+            manager: Manager::listen(&world),
             world,
-            manager,
             ahead: Cell::new(0),
         };
         place.set_ahead(0);
         place
+    }
+
+    /// Its state lies on a small disk.
+    fn on_a_disk(mut self) -> Self {
+        let state = self.world.path("state");
+        self.disk = Some(Disk::mount(&state, "size=64m,mode=700"));
+        self
+    }
+
+    fn disk(&self) -> &Disk {
+        self.disk.as_ref().unwrap()
+    }
+
+    /// As most of these tests begin: the daemon runs, and the administrator has a chat with it.
+    async fn greeted(settings: &[&str]) -> (Self, Daemon) {
+        let mut place = Self::new(settings).await;
+        let daemon = place.greet().await;
+        (place, daemon)
+    }
+
+    /// Starts the daemon and has the administrator talk with it: from then on there is a chat.
+    async fn greet(&mut self) -> Daemon {
+        let daemon = self.start_ready(&[]).await;
+        self.world.says(ADMIN, HELLO).await;
+        daemon
     }
 
     fn start(&mut self, more: &[(&str, &str)]) -> Daemon {
@@ -129,6 +161,20 @@ impl Place {
         daemon.kill();
     }
 
+    /// A crash, and the life after it.
+    async fn crash(&mut self, daemon: Daemon) -> Daemon {
+        self.kill(daemon).await;
+        self.start_ready(&[]).await
+    }
+
+    /// The administrator was told this so many times.
+    #[track_caller]
+    fn was_told(&self, part: &str, times: usize) {
+        let told = self.told("");
+        let of_it = told.iter().filter(|text| text.contains(part)).count();
+        assert_eq!(of_it, times, "{part:?}: {told:#?}");
+    }
+
     async fn end(self, daemon: Daemon) {
         daemon.stop().await;
         self.world.end_all().await;
@@ -158,33 +204,27 @@ fn is_open(world: &World, alert: &str) -> bool {
 
 #[tokio::test]
 async fn a_crash_and_a_loop_of_them() {
-    let mut place = Place::new().await;
-    let daemon = place.start_ready(&[]).await;
-    place.world.says(ADMIN, HELLO).await;
-    place.kill(daemon).await;
-    let daemon = place.start_ready(&[]).await;
+    let (mut place, daemon) = Place::greeted(&[]).await;
+    let daemon = place.crash(daemon).await;
     place
         .world
         .wait_told(ADMIN, "restarted after a crash")
         .await;
     place.until_over("Over: I have not crashed again").await;
-    place.kill(daemon).await;
     // Told anew, for it was over.
-    let daemon = place.start_ready(&[]).await;
+    let daemon = place.crash(daemon).await;
     let again = |world: &World| count(world, ADMIN, "restarted after a crash") == 2;
     place.hurry("it is told again", 1, again).await;
-    place.kill(daemon).await;
-    let daemon = place.start_ready(&[]).await;
+    let daemon = place.crash(daemon).await;
     place
         .world
         .wait_told(ADMIN, "I crash again and again: 3 crashes")
         .await;
-    place.kill(daemon).await;
-    let daemon = place.start_ready(&[]).await;
+    let daemon = place.crash(daemon).await;
     place.until_over("Over: I have run for half an hour").await;
-    assert_eq!(place.told("I crash again and again").len(), 1);
-    assert_eq!(place.told("restarted after a crash").len(), 2);
-    assert_eq!(place.told("Over:").len(), 2, "{:#?}", place.told(""));
+    place.was_told("I crash again and again", 1);
+    place.was_told("restarted after a crash", 2);
+    place.was_told("Over:", 2);
     // Nobody who does not wait for an answer is told.
     assert_eq!(messages(&place.world, USER).len(), 0);
     place.end(daemon).await;
@@ -196,9 +236,7 @@ async fn an_end_by_the_watchdog_is_told_as_such() {
         ("store-frozen:8", "the database"),
         ("runtime-frozen:12", "the runtime"),
     ] {
-        let mut place = Place::new().await;
-        let daemon = place.start_ready(&[]).await;
-        place.world.says(ADMIN, HELLO).await;
+        let (mut place, daemon) = Place::greeted(&[]).await;
         daemon.stop().await;
         let daemon = place.start_ready(&[("TELEXD_FREEZE_AT", part)]).await;
         let mark = place.world.path("state/watchdog.json");
@@ -216,10 +254,9 @@ async fn an_end_by_the_watchdog_is_told_as_such() {
         let gone = || !mark.exists();
         wait_until("the mark goes", gone, || place.world.log()).await;
         place.until_over("Over: I have not stood still again").await;
-        assert_eq!(place.told("").len(), 2, "{:#?}", place.told(""));
+        place.was_told("", 2);
         // The next crash is none of the watchdog's.
-        place.kill(daemon).await;
-        let daemon = place.start_ready(&[]).await;
+        let daemon = place.crash(daemon).await;
         place
             .world
             .wait_told(ADMIN, "restarted after a crash")
@@ -230,9 +267,7 @@ async fn an_end_by_the_watchdog_is_told_as_such() {
 
 #[tokio::test]
 async fn a_second_poller() {
-    let mut place = Place::new().await;
-    let daemon = place.start_ready(&[]).await;
-    place.world.says(ADMIN, HELLO).await;
+    let (mut place, daemon) = Place::greeted(&[]).await;
     let api = &place.world.api;
     let address = format!("{}/bot{}/getUpdates", api.url(), api.token());
     let rival = tokio::spawn(async move {
@@ -254,17 +289,14 @@ async fn a_second_poller() {
             count(world, ADMIN, "Over: no other program polls") > 0
         })
         .await;
-    assert_eq!(place.told("polling with this bot's token").len(), 1);
-    assert_eq!(place.told("Over:").len(), 1);
+    place.was_told("polling with this bot's token", 1);
+    place.was_told("Over:", 1);
     place.end(daemon).await;
 }
 
 #[tokio::test]
 async fn a_refused_token_is_told_when_it_is_over_whatever_was_killed_meanwhile() {
-    let mut place = Place::new().await;
-    place.world.drop_in("50-alerts", NO_CRASHES);
-    let daemon = place.start_ready(&[]).await;
-    place.world.says(ADMIN, HELLO).await;
+    let (mut place, daemon) = Place::greeted(&[NO_CRASHES]).await;
     daemon.stop().await;
     let refused = everything(refusal(401, "Unauthorized"));
     let fault = place.world.api.fault(refused);
@@ -288,39 +320,29 @@ async fn a_refused_token_is_told_when_it_is_over_whatever_was_killed_meanwhile()
         .wait_told(ADMIN, "Telegram did not accept the bot's token")
         .await;
     place.world.says(ADMIN, "hello again").await;
-    assert_eq!(place.told("token").len(), 1, "{:#?}", place.told(""));
+    place.was_told("token", 1);
     place.end(daemon).await;
 }
-
-/// Takes and gives back room on a small disk.
-fn fill(disk: &Disk, megabytes: usize) {
-    fs::write(disk.filler(), vec![7_u8; megabytes << 20]).unwrap();
-}
-
-const LOW: &str = "[health]\ndisk_free_mb = 40\n";
 
 #[tokio::test]
 async fn a_disk_with_little_room() {
     if !inside_namespace("alerts::a_disk_with_little_room") {
         return;
     }
-    let mut place = Place::new().await;
-    let disk = Disk::mount(&place.world.path("state"), "size=64m,mode=700");
-    place.world.drop_in("40-health", LOW);
-    let daemon = place.start_ready(&[]).await;
-    place.world.says(ADMIN, HELLO).await;
-    fill(&disk, 40);
+    let mut place = Place::new(&[LOW]).await.on_a_disk();
+    let daemon = place.greet().await;
+    place.disk().take(40 << 20);
     place
         .until_told("There is little room on the server's disk")
         .await;
     let told = place.told("There is little room").remove(0);
     assert!(told.contains("MB left, the limit is 40 MB"), "{told}");
     assert!(told.contains("Free some space"), "{told}");
-    disk.free();
+    place.disk().free();
     place
         .until_over("Over: there is room on the server's disk again")
         .await;
-    assert_eq!(place.told("disk").len(), 2, "{:#?}", place.told(""));
+    place.was_told("disk", 2);
     place.end(daemon).await;
 }
 
@@ -337,22 +359,17 @@ async fn what_was_decided_is_told_once_whatever_is_killed_before_it_is_sent() {
         "outbox-claimed",
         "outbox-wire-done",
     ] {
-        let mut place = Place::new().await;
-        let disk = Disk::mount(&place.world.path("state"), "size=64m,mode=700");
-        place.world.drop_in("40-health", LOW);
-        place.world.drop_in("50-alerts", NO_CRASHES);
+        let mut place = Place::new(&[LOW, NO_CRASHES]).await.on_a_disk();
         let at = format!("{point}:1");
-        let daemon = place.start_ready(&[]).await;
-        place.world.says(ADMIN, HELLO).await;
-        daemon.stop().await;
+        place.greet().await.stop().await;
         for (little, part) in [
             (true, "There is little room"),
             (false, "Over: there is room"),
         ] {
             if little {
-                fill(&disk, 40);
+                place.disk().take(40 << 20);
             } else {
-                disk.free();
+                place.disk().free();
             }
             let mut daemon = place.start_ready(&[("TELEXD_KILL_AT", &at)]).await;
             place.hurry(&at, 300, |_| daemon.ended().is_some()).await;
@@ -385,10 +402,7 @@ async fn what_was_decided_is_told_once_whatever_is_killed_before_it_is_sent() {
 
 #[tokio::test]
 async fn a_slow_database() {
-    let mut place = Place::new().await;
-    place
-        .world
-        .drop_in("40-health", "[health]\nwrite_ms = 150\n");
+    let mut place = Place::new(&["[health]\nwrite_ms = 150\n"]).await;
     // It takes so long for a thing that other things would be late.
     let daemon = place
         .start_ready(&[("TELEXD_STALL_AT", "store-commit:200")])
@@ -411,17 +425,13 @@ async fn a_slow_database() {
     let daemon = place.start_ready(&[]).await;
     place.world.says(ADMIN, "hello again").await;
     place.until_over("Over: the database is quick again").await;
-    assert_eq!(place.told("atabase").len(), 2, "{:#?}", place.told(""));
+    place.was_told("atabase", 2);
     place.end(daemon).await;
 }
 
 #[tokio::test]
 async fn a_prompt_that_waits_long() {
-    let mut place = Place::new().await;
-    place.world.drop_in(
-        "40-health",
-        "[health]\nqueue_s = 1\n[agent]\nmax_processes = 1\n",
-    );
+    let mut place = Place::new(&[ONE_AGENT]).await;
     let daemon = place.start_ready(&[]).await;
     say(&place.world, USER, "slow 100 x2000");
     place.world.wait_told(USER, "piece 00001").await;
@@ -434,16 +444,15 @@ async fn a_prompt_that_waits_long() {
     say(&place.world, USER, "/interrupt");
     place.world.wait_shows(ADMIN, HELLO).await;
     place.until_over("Over: no message waits too long").await;
-    assert_eq!(place.told("waiting for an agent").len(), 1);
-    assert_eq!(place.told("Over:").len(), 1);
+    place.was_told("waiting for an agent", 1);
+    place.was_told("Over:", 1);
     place.end(daemon).await;
 }
 
 #[tokio::test]
 async fn agents_that_run_out_of_memory_again_and_again() {
-    let mut place = Place::new().await;
+    let mut place = Place::new(&["[agent]\nlauncher = \"systemd\"\n"]).await;
     let world = &place.world;
-    world.drop_in("launcher", "[agent]\nlauncher = \"systemd\"\n");
     let systemd = Systemd::start(world).await;
     let credentials = world.path("credentials");
     fs::create_dir(&credentials).unwrap();
@@ -460,7 +469,7 @@ async fn agents_that_run_out_of_memory_again_and_again() {
         })
         .await;
     for n in 1..=3 {
-        assert_eq!(place.told("run out of memory").len(), 0);
+        place.was_told("run out of memory", 0);
         say(&place.world, USER, "slow 100 x2000");
         wait_units(&systemd, "an agent runs", |s| s.running().len() == 1).await;
         let answers = |world: &World| {
@@ -487,12 +496,7 @@ async fn agents_that_run_out_of_memory_again_and_again() {
     place
         .until_over("Over: agents do not run out of memory")
         .await;
-    assert_eq!(
-        place.told("out of memory").len(),
-        2,
-        "{:#?}",
-        place.told("")
-    );
+    place.was_told("out of memory", 2);
     place.end(daemon).await;
 }
 
@@ -510,19 +514,11 @@ fn quiet_now(minutes: u64) -> String {
 
 #[tokio::test]
 async fn at_night_only_what_is_urgent_and_the_rest_in_one_message_in_the_morning() {
-    let mut place = Place::new().await;
-    place.world.drop_in("50-alerts", &quiet_now(120));
-    place.world.drop_in(
-        "40-health",
-        "[health]\nqueue_s = 1\n[agent]\nmax_processes = 1\n",
-    );
-    let daemon = place.start_ready(&[]).await;
-    place.world.says(ADMIN, HELLO).await;
+    let (mut place, daemon) = Place::greeted(&[ONE_AGENT, &quiet_now(120)]).await;
     say(&place.world, USER, "slow 100 x4000");
     place.world.wait_told(USER, "piece 00001").await;
     // What comes after it is in line for as long.
-    place.kill(daemon).await;
-    let daemon = place.start_ready(&[]).await;
+    let daemon = place.crash(daemon).await;
     say(&place.world, USER, "say later");
     place
         .hurry("both are recorded", 60, |world| {
@@ -535,16 +531,14 @@ async fn at_night_only_what_is_urgent_and_the_rest_in_one_message_in_the_morning
         .await;
     assert_eq!(place.told(""), Vec::<String>::new());
     // What is urgent.
-    place.kill(daemon).await;
-    let daemon = place.start_ready(&[]).await;
-    place.kill(daemon).await;
-    let daemon = place.start_ready(&[]).await;
+    let daemon = place.crash(daemon).await;
+    let daemon = place.crash(daemon).await;
     place
         .world
         .wait_told(ADMIN, "I crash again and again")
         .await;
     place.until_over("Over: I have run for half an hour").await;
-    assert_eq!(place.told("").len(), 2, "{:#?}", place.told(""));
+    place.was_told("", 2);
     place
         .until_over("A message has been waiting for an agent")
         .await;
@@ -564,17 +558,13 @@ async fn at_night_only_what_is_urgent_and_the_rest_in_one_message_in_the_morning
 #[tokio::test]
 async fn the_blocked_chat_of_one_administrator_does_not_matter_to_others() {
     const OTHER: i64 = 1003;
-    let mut place = Place::new().await;
-    place.world.drop_in(
-        "50-admins",
-        &format!("[access]\nadmins = [{OTHER}, {ADMIN}, 1004]\n"),
-    );
+    let admins = format!("[access]\nadmins = [{OTHER}, {ADMIN}, 1004]\n");
+    let mut place = Place::new(&[&admins]).await;
     let daemon = place.start_ready(&[]).await;
     place.world.says(OTHER, "hello").await;
     place.world.says(ADMIN, HELLO).await;
     place.world.api.user(OTHER, "Person").block_bot();
-    place.kill(daemon).await;
-    let daemon = place.start_ready(&[]).await;
+    let daemon = place.crash(daemon).await;
     place
         .world
         .wait_told(ADMIN, "restarted after a crash")
@@ -583,25 +573,19 @@ async fn the_blocked_chat_of_one_administrator_does_not_matter_to_others() {
     assert_eq!(count(&place.world, OTHER, "crash"), 0);
     // There is no chat with the third.
     assert_eq!(messages(&place.world, 1004).len(), 0);
-    assert_eq!(place.told("crash").len(), 2, "{:#?}", place.told(""));
+    place.was_told("crash", 2);
     place.end(daemon).await;
 }
 
 #[tokio::test]
 async fn what_is_switched_off_is_not_told() {
-    let mut place = Place::new().await;
-    place
-        .world
-        .drop_in("50-alerts", "[alerts]\nenabled = false\n");
-    let daemon = place.start_ready(&[]).await;
-    place.world.says(ADMIN, HELLO).await;
+    let (mut place, daemon) = Place::greeted(&["[alerts]\nenabled = false\n"]).await;
     say(&place.world, USER, "slow 100 x60");
     place.world.wait_told(USER, "piece 00001").await;
-    place.kill(daemon).await;
-    let daemon = place.start_ready(&[]).await;
+    let daemon = place.crash(daemon).await;
     // Who waits for an answer is told all the same.
     place.world.wait_told(USER, "restarted after a crash").await;
     place.world.says(ADMIN, "hello again").await;
-    assert_eq!(place.told("crash").len(), 0);
+    place.was_told("crash", 0);
     place.end(daemon).await;
 }

@@ -73,7 +73,7 @@ impl Disk {
         Self(at.to_owned())
     }
 
-    pub fn filler(&self) -> PathBuf {
+    fn filler(&self) -> PathBuf {
         self.0.join("somebody-elses-file")
     }
 
