@@ -330,19 +330,33 @@ async fn killed_while_a_newer_message_makes_its_way() {
         BUSY.iter()
             .all(|busy| points.iter().any(|(p, _)| p == busy))
     );
-    for (mode, least) in [("interrupt", 20), ("steer", 20)] {
-        let mut kills = 0;
+    // A point that is not come by any more kills nothing, and all is well then.
+    let mut killed_at = BTreeSet::new();
+    for (mode, least, own) in [
+        ("interrupt", 20, &["newer-interrupts"][..]),
+        ("steer", 20, &["beside-committed", "beside-written"]),
+    ] {
+        let (mut kills, mut killed_here) = (0, BTreeSet::new());
         for (point, times) in points {
             for nth in 1..=times {
-                kills += usize::from(killed_with_a_newer_message(mode, point, nth).await);
+                if killed_with_a_newer_message(mode, point, nth).await {
+                    kills += 1;
+                    killed_here.insert(point);
+                }
             }
         }
-        println!("{mode}: {kills} kills");
+        println!("{mode}: {kills} kills at {killed_here:?}");
+        assert!(
+            own.iter().all(|point| killed_here.contains(point)),
+            "{mode}: of its own points only {killed_here:?} were come by"
+        );
+        killed_at.append(&mut killed_here);
         assert!(
             kills >= least,
             "{mode}: the points were come by {kills} times"
         );
     }
+    assert_eq!(killed_at, points.map(|(point, _)| point).into());
 }
 
 fn asks(message: &ShownMessage) -> bool {
