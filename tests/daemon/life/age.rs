@@ -75,15 +75,15 @@ async fn after_a_month_the_database_holds_what_is_still_of_use() {
     };
     wait_until("what is old is gone", done, left).await;
     // The conversations go on where they were.
-    let sessions = world.evidence();
     world.says(USER, "five").await;
     world.says(ADMIN, "six").await;
-    let reached = world.evidence().reached();
+    let evidence = world.evidence();
+    let reached = evidence.reached();
     for (before, after) in [("say four", "say five"), ("say two", "say six")] {
         let session = |text: &str| reached.iter().find(|r| r.text == text).unwrap().session;
         assert_eq!(session(before), session(after));
     }
-    assert_eq!(sessions.violations(), 0);
+    assert_eq!(evidence.violations(), 0);
     daemon.stop().await;
     world.end_all().await;
 }
