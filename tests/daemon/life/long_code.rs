@@ -11,10 +11,15 @@ const LINES: usize = 900;
 
 /// An answer with code of so many lines in its middle.
 fn prompt() -> String {
+    prompt_in(0)
+}
+
+/// The same, with so many milliseconds between two of about fifty pieces of the code.
+fn prompt_in(delay_ms: u64) -> String {
     let tool = r#""tool": "Bash", "input": {"command": "echo 1 "}"#;
     format!(
         "@fake [{{\"text\": \"Here is `src/main.rs`:\\n\\n```rust\\n// begins\", {tool}}},\
-         {{\"text\": \"let value = compute_it(12345);\\n\", \"repeat\": {LINES}, \"chunk\": 600, {tool}}},\
+         {{\"text\": \"let value = compute_it(12345);\\n\", \"repeat\": {LINES}, \"chunk\": 600, \"delay_ms\": {delay_ms}, {tool}}},\
          {{\"text\": \"// ends\\n```\\n\\nThat is all of it.\"}}]"
     )
 }
@@ -59,12 +64,17 @@ fn content(world: &World, message: &ShownMessage) -> String {
 }
 
 #[tokio::test]
-async fn it_stands_below_its_answer_and_before_the_next() {
+async fn it_stands_below_its_answer_and_the_next_keeps_its_place() {
     let world = world("").await;
     let daemon = world.start();
     let user = world.api.user(USER, "Uma");
-    user.send_text(USER, &prompt());
+    user.send_text(USER, &prompt_in(60));
     user.send_text(USER, "say next");
+    // Before the answer and its file are there, the next has its place.
+    let in_line = |m: &ShownMessage| m.history.iter().any(|v| v.text == "In line: number 2.");
+    world
+        .wait_chat(USER, "the second is in line", |m| m.iter().any(in_line))
+        .await;
     world.wait_shows(USER, "next").await;
     let there = answered(&world, USER).await;
     let texts: Vec<&str> = there
