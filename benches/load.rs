@@ -27,11 +27,9 @@ use std::time::Duration;
 
 use load::{Load, Report, Resident};
 
-fn setting<T: std::str::FromStr>(name: &str, standard: T) -> T {
+fn setting<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str, standard: T) -> T {
     let set = std::env::var(format!("TELEXD_LOAD_{name}"));
-    set.ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(standard)
+    set.map_or(standard, |text| text.parse().unwrap())
 }
 
 fn main() {

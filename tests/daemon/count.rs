@@ -222,10 +222,7 @@ async fn a_thousand_messages_while_the_network_is_cut() {
 /// One person writes without end, as fast as Telegram brings it. `TELEXD_COUNT` messages, fewer in the suite (the environment says how many).
 #[tokio::test(flavor = "multi_thread")]
 async fn one_person_writes_thousands_of_messages() {
-    let many: u32 = std::env::var("TELEXD_COUNT")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(300);
+    let many: u32 = std::env::var("TELEXD_COUNT").map_or(300, |n| n.parse().unwrap());
     let features = std::env::var("TELEXD_COUNT_FEATURES").unwrap_or_else(|_| {
         "[messages]\nper_minute = 0\n\n[features]\nbatching = false\n\n".to_owned()
     });

@@ -484,10 +484,10 @@ async fn killed_at_every_named_point() {
 /// Two hundred kills at random moments of a life, from before the first instruction to well into the work.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_moments() {
-    let seed = std::env::var("TELEXD_CRASH_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    let seed: u64 = std::env::var("TELEXD_CRASH_SEED").map_or_else(
+        |_| uuid::Uuid::new_v4().as_u64_pair().0,
+        |seed| seed.parse().unwrap(),
+    );
     println!("TELEXD_CRASH_SEED={seed}");
     let mut dice = Dice(seed | 1);
     let mut stream = Stream::new().await;
