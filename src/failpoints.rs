@@ -102,18 +102,28 @@ pub fn arm() -> Result<(), String> {
         let before = nth.saturating_sub(1);
         fail::cfg(part, &format!("{before}*off->return"))?;
     }
-    Ok(())
+    read_ahead().map(|_| ())
 }
 
 /// By how many milliseconds a test has set the time of alerts ahead: what stands in the file that `TELEXD_ALERTS_AHEAD`
 /// names.
+///
+/// # Panics
+/// Where that cannot be read: the test would wait in vain for what it believes to have hurried. [`arm`] has read it before.
 #[must_use]
 pub fn ahead() -> i64 {
+    read_ahead().unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+fn read_ahead() -> Result<i64, String> {
     let Some(path) = std::env::var_os("TELEXD_ALERTS_AHEAD") else {
-        return 0;
+        return Ok(0);
     };
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.trim().parse().unwrap_or(0)
+    let text = std::fs::read_to_string(&path)
+        .map_err(|cause| format!("TELEXD_ALERTS_AHEAD: {}: {cause}", path.display()))?;
+    text.trim()
+        .parse()
+        .map_err(|_| format!("TELEXD_ALERTS_AHEAD: {text:?} is not a number"))
 }
 
 fn wish(variable: &str, points: &[&'static str]) -> Result<Option<(&'static str, u64)>, String> {
