@@ -40,7 +40,8 @@ enum Cut {
 /// A line between this host and a machine. It ends with the machine's network.
 struct Line {
     leader: i32,
-    here: Ipv4Addr,
+    /// Address of its own network, which has eight of them.
+    network: u32,
 }
 
 fn must(command: &mut Command) {
@@ -51,11 +52,11 @@ fn must(command: &mut Command) {
 impl Line {
     fn lay(machine: &Machine) -> Self {
         let leader = machine.leader();
-        let [.., high, low] = leader.to_be_bytes();
+        // In a range that is for tests of networks, as far as there is room another one for each machine.
+        let range = u32::from(Ipv4Addr::new(198, 18, 0, 0));
         let line = Self {
             leader,
-            // Of a range that is for tests of networks.
-            here: Ipv4Addr::new(198, 18 | (high & 1), low, 1),
+            network: range + ((leader.unsigned_abs() & 0x3fff) << 3),
         };
         let name = format!("tx{leader}");
         let there = line.there();
@@ -63,16 +64,24 @@ impl Line {
         ip(&format!(
             "link add {name} type veth peer name {INSIDE} netns {leader}"
         ));
-        ip(&format!("address add {}/24 dev {name}", line.here));
+        ip(&format!("address add {}/29 dev {name}", line.here()));
         ip(&format!("link set {name} up"));
-        line.inside(&format!("address add {there}/24 dev {INSIDE}"));
+        line.inside(&format!("address add {there}/29 dev {INSIDE}"));
         line.inside(&format!("link set {INSIDE} up"));
         line
     }
 
+    fn here(&self) -> Ipv4Addr {
+        Ipv4Addr::from(self.network + 1)
+    }
+
     fn there(&self) -> Ipv4Addr {
-        let [a, b, c, _] = self.here.octets();
-        Ipv4Addr::new(a, b, c, 2)
+        Ipv4Addr::from(self.network + 2)
+    }
+
+    /// An address that nobody has.
+    fn nobody(&self) -> Ipv4Addr {
+        Ipv4Addr::from(self.network + 6)
     }
 
     /// Changes the machine's network.
@@ -86,14 +95,12 @@ impl Line {
     }
 
     async fn names(&self, machine: &Machine, known: bool) {
-        let [a, b, c, _] = self.here.octets();
         let hosts = if known {
-            format!("127.0.0.1 localhost\n{} {NAME}\n", self.here)
+            format!("127.0.0.1 localhost\n{} {NAME}\n", self.here())
         } else {
             "127.0.0.1 localhost\n".to_owned()
         };
-        // Nobody has this address.
-        let resolv = format!("nameserver {a}.{b}.{c}.99\n");
+        let resolv = format!("nameserver {}\n", self.nobody());
         let files = [("/etc/hosts", hosts), ("/etc/resolv.conf", resolv)];
         for (path, text) in files {
             machine
@@ -108,7 +115,7 @@ impl Line {
             // Packets go to a card that is not there.
             Cut::BlackHole => self.inside(&format!(
                 "neighbour replace {} lladdr 02:00:00:00:00:99 dev {INSIDE} nud permanent",
-                self.here
+                self.here()
             )),
             Cut::NamesDead => {
                 self.names(&server.machine, false).await;
@@ -121,7 +128,7 @@ impl Line {
     async fn mend(&self, server: &Server<Machine>, cut: Cut) {
         match cut {
             Cut::LinkDown => self.inside(&format!("link set {INSIDE} up")),
-            Cut::BlackHole => self.inside(&format!("neighbour del {} dev {INSIDE}", self.here)),
+            Cut::BlackHole => self.inside(&format!("neighbour del {} dev {INSIDE}", self.here())),
             Cut::NamesDead => self.names(&server.machine, true).await,
         }
     }
@@ -137,7 +144,7 @@ async fn wired(release: Release) -> (Server<Machine>, Line) {
     let line = Line::lay(&machine);
     line.names(&machine, true).await;
     let api = BotApi::start(Config {
-        address: line.here,
+        address: line.here(),
         ..Config::default()
     })
     .await
