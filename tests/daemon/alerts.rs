@@ -16,7 +16,7 @@ use crate::{
     bad::disk::{Disk, inside_namespace},
     manager::Manager,
     rig::{everything, refusal},
-    support::{ADMIN, Daemon, USER, World, breathe, texts, wait_until, wait_within},
+    support::{ADMIN, Daemon, MARK, USER, World, breathe, texts, wait_until, wait_within},
     units::fake::{Systemd, wait_units},
 };
 
@@ -30,8 +30,6 @@ const HELLO: &str = "hello";
 const ONE_AGENT: &str = "[health]\nqueue_s = 1\n[agent]\nmax_processes = 1\n";
 /// For a small disk.
 const LOW: &str = "[health]\ndisk_free_mb = 40\n";
-/// What a message begins with of which the life before could not know whether it arrived.
-const MARK: &str = "(may be a repeat)";
 
 /// A world in which the daemon looks often, and whose clock of alerts can be set ahead.
 struct Place {

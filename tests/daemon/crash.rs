@@ -12,9 +12,9 @@ use std::{
 use telexd::failpoints::{BUSY, POINTS};
 use telexd_botapi::{Config, ShownMessage};
 
-use crate::support::{ADMIN, DEADLINE, Daemon, FAST, USER, World, breathe, shows, wait_until};
-
-const MARK: &str = "(may be a repeat)";
+use crate::support::{
+    ADMIN, DEADLINE, Daemon, FAST, MARK, USER, World, breathe, shows, wait_until,
+};
 
 /// What one stream of messages came to.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -11,6 +11,9 @@ pub const ADMIN: i64 = 1001;
 /// Telegram user id of the user.
 pub const USER: i64 = 1002;
 
+/// What a message begins with of which the life before could not know whether it arrived.
+pub const MARK: &str = "(may be a repeat)";
+
 /// Settings under which tests need not wait.
 pub const FAST: &str = "[features]\nbatching = false\n\n[delivery]\nchat_interval_ms = 5\ngroup_per_minute = 1000\noverall_per_second = 1000\n\n[log]\nlevel = \"debug\"\n";
 

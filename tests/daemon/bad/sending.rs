@@ -4,10 +4,8 @@ use telexd_botapi::{Fault, FaultKind};
 
 use crate::{
     rig::wait_long,
-    support::{ADMIN, USER, World, texts, wait_until},
+    support::{ADMIN, MARK, USER, World, texts, wait_until},
 };
-
-const MARK: &str = "(may be a repeat)";
 
 /// An answer that is edited for sure: one that comes at once may be there before its placeholder is sent.
 const SLOWLY: &str = "slow 30 x20";

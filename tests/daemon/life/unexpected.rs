@@ -5,12 +5,9 @@ use std::{fs, os::unix::fs::FileExt as _};
 use nix::sys::signal::Signal;
 use rusqlite::Connection;
 
-use crate::support::{ADMIN, USER, World, texts};
+use crate::support::{ADMIN, MARK, USER, World, texts};
 
 const PART: &str = "restarted after a crash";
-
-/// What a message begins with of which the life before could not know whether it arrived.
-const MARK: &str = "(may be a repeat)";
 
 /// How often this chat was told.
 fn told(world: &World, chat: i64) -> usize {

@@ -5,9 +5,7 @@ use std::fmt;
 use telexd_botapi::{ShownMessage, View};
 
 use super::{LATER, OTHER, prompt};
-use crate::support::{ADMIN, USER, World};
-
-const MARK: &str = "(may be a repeat)";
+use crate::support::{ADMIN, MARK, USER, World};
 
 /// What came of a cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
