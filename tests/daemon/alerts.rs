@@ -10,12 +10,12 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use telexd_botapi::ShownMessage;
+use telexd_botapi::{FaultKind, ShownMessage};
 
 use crate::{
     bad::disk::{Disk, inside_namespace},
     manager::Manager,
-    rig::{everything, refusal},
+    rig::everything,
     support::{ADMIN, Daemon, MARK, USER, World, breathe, texts, wait_until, wait_within},
     units::fake::{Systemd, wait_units},
 };
@@ -296,7 +296,7 @@ async fn a_second_poller() {
 async fn a_refused_token_is_told_when_it_is_over_whatever_was_killed_meanwhile() {
     let (mut place, daemon) = Place::greeted(&[NO_CRASHES]).await;
     daemon.stop().await;
-    let refused = everything(refusal(401, "Unauthorized"));
+    let refused = everything(FaultKind::refused(401, "Unauthorized"));
     let fault = place.world.api.fault(refused);
     for _ in 0..2 {
         let before = place

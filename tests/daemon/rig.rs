@@ -136,15 +136,6 @@ impl World {
     }
 }
 
-/// An answer of the Bot API's that refuses everything.
-pub fn refusal(code: u16, description: &str) -> FaultKind {
-    FaultKind::Answer {
-        status: code,
-        content_type: "application/json".to_owned(),
-        body: format!(r#"{{"ok":false,"error_code":{code},"description":"{description}"}}"#).into(),
-    }
-}
-
 /// A fault that hits every method.
 pub fn everything(kind: FaultKind) -> Fault {
     Fault::always("", kind).any_method()

@@ -1,6 +1,5 @@
 //! From the outbox to the chat, when Telegram refuses.
 
-use serde_json::json;
 use telexd::{
     core::text::{Button, Formatted, Look, Shown, Span},
     store::rows::{OutState, Target, Urgency},
@@ -10,13 +9,7 @@ use telexd_botapi::{Fault, FaultKind};
 use crate::rig::{DEADLINE, Rig, now, shown};
 
 fn refusal(description: &str) -> FaultKind {
-    FaultKind::Answer {
-        status: 400,
-        content_type: "application/json".into(),
-        body: json!({"ok": false, "error_code": 400, "description": description})
-            .to_string()
-            .into(),
-    }
+    FaultKind::refused(400, description)
 }
 
 fn bold(text: &str) -> Shown {

@@ -8,14 +8,6 @@ use telexd_botapi::{Fault, FaultKind, ShownMessage};
 
 use crate::rig::{Rig, eventually, shown};
 
-fn refusal(code: u16, description: &str) -> FaultKind {
-    FaultKind::Answer {
-        status: code,
-        content_type: "application/json".to_owned(),
-        body: format!(r#"{{"ok":false,"error_code":{code},"description":"{description}"}}"#).into(),
-    }
-}
-
 fn code() -> String {
     (0..400)
         .map(|i| format!("let line_{i} = \"ä😀 {i}\";\n"))
@@ -117,8 +109,10 @@ async fn what_telegram_takes_as_no_file_comes_as_messages_in_its_place() {
     ] {
         let rig = Rig::new().await;
         rig.acquainted(1001);
-        rig.api
-            .fault(Fault::always("sendDocument", refusal(code_of, description)));
+        rig.api.fault(Fault::always(
+            "sendDocument",
+            FaultKind::refused(code_of, description),
+        ));
         let before = rig
             .show(1001, None, Urgency::Message, shown("before"))
             .await;
@@ -240,7 +234,7 @@ async fn an_outage_of_everything_makes_no_messages_of_a_file() {
 async fn who_blocked_the_bot_gets_neither() {
     let rig = Rig::new().await;
     rig.acquainted(1001);
-    let refused = refusal(403, "Forbidden: bot was blocked by the user");
+    let refused = FaultKind::refused(403, "Forbidden: bot was blocked by the user");
     rig.api.fault(Fault::always("sendDocument", refused));
     let row = rig
         .show(1001, None, Urgency::Message, file("main.rs"))

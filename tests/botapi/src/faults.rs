@@ -47,6 +47,19 @@ pub enum FaultKind {
     OversizedBody(u64),
 }
 
+impl FaultKind {
+    /// The Bot API's own refusal with this code and description, without effect.
+    #[must_use]
+    pub fn refused(code: u16, description: &str) -> Self {
+        let body = serde_json::json!({"ok": false, "error_code": code, "description": description});
+        Self::Answer {
+            status: code,
+            content_type: "application/json".to_owned(),
+            body: body.to_string().into(),
+        }
+    }
+}
+
 /// A condition on a call (its method and parameters).
 pub type Condition = Arc<dyn Fn(&Call) -> bool + Send + Sync>;
 

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    rig::{everything, refusal, wait_long},
+    rig::{everything, wait_long},
     support::{ADMIN, USER, World, shows, talk, texts, wait_until},
 };
 
@@ -36,7 +36,9 @@ async fn a_refused_token_is_told_once_tried_slowly_and_works_when_it_is_accepted
     let world = World::new().await;
     let user = world.api.user(USER, "Uma");
     user.send_text(USER, "say before");
-    let fault = world.api.fault(everything(refusal(401, "Unauthorized")));
+    let fault = world
+        .api
+        .fault(everything(FaultKind::refused(401, "Unauthorized")));
     let mut daemon = world.start();
     world
         .wait_log("Telegram does not accept the bot's token")

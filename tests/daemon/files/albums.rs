@@ -2,13 +2,10 @@
 
 use std::fs;
 
-use telexd_botapi::{Config, Fault, Outgoing};
+use telexd_botapi::{Config, Fault, FaultKind, Outgoing};
 
 use super::{kept, prompts};
-use crate::{
-    rig::refusal,
-    support::{ADMIN, FAST, USER, World, talk, texts, wait_until},
-};
+use crate::support::{ADMIN, FAST, USER, World, talk, texts, wait_until};
 
 /// A world where nothing is collected but what belongs together, for which this long is waited, in milliseconds.
 async fn apart(parts_ms: u32) -> World {
@@ -123,7 +120,7 @@ async fn bad_parts_are_told_of_once_and_the_rest_goes_on() {
         World::with(Config::default(), collected).await,
     ] {
         // Known at once: too large, empty. Found out: Telegram does not have it, and it has no content after all.
-        let gone = refusal(
+        let gone = FaultKind::refused(
             400,
             "Bad Request: wrong file_id or the file is temporarily unavailable",
         );
@@ -185,7 +182,7 @@ async fn where_nothing_is_left_nothing_is_run() {
     let gone = "Bad Request: wrong file_id or the file is temporarily unavailable";
     world
         .api
-        .fault(Fault::always("getFile", refusal(400, gone)));
+        .fault(Fault::always("getFile", FaultKind::refused(400, gone)));
     user.send_album(USER, vec![text("c"), text("d")]);
     let shown = world
         .wait_told(USER, "2. d.txt: Telegram no longer had it")

@@ -5,10 +5,7 @@ use std::fs;
 use telexd_botapi::{Fault, FaultKind, Outgoing};
 
 use super::{kept, mode, path_in, prompts};
-use crate::{
-    rig::refusal,
-    support::{ADMIN, USER, World, wait_until},
-};
+use crate::support::{ADMIN, USER, World, wait_until};
 
 #[tokio::test]
 async fn a_document_is_kept_and_told_by_its_path() {
@@ -168,13 +165,13 @@ async fn bad_files_are_told_of_and_the_text_goes_on() {
     // Telegram says so itself.
     world.api.fault(Fault::once(
         "getFile",
-        refusal(400, "Bad Request: file is too big"),
+        FaultKind::refused(400, "Bad Request: file is too big"),
     ));
     user.send_document(USER, "c.bin", "x/y", "content", "@fake say three");
     world.wait_shows(USER, "three").await;
     world.api.fault(Fault::once(
         "getFile",
-        refusal(
+        FaultKind::refused(
             400,
             "Bad Request: wrong file_id or the file is temporarily unavailable",
         ),

@@ -5,10 +5,7 @@ use std::{fs, time::Duration};
 use telexd_botapi::{Fault, FaultKind, ShownMessage};
 
 use super::{kept, path_in, prompts};
-use crate::{
-    rig::refusal,
-    support::{ADMIN, USER, World, talk, wait_until},
-};
+use crate::support::{ADMIN, USER, World, talk, wait_until};
 
 #[tokio::test]
 async fn what_fails_on_the_way_is_fetched_again() {
@@ -19,7 +16,7 @@ async fn what_fails_on_the_way_is_fetched_again() {
         ("file", FaultKind::TruncatedBody),
         ("file", FaultKind::ResetBefore),
         // The link is no longer good: another one is asked for.
-        ("file", refusal(404, "Not Found")),
+        ("file", FaultKind::refused(404, "Not Found")),
     ] {
         let world = World::new().await;
         world.api.fault(Fault::once(method, kind.clone()));

@@ -2,10 +2,7 @@
 
 use telexd_botapi::{Config, Fault, FaultKind, ShownDraft, ShownMessage};
 
-use crate::{
-    rig::refusal,
-    support::{ADMIN, DEADLINE, FAST, USER, World, talk, texts, wait_until},
-};
+use crate::support::{ADMIN, DEADLINE, FAST, USER, World, talk, texts, wait_until};
 
 const GROUP: i64 = -1_000_000_000_556;
 
@@ -225,10 +222,16 @@ async fn what_telegram_refuses_is_shown_in_messages() {
     };
     // At once, and in mid-answer.
     for (kind, before) in [
-        (refusal(400, "Bad Request: TEXTDRAFT_PEER_INVALID"), 0),
-        (refusal(404, "Not Found: method not found"), 0),
+        (
+            FaultKind::refused(400, "Bad Request: TEXTDRAFT_PEER_INVALID"),
+            0,
+        ),
+        (FaultKind::refused(404, "Not Found: method not found"), 0),
         (too_many, 0),
-        (refusal(400, "Bad Request: TEXTDRAFT_PEER_INVALID"), 4),
+        (
+            FaultKind::refused(400, "Bad Request: TEXTDRAFT_PEER_INVALID"),
+            4,
+        ),
     ] {
         let world = world("").await;
         let daemon = world.start();

@@ -2,10 +2,7 @@
 
 use telexd_botapi::{Config, Fault, FaultKind, ShownMessage};
 
-use crate::{
-    rig::refusal,
-    support::{ADMIN, FAST, USER, World, talk, wait_until},
-};
+use crate::support::{ADMIN, FAST, USER, World, talk, wait_until};
 
 const LINES: usize = 900;
 
@@ -113,7 +110,7 @@ async fn who_wants_no_files_gets_messages_and_so_does_a_chat_that_takes_none() {
     world.wait_told(ADMIN, "answers.file_after_messages").await;
     world.api.fault(Fault::always(
         "sendDocument",
-        refusal(
+        FaultKind::refused(
             400,
             "Bad Request: not enough rights to send documents to the chat",
         ),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use telexd_botapi::{Call, FaultKind, Network};
 
 use super::Stage;
-use crate::{rig::refusal, support::USER};
+use crate::support::USER;
 
 /// How a fault comes over the daemon.
 #[derive(Clone, Debug)]
@@ -44,7 +44,12 @@ impl Kind {
     }
 
     pub fn json_500() -> Self {
-        Self::strikes("500, JSON", refusal(500, "Internal Server Error"), 1, 2)
+        Self::strikes(
+            "500, JSON",
+            FaultKind::refused(500, "Internal Server Error"),
+            1,
+            2,
+        )
     }
 
     pub fn flood(name: &'static str, retry_after: u64, times: u32) -> Self {
@@ -96,11 +101,11 @@ impl Kind {
     /// Only polls meet it.
     pub fn conflict() -> Self {
         let text = "Conflict: terminated by other getUpdates request";
-        Self::strikes("409", refusal(409, text), 2, 0)
+        Self::strikes("409", FaultKind::refused(409, text), 2, 0)
     }
 
     pub fn unauthorized() -> Self {
-        Self::strikes("401", refusal(401, "Unauthorized"), 1, 1)
+        Self::strikes("401", FaultKind::refused(401, "Unauthorized"), 1, 1)
     }
 
     pub fn cut(name: &'static str, network: Network) -> Self {
