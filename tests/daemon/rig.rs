@@ -90,6 +90,14 @@ impl World {
         wait_until("nothing runs but the daemon", alone, left).await;
     }
 
+    /// Waits until nothing is on its way to Telegram: what is when the daemon is killed would be sent again, with a mark.
+    pub async fn wait_sent(&self) {
+        let unsent = "SELECT count(*) FROM outbox WHERE done_at IS NULL";
+        let none = || self.query(unsent) == Some(0);
+        let log = || self.log();
+        wait_within(self.patience, "nothing is left to be sent", none, log).await;
+    }
+
     /// How often a prompt with exactly this text reached an agent.
     pub fn reached(&self, text: &str) -> u32 {
         self.evidence()

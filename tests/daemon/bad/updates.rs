@@ -247,12 +247,7 @@ async fn ids_that_fall_back_and_updates_that_come_twice() {
     world.api.reset_update_ids(900_500_000);
     world.says(USER, "up").await;
     // Killed while it does not know yet that the answer arrived, it would send it again with a mark.
-    wait_until(
-        "what was sent is recorded",
-        || world.query("SELECT count(*) FROM outbox WHERE done_at IS NULL") == Some(0),
-        || world.log(),
-    )
-    .await;
+    world.wait_sent().await;
     daemon.kill();
     world.api.reset_update_ids(700);
     world.api.inject_verbatim(700, &twice).unwrap();

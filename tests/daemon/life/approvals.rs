@@ -482,12 +482,7 @@ async fn a_question_that_nobody_answers_is_denied_and_not_anew_with_each_start()
     let daemon = world.start();
     uma.send_text(USER, &uses("Bash", json!({"command": "mv a b"})));
     let asked = question(&world, USER, "May the agent use Bash?").await;
-    wait_until(
-        "it is recorded as sent",
-        || world.query("SELECT count(*) FROM outbox WHERE done_at IS NULL") == Some(0),
-        || world.log(),
-    )
-    .await;
+    world.wait_sent().await;
     daemon.kill();
     world.change("UPDATE questions SET asked_at = asked_at - 86400000");
     world.drop_in("timeout", "[agent]\napproval_timeout_s = 4\n");

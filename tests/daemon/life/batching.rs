@@ -103,16 +103,6 @@ async fn an_edited_message_counts_as_it_was_last_and_only_until_the_window_close
     world.end_all().await;
 }
 
-/// Waits until nothing is on its way to Telegram.
-async fn settled(world: &World) {
-    wait_until(
-        "nothing is on its way out",
-        || world.query("SELECT count(*) FROM outbox WHERE done_at IS NULL") == Some(0),
-        || world.log(),
-    )
-    .await;
-}
-
 #[tokio::test]
 async fn what_is_collected_is_shown_and_goes_when_its_button_is_pressed() {
     let world = world(60_000, 60_000).await;
@@ -129,7 +119,7 @@ async fn what_is_collected_is_shown_and_goes_when_its_button_is_pressed() {
     let first = world.wait_shows(USER, "Collecting… (2)").await;
     let last = user.send_text(USER, "three");
     world.wait_shows(USER, "Collecting… (3)").await;
-    settled(&world).await;
+    world.wait_sent().await;
     user.press_labelled(USER, first[0].message_id, "Send now")
         .unwrap();
     let shown = world.wait_shows(USER, "one\n\ntwo\n\nthree").await;
@@ -146,7 +136,7 @@ async fn what_is_collected_is_shown_and_goes_when_its_button_is_pressed() {
     user.send_text(USER, "five");
     let shown = world.wait_shows(USER, "Collecting… (2)").await;
     let count = shown[1].message_id;
-    settled(&world).await;
+    world.wait_sent().await;
     user.press_labelled(USER, count, "Send now").unwrap();
     let shown = world.wait_shows(USER, "four\n\nfive").await;
     assert_eq!(shown.len(), 2, "{shown:#?}");
@@ -175,7 +165,7 @@ async fn what_is_collected_can_be_discarded_and_the_next_message_begins_anew() {
     user.send_text(USER, "say one");
     user.send_text(USER, "two");
     let shown = world.wait_shows(USER, "Collecting… (2)").await;
-    settled(&world).await;
+    world.wait_sent().await;
     user.press_labelled(USER, shown[0].message_id, "Discard")
         .unwrap();
     world.wait_shows(USER, "Discarded: it was not run.").await;
@@ -196,13 +186,13 @@ async fn a_daemon_that_is_killed_inside_the_window_loses_nothing_and_gives_one_p
     user.send_text(USER, "two");
     // Shown, too: a message that is on its way at the kill might be there twice, and that is another test's.
     world.wait_shows(USER, "Collecting… (2)").await;
-    settled(&world).await;
+    world.wait_sent().await;
     daemon.kill();
     user.send_text(USER, "three");
     let daemon = world.start();
     collected(&world, 3).await;
     world.wait_shows(USER, "Collecting… (3)").await;
-    settled(&world).await;
+    world.wait_sent().await;
     daemon.kill();
     // The window is counted from when the messages came; by the shorter rule it is over.
     world.drop_in("20-window", &window(1, 1));

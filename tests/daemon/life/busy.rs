@@ -410,9 +410,7 @@ async fn where_nobody_can_know_whether_it_was_taken_its_person_is_asked() {
     asks(&world).await;
     give(&world, "say two").await;
     // Else what was on its way to Telegram is sent again with a mark.
-    let log = || world.log();
-    let unsent = "SELECT count(*) FROM outbox WHERE done_at IS NULL";
-    wait_until("all is sent", || world.query(unsent) == Some(0), log).await;
+    world.wait_sent().await;
     daemon.kill();
     // The supervisor stands still, so that it records nothing of the end.
     let halts = [

@@ -173,12 +173,7 @@ async fn killed_on_its_way_it_is_not_lost_and_a_second_copy_says_so() {
         drop(daemon);
         let daemon = world.start_ready().await;
         let there = answered(&world, USER).await;
-        wait_until(
-            "nothing is left to be sent",
-            || world.query("SELECT count(*) FROM outbox WHERE done_at IS NULL") == Some(0),
-            || world.log(),
-        )
-        .await;
+        world.wait_sent().await;
         let files = files(&world.api.view(|v| v.bot_messages(USER)));
         for file in &files {
             assert_eq!(content(&world, file), code(), "{point} {nth}");

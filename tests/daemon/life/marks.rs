@@ -71,16 +71,6 @@ async fn what_is_forwarded_is_somebody_elses_and_orders_nothing() {
     world.end_all().await;
 }
 
-/// Waits until nothing is on its way to Telegram: the daemon knows the ids of its messages then.
-async fn settled(world: &World) {
-    wait_until(
-        "nothing is on its way out",
-        || world.query("SELECT count(*) FROM outbox WHERE done_at IS NULL") == Some(0),
-        || world.log(),
-    )
-    .await;
-}
-
 #[tokio::test]
 async fn a_reply_says_to_what_unless_that_is_the_newest_answer() {
     let world = World::new().await;
@@ -88,12 +78,12 @@ async fn a_reply_says_to_what_unless_that_is_the_newest_answer() {
     let user = world.api.user(USER, "Uma");
     user.send_text(USER, "say first answer");
     let first = world.wait_shows(USER, "first answer").await[0].message_id;
-    settled(&world).await;
+    world.wait_sent().await;
     // The newest: that is what a talk is.
     let own = user.send(USER, Outgoing::text("say second").reply_to(first));
     let shown = world.wait_shows(USER, "second").await;
     let second = shown.last().unwrap().message_id;
-    settled(&world).await;
+    world.wait_sent().await;
     user.send(
         USER,
         Outgoing::text("say third").reply_to(second).quoting("eco"),
@@ -106,7 +96,7 @@ async fn a_reply_says_to_what_unless_that_is_the_newest_answer() {
     user.send_text(USER, "/help");
     let help = world.wait_told(USER, "Besides that I understand").await;
     let help = help.last().unwrap().message_id;
-    settled(&world).await;
+    world.wait_sent().await;
     user.send(USER, Outgoing::text("@fake say sixth").reply_to(help));
     world.wait_shows(USER, "sixth").await;
     let given = prompts(&world);

@@ -2,7 +2,7 @@
 
 use telexd_botapi::{Config, ShownMessage};
 
-use crate::support::{ADMIN, Daemon, USER, World, talk, texts, wait_until};
+use crate::support::{ADMIN, Daemon, USER, World, talk, texts};
 
 const GUEST: i64 = 1003;
 const INTERRUPTED: &str = "words of an answer that never ends\n\n— Interrupted";
@@ -84,15 +84,6 @@ fn begun(world: &World) -> Vec<String> {
         .collect();
     seen.sort_by_key(|(at, _)| *at);
     seen.into_iter().map(|(_, text)| text).collect()
-}
-
-async fn settled(world: &World) {
-    wait_until(
-        "nothing is on its way out",
-        || world.query("SELECT count(*) FROM outbox WHERE done_at IS NULL") == Some(0),
-        || world.log(),
-    )
-    .await;
 }
 
 fn audited(world: &World, what: &str) -> i64 {
@@ -223,7 +214,7 @@ async fn a_stop_keeps_what_waits_over_a_kill_until_its_person_says_so() {
             vec!["Run all".to_owned()],
         ]
     );
-    settled(&world).await;
+    world.wait_sent().await;
     assert_eq!(
         texts(&world.api.view(|v| v.bot_messages(USER))),
         [INTERRUPTED, &text],
@@ -233,7 +224,7 @@ async fn a_stop_keeps_what_waits_over_a_kill_until_its_person_says_so() {
     world
         .wait_told(USER, "\n2 messages are kept until you say so: /queue\n")
         .await;
-    settled(&world).await;
+    world.wait_sent().await;
     daemon.kill();
     let daemon = world.start_ready().await;
     // What is written next runs at once, and they stay.

@@ -115,13 +115,6 @@ async fn written(real: &Real, text: &str) {
     .await;
 }
 
-/// Waits until nothing is on its way to Telegram: what is when the daemon is killed would be sent again with a mark.
-async fn sent(real: &Real) {
-    let unsent = "SELECT count(*) FROM outbox WHERE done_at IS NULL";
-    real.until("all is sent", || real.world.query(unsent) == Some(0))
-        .await;
-}
-
 fn done(real: &Real) -> i64 {
     let completed = "SELECT count(*) FROM turns WHERE state = 'completed' AND ended_at IS NOT NULL";
     real.world.query(completed).unwrap()
@@ -218,7 +211,7 @@ async fn a_kill_of_the_daemon_is_nothing_to_what_the_agent_was_given() {
     real.send("say second");
     real.message("it is given", |m| m.text == GIVEN).await;
     written(&real, "say second").await;
-    sent(&real).await;
+    real.world.wait_sent().await;
     daemon.kill();
     let daemon = real.world.start();
     tool_ends(&real);
@@ -251,7 +244,7 @@ async fn a_loss_of_power_loses_neither() {
     real.send("say second");
     real.message("it is given", |m| m.text == GIVEN).await;
     written(&real, "say second").await;
-    sent(&real).await;
+    real.world.wait_sent().await;
     real.lose_power(daemon).await;
     let daemon = real.world.start();
     real.message("the first is answered", |m| m.text == "done at last")
