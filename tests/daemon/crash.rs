@@ -13,7 +13,7 @@ use telexd::failpoints::{BUSY, POINTS};
 use telexd_botapi::{Config, ShownMessage};
 
 use crate::support::{
-    ADMIN, DEADLINE, Daemon, FAST, MARK, USER, World, breathe, shows, wait_until,
+    ADMIN, DEADLINE, Daemon, MARK, USER, World, breathe, fast, shows, wait_until,
 };
 
 /// What one stream of messages came to.
@@ -89,7 +89,7 @@ impl Stream {
     async fn new() -> Self {
         // One of the two people sees drafts, the other messages that grow.
         let both = format!("batching = false\ndrafts = [{USER}]");
-        let settings = FAST.replace("batching = false", &both);
+        let settings = fast(&both);
         let world = World::with(Config::default(), &settings).await;
         world.write_config(&telexd_scripted_agent::binary(), "idle_timeout_s = 1\n");
         Self {

@@ -17,7 +17,7 @@ use telexd_scripted_agent::history::Evidence;
 use tempfile::TempDir;
 
 use crate::shared;
-pub use crate::shared::{ADMIN, FAST, MARK, USER, breathe, shows, texts, wait_within};
+pub use crate::shared::{ADMIN, FAST, MARK, USER, breathe, fast, shows, texts, wait_within};
 
 /// The one deadline for whatever a test waits for.
 pub const DEADLINE: Duration = Duration::from_secs(15);

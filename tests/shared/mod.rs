@@ -14,8 +14,20 @@ pub const USER: i64 = 1002;
 /// What a message begins with of which the life before could not know whether it arrived.
 pub const MARK: &str = "(may be a repeat)";
 
+/// What [`FAST`] says but of features.
+macro_rules! rest {
+    () => {
+        "[delivery]\nchat_interval_ms = 5\ngroup_per_minute = 1000\noverall_per_second = 1000\n\n[log]\nlevel = \"debug\"\n"
+    };
+}
+
 /// Settings under which tests need not wait.
-pub const FAST: &str = "[features]\nbatching = false\n\n[delivery]\nchat_interval_ms = 5\ngroup_per_minute = 1000\noverall_per_second = 1000\n\n[log]\nlevel = \"debug\"\n";
+pub const FAST: &str = concat!("[features]\nbatching = false\n\n", rest!());
+
+/// The same with these features in the place of batching that is off.
+pub fn fast(features: &str) -> String {
+    format!("[features]\n{features}\n\n{}", rest!())
+}
 
 /// Waits for a condition that nothing announces, with a deadline of one's own.
 pub async fn wait_within(

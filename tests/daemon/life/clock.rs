@@ -2,7 +2,7 @@
 
 use telexd_botapi::{Config, Fault, FaultKind, ShownMessage};
 
-use crate::support::{ADMIN, DEADLINE, FAST, USER, World, wait_until};
+use crate::support::{ADMIN, DEADLINE, FAST, USER, World, fast, wait_until};
 
 const GROUP: i64 = -1_000_000_000_557;
 
@@ -153,10 +153,7 @@ async fn who_does_not_want_it_has_none_and_a_draft_has_it_too() {
         Config::default(),
         &format!(
             "{}\n[answers]\nclock_s = 1\n",
-            FAST.replace(
-                "batching = false",
-                &format!("batching = false\ndrafts = [{USER}]")
-            )
+            fast(&format!("batching = false\ndrafts = [{USER}]"))
         ),
     )
     .await;

@@ -2,14 +2,14 @@
 
 use telexd_botapi::{Config, Fault, FaultKind, ShownDraft, ShownMessage};
 
-use crate::support::{ADMIN, DEADLINE, FAST, USER, World, talk, texts, wait_until};
+use crate::support::{ADMIN, DEADLINE, USER, World, fast, talk, texts, wait_until};
 
 const GROUP: i64 = -1_000_000_000_556;
 
 /// A world in which drafts are on for the user, with further features.
 async fn world(features: &str) -> World {
     let on = format!("batching = false\ndrafts = [{USER}]\n{features}");
-    World::with(Config::default(), &FAST.replace("batching = false", &on)).await
+    World::with(Config::default(), &fast(&on)).await
 }
 
 /// Waits until the user's chat shows a draft that satisfies the condition.
@@ -407,10 +407,8 @@ async fn it_can_be_switched_while_an_answer_is_written() {
 
 #[tokio::test]
 async fn what_is_collected_or_waits_for_a_file_has_a_message_until_it_begins() {
-    let on =
-        format!("[features]\ndrafts = [{USER}]\n\n[batching]\nfirst_ms = 300\nidle_ms = 300\n");
-    let settings = FAST.replace("[features]\nbatching = false\n", &on);
-    let world = World::with(Config::default(), &settings).await;
+    let on = format!("drafts = [{USER}]\n\n[batching]\nfirst_ms = 300\nidle_ms = 300");
+    let world = World::with(Config::default(), &fast(&on)).await;
     let daemon = world.start();
     let user = world.api.user(USER, "Uma");
     // One that came alone.

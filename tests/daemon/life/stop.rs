@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use telexd_botapi::{Config, Fault, FaultKind, ShownMessage};
 
-use crate::support::{ADMIN, FAST, USER, World, wait_until};
+use crate::support::{ADMIN, USER, World, fast, wait_until};
 
 const GUEST: i64 = 1003;
 const INTERRUPTED: &str = "words of an answer that never ends\n\n— Interrupted";
@@ -199,7 +199,7 @@ async fn a_stop_while_the_agent_starts_is_a_stop() {
 #[tokio::test]
 async fn a_word_stops_only_where_something_is_to_be_stopped_and_waits_in_no_window() {
     let window = "[batching]\nfirst_ms = 60000\nidle_ms = 60000\nmax_ms = 120000\n";
-    let rest = FAST.replace("batching = false", "stop_button = true");
+    let rest = fast("stop_button = true");
     let world = World::with(Config::default(), &format!("{window}\n{rest}")).await;
     world.drop_in("word", "[conversation]\nstop_word = \"Halt ein\"\n");
     let daemon = world.start();

@@ -4,7 +4,7 @@ use std::{fs, io::ErrorKind};
 
 use telexd_botapi::{Config, ShownMessage, View};
 
-use crate::support::{ADMIN, DEADLINE, FAST, USER, World, texts};
+use crate::support::{ADMIN, DEADLINE, USER, World, fast, texts};
 
 const SECRET: &str = "the secret thought";
 
@@ -19,7 +19,7 @@ fn prompt(pieces: usize) -> String {
 
 async fn world(features: &str) -> World {
     let on = format!("batching = false\n{features}");
-    World::with(Config::default(), &FAST.replace("batching = false", &on)).await
+    World::with(Config::default(), &fast(&on)).await
 }
 
 /// Whether there is a thought in a file of the database. Of these the log of writes may be absent.
