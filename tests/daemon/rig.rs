@@ -144,6 +144,24 @@ impl World {
     }
 }
 
+/// Begins what people are told of rules by which something was denied.
+pub const DENIED: &str = "✗ The rules of this server do not let the agent do that:";
+/// What a message shows that is given to an agent while it works.
+pub const GIVEN: &str = "The agent gets this now, while it works.";
+/// What it shows when the agent has taken it in.
+pub const TAKEN: &str = "The agent has taken this into the answer that it was working on.";
+
+/// A prompt that has the scripted agent, or the scripted model, do these steps, one after the other.
+pub fn script(steps: &serde_json::Value) -> String {
+    format!("@fake {steps}")
+}
+
+/// What stands on the buttons of a message, in order.
+pub fn labels(message: &ShownMessage) -> Vec<&str> {
+    let all = message.buttons.iter().flatten();
+    all.map(|button| button.text.as_str()).collect()
+}
+
 /// A fault that hits every method.
 pub fn everything(kind: FaultKind) -> Fault {
     Fault::always("", kind).any_method()

@@ -3,18 +3,16 @@
 use serde_json::{Value, json};
 use telexd_botapi::ShownMessage;
 
-use crate::support::{ADMIN, Daemon, USER, World, shows, wait_until};
+use crate::{
+    rig::{labels, script},
+    support::{ADMIN, Daemon, USER, World, shows, wait_until},
+};
 
 const GROUP: i64 = -1_000_000_000_557;
 
-/// A prompt that has the agent do these steps, one after the other.
-fn script(steps: Value) -> String {
-    format!("@fake {steps}")
-}
-
-/// One that has the agent use a tool, and then say what came of it.
+/// A prompt that has the agent use a tool, and then say what came of it.
 fn uses(tool: &str, input: Value) -> String {
-    script(json!([{"tool": tool, "input": input}, {"text": "told: {told}"}]))
+    script(&json!([{"tool": tool, "input": input}, {"text": "told: {told}"}]))
 }
 
 fn chooses(questions: Value) -> String {
@@ -59,11 +57,6 @@ fn press(world: &World, person: i64, message: &ShownMessage, label: &str) {
         .user(person, "Person")
         .press_labelled(message.chat_id, message.message_id, label)
         .unwrap();
-}
-
-fn labels(message: &ShownMessage) -> Vec<&str> {
-    let all = message.buttons.iter().flatten();
-    all.map(|button| button.text.as_str()).collect()
 }
 
 async fn end(world: World, daemon: Daemon) {
@@ -560,7 +553,7 @@ async fn odd_questions_are_asked_as_well_as_can_be() {
     }
     // A command of a megabyte: what is not shown is counted.
     let huge = json!([{"tool": "Bash", "input": {"command": "mv a b;"}, "repeat": 150_000}, {"text": "{outcome}"}]);
-    uma.send_text(USER, &script(huge));
+    uma.send_text(USER, &script(&huge));
     let asked = question(&world, USER, "May the agent use Bash?\nmv a b;mv a b;").await;
     assert!(
         asked

@@ -8,13 +8,14 @@ use nix::{
 };
 use telexd_botapi::{Fault, FaultKind, ShownMessage};
 
-use crate::support::{ADMIN, Daemon, USER, World, texts, wait_until};
+use crate::{
+    rig::{GIVEN, TAKEN},
+    support::{ADMIN, Daemon, USER, World, texts, wait_until},
+};
 
 const FOR_NEWER: &str =
     "words of an answer that never ends\n\n— Interrupted: your newer message goes on";
 const INTERRUPTED: &str = "words of an answer that never ends\n\n— Interrupted";
-const GIVEN: &str = "The agent gets this now, while it works.";
-const TAKEN: &str = "The agent has taken this into the answer that it was working on.";
 
 async fn world(mode: &str) -> World {
     let world = World::new().await;

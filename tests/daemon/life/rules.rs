@@ -1,20 +1,17 @@
 //! Rules of the configuration: what is done without a question, asked in any case, denied; for whom, and from when on.
 
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 use telexd_botapi::ShownMessage;
 
-use crate::support::{ADMIN, Daemon, USER, World, shows};
+use crate::{
+    rig::{DENIED, labels, script},
+    support::{ADMIN, Daemon, USER, World, shows},
+};
 
 const GROUP: i64 = -1_000_000_000_558;
-const DENIED: &str = "✗ The rules of this server do not let the agent do that:";
 
-/// A prompt that has the agent do these steps, one after the other.
-fn script(steps: &Value) -> String {
-    format!("@fake {steps}")
-}
-
-/// One that has the agent run a command, and then say what came of it.
+/// A prompt that has the agent run a command, and then say what came of it.
 fn runs(command: &str) -> String {
     script(
         &json!([{"tool": "Bash", "input": {"command": command}}, {"text": format!("{command}: {{outcome}}.")}]),
@@ -62,11 +59,6 @@ fn press(world: &World, person: i64, message: &ShownMessage, label: &str) {
         .user(person, "Person")
         .press_labelled(message.chat_id, message.message_id, label)
         .unwrap();
-}
-
-fn labels(message: &ShownMessage) -> Vec<&str> {
-    let all = message.buttons.iter().flatten();
-    all.map(|button| button.text.as_str()).collect()
 }
 
 async fn end(world: World, daemon: Daemon) {

@@ -6,11 +6,7 @@ use serde_json::json;
 use telexd_botapi::ShownMessage;
 
 use super::{Real, SHORT};
-
-/// A prompt that has the model do these steps, one after the other.
-fn script(steps: serde_json::Value) -> String {
-    format!("@fake {steps}")
-}
+use crate::rig::script;
 
 fn asks(tool: &str) -> impl Fn(&ShownMessage) -> bool {
     let begin = format!("May the agent use {tool}?");
@@ -32,7 +28,7 @@ async fn a_change_of_a_file_is_asked_about_as_a_change() {
     let file = real.world.path("project/notes.txt");
     fs::write(&file, "one\ntwo\nthree\n").unwrap();
     let path = file.to_str().unwrap();
-    real.send(&script(json!([
+    real.send(&script(&json!([
         {"tool": "Read", "input": {"file_path": path}},
         {"tool": "Edit", "input": {"file_path": path, "old_string": "one\ntwo\n", "new_string": "one\n2\n"}},
         {"text": "It was {outcome}."},
@@ -49,7 +45,7 @@ async fn a_change_of_a_file_is_asked_about_as_a_change() {
         .await;
     assert_eq!(fs::read_to_string(&file).unwrap(), "one\n2\nthree\n");
     // Now files are changed without a question, and commands are not run without one.
-    real.send(&script(json!([
+    real.send(&script(&json!([
         {"tool": "Write", "input": {"file_path": real.world.path("project/new.txt"), "content": "x"}},
         {"tool": "Bash", "input": {"command": "python3 -c \"open('who.txt', 'w')\""}},
         {"text": "That was {outcome}."},
@@ -81,7 +77,7 @@ async fn with_button(real: &Real, question: &ShownMessage, label: &str) -> Shown
 async fn the_agent_hears_why_it_may_not() {
     let real = Real::new(SHORT).await;
     let daemon = real.world.start();
-    real.send(&script(json!([
+    real.send(&script(&json!([
         {"tool": "Bash", "input": {"command": "touch a"}}, {"text": "It was {outcome}."},
     ])));
     let question = real.message("the agent asks", asks("Bash")).await;
@@ -115,7 +111,7 @@ async fn the_agent_is_given_choices_and_words() {
         {"question": "Which of them?", "header": "Some", "multiSelect": true, "options": options(["D", "E", "F, g"])},
         {"question": "And why?", "header": "Why", "multiSelect": false, "options": options(["H", "I", "J"])},
     ]);
-    real.send(&script(json!([
+    real.send(&script(&json!([
         {"tool": "AskUserQuestion", "input": {"questions": questions}}, {"text": "It was {outcome}."},
     ])));
     let question = real
@@ -153,7 +149,7 @@ async fn the_agent_is_given_choices_and_words() {
         assert!(told.contains(part), "{told}");
     }
     // What is skipped is a no.
-    real.send(&script(json!([
+    real.send(&script(&json!([
         {"tool": "AskUserQuestion", "input": {"questions": [questions[1]]}}, {"text": "It was {outcome}."},
     ])));
     let question = real
@@ -180,7 +176,7 @@ async fn a_plan_is_carried_out_when_somebody_says_so() {
     let plan = &request[begin..end];
     let file = real.world.path("project/made.txt");
     let proposes = |content: &str| {
-        script(json!([
+        script(&json!([
             {"tool": "Write", "input": {"file_path": plan, "content": content}},
             {"tool": "ExitPlanMode", "input": {}},
             {"text": "It was {outcome}."},
@@ -204,7 +200,7 @@ async fn a_plan_is_carried_out_when_somebody_says_so() {
         "The user wants you to keep planning and says: make two"
     );
 
-    real.send(&script(json!([
+    real.send(&script(&json!([
         {"tool": "ExitPlanMode", "input": {}},
         {"tool": "Write", "input": {"file_path": file, "content": "x"}},
         {"text": "So it was {outcome}."},

@@ -5,11 +5,12 @@ use std::time::Duration;
 use telexd_messages_api::script::{Answer, Step};
 
 use super::{Real, SHORT, WARM, pieces, tools::WAITS};
-use crate::support::USER;
+use crate::{
+    rig::{GIVEN, TAKEN},
+    support::USER,
+};
 
 const FOR_NEWER: &str = "— Interrupted: your newer message goes on";
-const GIVEN: &str = "The agent gets this now, while it works.";
-const TAKEN: &str = "The agent has taken this into the answer that it was working on.";
 
 async fn real(mode: &str, agent: &str) -> Real {
     let real = Real::new(agent).await;

@@ -6,12 +6,7 @@ use serde_json::{Value, json};
 use telexd_botapi::ShownMessage;
 
 use super::{Real, SHORT};
-
-const DENIED: &str = "✗ The rules of this server do not let the agent do that:";
-
-fn script(steps: &Value) -> String {
-    format!("@fake {steps}")
-}
+use crate::rig::{DENIED, labels, script};
 
 fn is_question(message: &ShownMessage) -> bool {
     message.text.starts_with("May the agent use ")
@@ -32,11 +27,6 @@ fn questions(real: &Real) -> usize {
         .api
         .view(|v| v.bot_messages(crate::support::USER));
     shown.iter().filter(|m| is_question(m)).count()
-}
-
-fn labels(message: &ShownMessage) -> Vec<&str> {
-    let all = message.buttons.iter().flatten();
-    all.map(|button| button.text.as_str()).collect()
 }
 
 fn bash(command: &str) -> Value {
