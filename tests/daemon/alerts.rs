@@ -159,10 +159,15 @@ impl Place {
         daemon.kill();
     }
 
-    /// A crash, and the life after it.
+    /// A crash, and the life after it, which has recorded that: killed before, it would leave one crash where there were two.
     async fn crash(&mut self, daemon: Daemon) -> Daemon {
         self.kill(daemon).await;
-        self.start_ready(&[]).await
+        let known = "telexd ended unexpectedly before this start";
+        let before = self.world.logged(known);
+        let daemon = self.start_ready(&[]).await;
+        let recorded = || self.world.logged(known) > before;
+        wait_until("the crash is recorded", recorded, || self.world.log()).await;
+        daemon
     }
 
     /// The administrator was told this so many times.
