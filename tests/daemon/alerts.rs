@@ -221,11 +221,11 @@ async fn a_crash_and_a_loop_of_them() {
     let daemon = place.crash(daemon).await;
     place
         .world
-        .wait_told(ADMIN, "I crash again and again: 3 crashes")
+        .wait_told(ADMIN, "I keep crashing: 3 crashes")
         .await;
     let daemon = place.crash(daemon).await;
     place.until_over("Over: I have run for half an hour").await;
-    place.was_told("I crash again and again", 1);
+    place.was_told("I keep crashing", 1);
     place.was_told("restarted after a crash", 2);
     place.was_told("Over:", 2);
     // Nobody who does not wait for an answer is told.
@@ -336,9 +336,9 @@ async fn a_disk_with_little_room() {
     let daemon = place.greet().await;
     place.disk().take(40 << 20);
     place
-        .until_told("There is little room on the server's disk")
+        .until_told("There has been little room on the server's disk")
         .await;
-    let told = place.told("There is little room").remove(0);
+    let told = place.told("There has been little room").remove(0);
     assert!(told.contains("MB left, the limit is 40 MB"), "{told}");
     assert!(told.contains("Free some space"), "{told}");
     place.disk().free();
@@ -366,7 +366,7 @@ async fn what_was_decided_is_told_once_whatever_is_killed_before_it_is_sent() {
         let at = format!("{point}:1");
         place.greet().await.stop().await;
         for (little, part) in [
-            (true, "There is little room"),
+            (true, "There has been little room"),
             (false, "Over: there is room"),
         ] {
             if little {
@@ -419,10 +419,10 @@ async fn a_slow_database() {
                 asked = messages(world, ADMIN).len();
                 say(world, ADMIN, "/status");
             }
-            count(world, ADMIN, "The database is slow") > 0
+            count(world, ADMIN, "The database has been slow") > 0
         })
         .await;
-    let told = place.told("The database is slow").remove(0);
+    let told = place.told("The database has been slow").remove(0);
     assert!(told.contains("the limit is 150 ms"), "{told}");
     daemon.stop().await;
     let daemon = place.start_ready(&[]).await;
@@ -536,10 +536,7 @@ async fn at_night_only_what_is_urgent_and_the_rest_in_one_message_in_the_morning
     // What is urgent.
     let daemon = place.crash(daemon).await;
     let daemon = place.crash(daemon).await;
-    place
-        .world
-        .wait_told(ADMIN, "I crash again and again")
-        .await;
+    place.world.wait_told(ADMIN, "I keep crashing").await;
     place.until_over("Over: I have run for half an hour").await;
     place.was_told("", 2);
     place
