@@ -28,7 +28,8 @@ const BUTTONS: usize = 5;
 const LINES: usize = 20;
 
 /// So many in line are looked at where something of it has changed: those whose place is told, and whoever may have had one
-/// before. So neither a person's long queue nor what is shown of it costs more the longer it is.
+/// before. Of what a list shows, too, only that is read. So neither a person's long queue nor what is shown of it costs more
+/// the longer it is.
 const NEAR: usize = words::PLACES + 3;
 
 /// How what waits in one conversation is shown.
@@ -64,6 +65,49 @@ pub(super) struct At<'a> {
 struct Listed {
     row: i64,
     most: usize,
+}
+
+/// What waits in a conversation, as far as a list shows it.
+struct Waiting {
+    line: Kind,
+    kept: Kind,
+}
+
+/// How many turns wait for the same, and the first of them.
+struct Kind {
+    count: usize,
+    first: Vec<TurnRow>,
+}
+
+impl Waiting {
+    /// With at most so many of each kind, and those that have buttons.
+    fn read(tx: &Tx<'_>, conversation: ConversationId, most: usize) -> Result<Self, StoreError> {
+        let of = |state| {
+            let (count, first) = tx.turns_of_state(conversation, state, most.max(BUTTONS))?;
+            Ok::<_, StoreError>(Kind { count, first })
+        };
+        Ok(Self {
+            line: of(TurnState::Queued)?,
+            kept: of(TurnState::Held)?,
+        })
+    }
+
+    fn count(&self) -> usize {
+        self.line.count + self.kept.count
+    }
+}
+
+impl Kind {
+    fn told(&self) -> said::Waits {
+        let item = |turn: &TurnRow| said::Item {
+            number: turn.id.0,
+            excerpt: excerpt(turn),
+        };
+        said::Waits {
+            count: self.count,
+            first: self.first.iter().map(item).collect(),
+        }
+    }
 }
 
 fn setting(conversation: ConversationId) -> String {
@@ -328,6 +372,23 @@ impl Queue {
         Ok(true)
     }
 
+    /// The same of several turns of one conversation. What is shown of the others becomes true once, whatever their number.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn drop_all(
+        &self,
+        tx: &Tx<'_>,
+        conversation: ConversationId,
+        turns: &[TurnRow],
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        for turn in turns.iter().filter(|turn| waits(turn)) {
+            self.end(tx, turn, now)?;
+        }
+        self.refresh(tx, conversation, now)
+    }
+
     fn end(&self, tx: &Tx<'_>, turn: &TurnRow, now: Millis) -> Result<(), StoreError> {
         let end = TurnEnd {
             state: TurnState::Discarded,
@@ -394,7 +455,7 @@ impl Queue {
         tx: &Tx<'_>,
         conversation: ConversationId,
     ) -> Result<(String, Vec<Vec<Button>>), StoreError> {
-        Ok(self.listing(&tx.turns_open(conversation)?, LINES))
+        Ok(self.listing(&Waiting::read(tx, conversation, LINES)?, LINES))
     }
 
     /// This message is the list from now on; an earlier one goes.
@@ -408,7 +469,7 @@ impl Queue {
         row: OutboxId,
         now: Millis,
     ) -> Result<(), StoreError> {
-        if !tx.turns_open(conversation)?.iter().any(waits) {
+        if Waiting::read(tx, conversation, 0)?.count() == 0 {
             return Ok(());
         }
         self.remember(tx, conversation, row, LINES, now)
@@ -421,9 +482,9 @@ impl Queue {
         most: usize,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let open = tx.turns_open(conversation)?;
-        let (text, buttons) = self.listing(&open, most);
-        let first = open.iter().find(|turn| turn.state == TurnState::Held);
+        let waiting = Waiting::read(tx, conversation, most)?;
+        let (text, buttons) = self.listing(&waiting, most);
+        let first = waiting.kept.first.first();
         let reply_to = first.and_then(|turn| self.reply_to(turn));
         let shown = show::note(text, buttons, reply_to);
         let row = tx.out_show(self.target(), None, Urgency::Message, &shown, now)?;
@@ -462,14 +523,14 @@ impl Queue {
         let Some(there) = listed(tx, &key)? else {
             return Ok(());
         };
-        let open = tx.turns_open(conversation)?;
+        let waiting = Waiting::read(tx, conversation, there.most)?;
         let row = tx.out_row(OutboxId(there.row))?;
         let old = row.and_then(|row| match row.wanted {
             Wanted::Show(shown) => Some((row.id, shown)),
             _ => None,
         });
-        let (text, buttons) = self.listing(&open, there.most);
-        let over = buttons.is_empty() && !open.iter().any(waits);
+        let (text, buttons) = self.listing(&waiting, there.most);
+        let over = waiting.count() == 0;
         if let Some((id, old)) = &old {
             let text = if over {
                 said::LIST_IS_OVER.as_str()
@@ -485,28 +546,13 @@ impl Queue {
         Ok(())
     }
 
-    fn listing(&self, open: &[TurnRow], most: usize) -> (String, Vec<Vec<Button>>) {
-        let of = |state| open.iter().filter(move |turn| turn.state == state);
-        let line: Vec<_> = of(TurnState::Queued).collect();
-        let kept: Vec<_> = of(TurnState::Held).collect();
-        let items = |turns: &[&TurnRow]| {
-            let items = turns.iter().enumerate().map(|(at, turn)| said::Item {
-                number: turn.id.0,
-                // Those that are counted only need none.
-                excerpt: if at < most {
-                    excerpt(turn)
-                } else {
-                    String::new()
-                },
-            });
-            items.collect::<Vec<_>>()
-        };
-        let text = said::list(&items(&line), &items(&kept), most, !self.buttons);
+    fn listing(&self, waiting: &Waiting, most: usize) -> (String, Vec<Vec<Button>>) {
+        let (line, kept) = (&waiting.line, &waiting.kept);
+        let text = said::list(&line.told(), &kept.told(), most, !self.buttons);
         if !self.buttons {
             return (text, Vec::new());
         }
-        let all: Vec<_> = line.iter().chain(&kept).copied().collect();
-        let label = |word: &str, turn: &TurnRow| match all.len() {
+        let label = |word: &str, turn: &TurnRow| match waiting.count() {
             1 => word.to_owned(),
             _ => format!("{word} #{}", turn.id),
         };
@@ -519,8 +565,9 @@ impl Queue {
                 words::button(&label(said::DROP.as_str(), turn), format!("k:{}", turn.id)),
             ]
         };
-        let mut buttons: Vec<_> = all.iter().take(BUTTONS).map(|turn| row(turn)).collect();
-        if let [first, _, ..] = kept[..] {
+        let all = line.first.iter().chain(&kept.first);
+        let mut buttons: Vec<_> = all.take(BUTTONS).map(row).collect();
+        if let [first, _, ..] = &kept.first[..] {
             buttons.push(vec![words::button(
                 said::RUN_ALL.as_str(),
                 format!("w:{}", first.id),
@@ -586,3 +633,6 @@ pub(super) fn since(state: TurnState) -> said::Since {
         TurnState::Discarded => said::Since::Dropped,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,6 +198,36 @@ impl Tx<'_> {
             .collect()
     }
 
+    /// How many turns of the conversation are in this state, which is that of open ones, and the first so many of them, in
+    /// the order in which they are to run. However many there are, only those are read.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn turns_of_state(
+        &self,
+        conversation: ConversationId,
+        state: TurnState,
+        most: usize,
+    ) -> Result<(usize, Vec<TurnRow>), StoreError> {
+        let count = self.only(
+            "SELECT count(*) FROM turns WHERE conversation = ?1 AND ended_at IS NULL AND state = ?2",
+            params![conversation, state],
+            |row| Ok(row.get::<_, Natural>(0)?.0),
+        )?;
+        let first = self.all(
+            "SELECT id, conversation, uuid, state, run, machine, created_at, submitted_at, ended_at, cost_usd,
+                    duration_ms, attempts, place FROM turns WHERE conversation = ?1 AND ended_at IS NULL AND state = ?2
+             ORDER BY place, id LIMIT ?3",
+            params![conversation, state, at_most(most)],
+            turn,
+        )?;
+        let first = first.into_iter().map(|turn| self.with_parts(turn));
+        Ok((
+            usize::try_from(count).unwrap_or(usize::MAX),
+            first.collect::<Result<_, _>>()?,
+        ))
+    }
+
     fn with_parts(&self, mut turn: TurnRow) -> Result<TurnRow, StoreError> {
         turn.parts = self.all(
             "SELECT inbox, message_id, text, received_at, mark FROM turn_parts WHERE turn = ?1 ORDER BY position",

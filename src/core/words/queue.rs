@@ -71,31 +71,40 @@ pub struct Item {
     pub excerpt: String,
 }
 
+/// Prompts that wait for the same: how many they are, and the first of them, as many as are shown at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// How many.
+    pub count: usize,
+    /// The first.
+    pub first: Vec<Item>,
+}
+
 /// What waits: for the agent, in order, and for the person's word. `most`: so many are shown. `by_command`: how to go on
 /// without buttons is told.
 #[must_use]
-pub fn list(line: &[Item], kept: &[Item], most: usize, by_command: bool) -> String {
+pub fn list(line: &Waits, kept: &Waits, most: usize, by_command: bool) -> String {
     let mut blocks = Vec::new();
     let mut left = most;
-    for (head, items) in [(in_line(line.len()), line), (are_kept(kept.len()), kept)] {
-        if items.is_empty() {
+    for (head, waits) in [(in_line(line.count), line), (are_kept(kept.count), kept)] {
+        if waits.count == 0 {
             continue;
         }
         let mut block = head;
-        for item in items.iter().take(left) {
+        for item in waits.first.iter().take(left) {
             block.push_str(&format!("\n#{} {}", item.number, item.excerpt));
         }
-        match items.len().saturating_sub(left) {
+        match waits.count.saturating_sub(left) {
             0 => {}
             more => block.push_str(&tr!("\n… and {more} more", more)),
         }
-        left = left.saturating_sub(items.len());
+        left = left.saturating_sub(waits.count);
         blocks.push(block);
     }
-    let Some(first) = line.first().or(kept.first()) else {
+    let Some(first) = line.first.first().or(kept.first.first()) else {
         return NOTHING_WAITS.to_owned();
     };
-    if line.len() + kept.len() > most {
+    if line.count + kept.count > most {
         blocks.push(tr!("/queue lists them."));
     }
     if by_command {
@@ -104,7 +113,7 @@ pub fn list(line: &[Item], kept: &[Item], most: usize, by_command: bool) -> Stri
             "/queue next {number} runs it next, /queue drop {number} drops it",
             number
         );
-        if !kept.is_empty() {
+        if kept.count > 0 {
             how.push_str(&tr!(", /queue run runs all that is kept"));
         }
         blocks.push(format!("{how}."));
@@ -235,6 +244,14 @@ mod tests {
             excerpt: excerpt(&format!("say {number}")),
         };
         numbers.map(item).collect()
+    }
+
+    fn list(line: &[Item], kept: &[Item], most: usize, by_command: bool) -> String {
+        let of = |all: &[Item]| Waits {
+            count: all.len(),
+            first: all.iter().take(most).cloned().collect(),
+        };
+        super::list(&of(line), &of(kept), most, by_command)
     }
 
     #[test]

@@ -55,14 +55,17 @@ impl Desk<'_> {
                     buttons: Vec::new(),
                 };
                 lane::acknowledge_as(tx, &ack, &told, now)?;
-                for row in rows {
-                    match order {
-                        Order::Next(_) => queue.next(tx, &row, now)?,
-                        _ => queue.drop(tx, &row, now)?,
-                    };
-                }
-                if order == Order::RunAll {
-                    queue.run_all(tx, id, now)?;
+                match order {
+                    Order::Next(_) => {
+                        for row in rows {
+                            queue.next(tx, &row, now)?;
+                        }
+                    }
+                    Order::Drop(_) | Order::DropAll => queue.drop_all(tx, id, &rows, now)?,
+                    Order::RunAll => {
+                        queue.run_all(tx, id, now)?;
+                    }
+                    Order::List => {}
                 }
                 Ok(())
             })

@@ -117,6 +117,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.turn(turn)?;
     tx.turns_open(conversation)?;
     tx.turns_ahead(conversation, 1)?;
+    tx.turns_of_state(conversation, TurnState::Held, 1)?;
     tx.turn_last_over(conversation)?;
     tx.turn_first(turn)?;
     tx.turn_last_given(conversation)?;

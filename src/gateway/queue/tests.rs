@@ -1,0 +1,148 @@
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    core::mark::Mark,
+    store::{
+        Store,
+        rows::{NewTurn, TurnPart},
+    },
+};
+
+const NOW: Millis = 1_700_000_000_000;
+const KEY: ConversationKey = ConversationKey {
+    bot_id: 7,
+    chat_id: 1,
+    thread_id: 0,
+    user_id: 1,
+};
+
+/// A person's queue in a store of its own.
+struct Place {
+    _dir: tempfile::TempDir,
+    store: Store,
+    queue: Queue,
+}
+
+fn place(busy: Busy) -> Place {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _thread) = Store::open(dir.path()).unwrap();
+    let queue = Queue {
+        gate: Gate::default(),
+        key: KEY,
+        stop_button: true,
+        buttons: true,
+        drafts: false,
+        busy,
+    };
+    Place {
+        _dir: dir,
+        store,
+        queue,
+    }
+}
+
+impl Place {
+    /// One transaction that must succeed.
+    async fn tx<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Tx<'_>, &Queue, ConversationId) -> Result<R, StoreError> + Send + 'static,
+    ) -> R {
+        let queue = self.queue.clone();
+        let in_conversation = move |tx: &Tx<'_>| {
+            let conversation = tx.conversation_open(&KEY, NOW)?.id;
+            f(tx, &queue, conversation)
+        };
+        self.store.tx(in_conversation).await.unwrap()
+    }
+}
+
+/// A turn with this number as its text.
+fn turn(
+    tx: &Tx<'_>,
+    conversation: ConversationId,
+    n: u128,
+    state: TurnState,
+) -> Result<TurnId, StoreError> {
+    let part = TurnPart {
+        inbox: InboxId(i64::try_from(n).unwrap()),
+        message_id: 10,
+        text: format!("say {n}"),
+        received_at: NOW,
+        mark: Mark::default(),
+    };
+    let new = NewTurn {
+        conversation,
+        uuid: Some(Uuid::from_u128(n)),
+        state,
+        parts: vec![part],
+        run: None,
+    };
+    tx.turn_add(&new, NOW)
+}
+
+#[tokio::test]
+async fn all_are_dropped_with_one_look_at_what_is_shown() {
+    let place = place(Busy::Queue);
+    let (revisions, left) = place
+        .tx(|tx, queue, conversation| {
+            for n in 1..=40 {
+                turn(tx, conversation, n, TurnState::Held)?;
+            }
+            queue.list(tx, conversation, LINES, NOW)?;
+            let row = listed(tx, &setting(conversation))?.unwrap().row;
+            let revision = || Ok::<_, StoreError>(tx.out_row(OutboxId(row))?.unwrap().revision);
+            let before = revision()?;
+            let all = tx.turns_open(conversation)?;
+            queue.drop_all(tx, conversation, &all, NOW)?;
+            let left = tx.turns_open(conversation)?.len();
+            assert!(listed(tx, &setting(conversation))?.is_none());
+            Ok((revision()? - before, left))
+        })
+        .await;
+    assert_eq!((revisions, left), (1, 0));
+}
+
+#[tokio::test]
+async fn a_list_counts_all_and_reads_what_it_shows() {
+    let place = place(Busy::Queue);
+    let (text, labels, lists, reads) = place
+        .tx(|tx, queue, conversation| {
+            turn(tx, conversation, 1, TurnState::Queued)?;
+            for n in 2..=3000 {
+                turn(tx, conversation, n, TurnState::Held)?;
+            }
+            let (text, buttons) = queue.asked_for(tx, conversation)?;
+            let labels: Vec<_> = buttons.concat().into_iter().map(|b| b.label).collect();
+            queue.list(tx, conversation, LINES, NOW)?;
+            let timed = |what: &dyn Fn() -> Result<(), StoreError>| {
+                let begun = Instant::now();
+                for _ in 0..10 {
+                    what()?;
+                }
+                Ok::<Duration, StoreError>(begun.elapsed())
+            };
+            let lists = timed(&|| queue.refresh(tx, conversation, NOW))?;
+            let reads = timed(&|| tx.turns_open(conversation).map(drop))?;
+            Ok((text, labels, lists, reads))
+        })
+        .await;
+    let begin = "1 message in line:\n#1 “say 1”\n\n\
+                 2999 messages are kept and wait for your word:\n#2 “say 2”\n";
+    assert!(text.starts_with(begin), "{text}");
+    assert!(
+        text.contains("\n#20 “say 20”\n… and 2980 more\n\n/queue lists them."),
+        "{text}"
+    );
+    assert_eq!(labels.len(), 2 * BUTTONS + 1);
+    assert_eq!(
+        (&labels[0][..], &labels[10][..]),
+        ("Run next #1", "Run all")
+    );
+    assert!(
+        4 * lists < reads,
+        "{lists:?}, and all are read within {reads:?}"
+    );
+}
