@@ -32,6 +32,36 @@ impl Tx<'_> {
         not_over(changed, id)
     }
 
+    /// The turn comes right behind that other one, which waits in the same conversation, and before all that wait behind that.
+    ///
+    /// # Errors
+    /// No such turn, or it is over; the other does not wait in the same conversation; the database's.
+    pub fn turn_behind(&self, id: TurnId, other: TurnId) -> Result<(), StoreError> {
+        let before: Option<i64> = self.first(
+            "SELECT o.place FROM turns AS t JOIN turns AS o ON o.conversation = t.conversation
+             WHERE t.id = ?1 AND t.ended_at IS NULL AND o.id = ?2 AND o.id <> t.id
+             AND o.ended_at IS NULL AND o.state IN ('collecting', 'queued')",
+            params![id, other],
+            |row| row.get(0),
+        )?;
+        let Some(place) = before else {
+            return Err(StoreError::Other(format!(
+                "turn {id} cannot wait behind turn {other}"
+            )));
+        };
+        // Two places are made between the other, with those before it, and those behind: one for this turn.
+        self.change(
+            "UPDATE turns SET place = place - 2 WHERE conversation = (SELECT conversation FROM turns WHERE id = ?1)
+             AND ended_at IS NULL AND state IN ('collecting', 'queued') AND id <> ?1 AND (place, id) <= (?3, ?2)",
+            params![id, other, place],
+        )?;
+        let changed = self.change(
+            "UPDATE turns SET place = ?2 WHERE id = ?1 AND ended_at IS NULL",
+            params![id, place.saturating_sub(1)],
+        )?;
+        not_over(changed, id)
+    }
+
     /// Turns that wait for an agent, with when they were made. One that comes after a turn in which the agent asks something
     /// waits for a person, and is not among them.
     ///

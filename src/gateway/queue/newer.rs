@@ -104,17 +104,21 @@ impl Queue {
         };
         let mut newer = all(tx, conversation)?;
         newer.retain(|one| one.over == over);
+        let ends = self.busy == Busy::Interrupt;
+        if ends {
+            // Behind those that end the same answer and came before it.
+            match waiting_to_end(tx, &newer)?.iter().max_by_key(seat) {
+                Some(last) => tx.turn_behind(turn, last.id)?,
+                None => tx.turn_first(turn)?,
+            }
+        }
         newer.push(Newer {
             turn,
             over,
             does: self.busy,
         });
         write(tx, conversation, &newer, now)?;
-        let first = self.busy == Busy::Interrupt;
-        if first {
-            tx.turn_first(turn)?;
-        }
-        self.show(tx, conversation, &[turn], first, now)
+        self.show(tx, conversation, &[turn], ends, now)
     }
 
     /// The agent is given a prompt while it works: its message says so.
@@ -172,14 +176,15 @@ impl Queue {
         let (id, conversation) = (turn.id, turn.conversation);
         if !kept {
             tx.turn_back(id, fresh, TurnState::Queued)?;
-            // What ended the answer that this was given into goes before it.
-            for one in all(tx, conversation)? {
-                let waits = tx
-                    .turn(one.turn)?
-                    .is_some_and(|t| t.state == TurnState::Queued);
-                if one.does == Busy::Interrupt && waits {
-                    tx.turn_first(one.turn)?;
+            // What ended the answer that this was given into goes before it, in its order.
+            let mut last = None;
+            for one in waiting_to_end(tx, &all(tx, conversation)?)? {
+                match last {
+                    _ if seat(&&one) < seat(&turn) => {}
+                    Some(last) => tx.turn_behind(one.id, last)?,
+                    None => tx.turn_first(one.id)?,
                 }
+                last = Some(one.id);
             }
             return self.show(tx, conversation, &[id], true, now);
         }
@@ -213,6 +218,21 @@ impl Queue {
         tx.out_show(self.target(), Some(slot(id)), Urgency::Message, &shown, now)?;
         self.refresh(tx, turn.conversation, now)
     }
+}
+
+/// Those in line that are to end the answer that is being written, in the order in which they came.
+fn waiting_to_end(tx: &Tx<'_>, newer: &[Newer]) -> Result<Vec<TurnRow>, StoreError> {
+    let mut waiting = Vec::new();
+    for one in newer.iter().filter(|one| one.does == Busy::Interrupt) {
+        let row = tx.turn(one.turn)?;
+        waiting.extend(row.filter(|turn| turn.state == TurnState::Queued));
+    }
+    Ok(waiting)
+}
+
+/// Where a turn stands in its line; smaller comes first.
+fn seat(turn: &&TurnRow) -> (i64, TurnId) {
+    (turn.place, turn.id)
 }
 
 fn slot(turn: TurnId) -> Slot {

@@ -4,10 +4,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    core::mark::Mark,
+    core::{ids::RunId, mark::Mark, turn::Turn},
     store::{
         Store,
-        rows::{NewTurn, TurnPart},
+        rows::{NewTurn, RunRow, RunStatus, TurnPart},
     },
 };
 
@@ -145,4 +145,100 @@ async fn a_list_counts_all_and_reads_what_it_shows() {
         4 * lists < reads,
         "{lists:?}, and all are read within {reads:?}"
     );
+}
+
+/// The agent is given a turn: alone, or beside another.
+fn give(tx: &Tx<'_>, turn: TurnId, beside: bool, at: Millis) -> Result<(), StoreError> {
+    let row = tx.turn(turn)?.unwrap();
+    let run = RunId::parse("abcdefghijklmnop").unwrap();
+    if tx.run(&run)?.is_none() {
+        let new = RunRow {
+            id: run.clone(),
+            conversation: row.conversation,
+            session_id: Uuid::from_u128(99),
+            who: 1,
+            command: String::new(),
+            status: RunStatus::Running,
+            offset: 0,
+            started_at: NOW,
+            ended_at: None,
+            exit: None,
+        };
+        tx.run_add(&new)?;
+    }
+    let uuid = row.uuid.unwrap();
+    let machine = if beside {
+        Turn::beside(uuid)
+    } else {
+        Turn::new(Some(uuid))
+    };
+    let json = serde_json::to_string(&machine).unwrap();
+    tx.turn_submitted(turn, &run, uuid, &json, at)
+}
+
+/// Numbers of the turns that wait, in their order.
+fn line(tx: &Tx<'_>, conversation: ConversationId) -> Result<Vec<i64>, StoreError> {
+    let open = tx.turns_open(conversation)?.into_iter();
+    Ok(open.filter(waits).map(|turn| turn.id.0).collect())
+}
+
+#[tokio::test]
+async fn newer_messages_over_one_answer_run_in_the_order_in_which_they_came() {
+    let place = place(Busy::Interrupt);
+    let (came, moved, back) = place
+        .tx(|tx, queue, conversation| {
+            let queued = |n| turn(tx, conversation, n, TurnState::Queued);
+            let arrives = |n| {
+                let new = queued(n)?;
+                queue.arrives(tx, conversation, new, NOW)?;
+                Ok::<_, StoreError>(new)
+            };
+            give(tx, queued(1)?, false, NOW)?;
+            let given = queued(2)?;
+            give(tx, given, true, NOW)?;
+            queued(3)?;
+            for n in 4..=6 {
+                arrives(n)?;
+            }
+            let came = line(tx, conversation)?;
+            // What its person moves before them stays there.
+            queue.next(tx, &tx.turn(TurnId(3))?.unwrap(), NOW)?;
+            arrives(7)?;
+            let moved = line(tx, conversation)?;
+            // What was given into the answer that they end comes after them.
+            let given = tx.turn(given)?.unwrap();
+            queue.comes_back(tx, &given, Uuid::from_u128(77), false, NOW)?;
+            Ok((came, moved, line(tx, conversation)?))
+        })
+        .await;
+    assert_eq!(came, [4, 5, 6, 3]);
+    assert_eq!(moved, [3, 4, 5, 6, 7]);
+    assert_eq!(back, [3, 4, 5, 6, 7, 2]);
+}
+
+/// Where it had been moved far ahead, those that ended its answer have places behind it.
+#[tokio::test]
+async fn what_comes_back_is_behind_all_that_ended_its_answer() {
+    let place = place(Busy::Interrupt);
+    let back = place
+        .tx(|tx, queue, conversation| {
+            let queued = |n| turn(tx, conversation, n, TurnState::Queued);
+            let row = |turn| Ok::<_, StoreError>(tx.turn(turn)?.unwrap());
+            give(tx, queued(1)?, false, NOW)?;
+            queued(2)?;
+            let (given, dropped) = (queued(3)?, queued(4)?);
+            for _ in 0..5 {
+                queue.next(tx, &row(dropped)?, NOW)?;
+                queue.next(tx, &row(given)?, NOW)?;
+            }
+            give(tx, given, true, NOW)?;
+            queue.drop(tx, &row(dropped)?, NOW)?;
+            for n in 5..=7 {
+                queue.arrives(tx, conversation, queued(n)?, NOW)?;
+            }
+            queue.comes_back(tx, &row(given)?, Uuid::from_u128(77), false, NOW)?;
+            line(tx, conversation)
+        })
+        .await;
+    assert_eq!(back, [5, 6, 7, 3, 2]);
 }

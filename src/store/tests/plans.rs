@@ -120,6 +120,8 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.turns_of_state(conversation, TurnState::Held, 1)?;
     tx.turn_last_over(conversation)?;
     tx.turn_first(turn)?;
+    let (_, other) = turn_of(tx, 1)?;
+    tx.turn_behind(turn, other)?;
     tx.turn_last_given(conversation)?;
     tx.turns_waiting()?;
     tx.turns_queued()?;

@@ -411,6 +411,44 @@ fn who_moves_up_comes_first_and_overtakes_nobody_elses() {
 }
 
 #[test]
+fn one_that_is_put_behind_another_passes_those_behind_that_and_no_other() {
+    let db = Db::new();
+    db.tx(|tx| {
+        let queued = |user| {
+            let (conversation, id) = turn_of(tx, user)?;
+            tx.turn_state(id, TurnState::Queued, 1)?;
+            Ok::<_, StoreError>((conversation, id))
+        };
+        let (conversation, a) = queued(1)?;
+        let (b, c, d) = (queued(1)?.1, queued(1)?.1, queued(1)?.1);
+        let (elsewhere, other) = queued(2)?;
+        let open = |conversation| {
+            let open = tx.turns_open(conversation)?;
+            Ok::<_, StoreError>(open.iter().map(|t| t.id).collect::<Vec<_>>())
+        };
+        tx.turn_behind(d, a)?;
+        assert_eq!(open(conversation)?, [a, d, b, c]);
+        tx.turn_first(c)?;
+        assert_eq!(open(conversation)?, [c, a, d, b]);
+        // Also forwards, where its number is smaller.
+        tx.turn_behind(a, d)?;
+        assert_eq!(open(conversation)?, [c, d, a, b]);
+        tx.turn_behind(c, b)?;
+        assert_eq!(open(conversation)?, [d, a, b, c]);
+        assert_eq!(open(elsewhere)?, [other]);
+        for (number, turn) in (1..).zip(tx.turns_in_line()?) {
+            assert_eq!(tx.turns_waiting_up_to(turn.turn)?, number);
+        }
+        tx.turn_state(a, TurnState::Discarded, 14)?;
+        for (turn, behind) in [(a, b), (b, a), (b, other), (b, b), (TurnId(99), b)] {
+            assert!(tx.turn_behind(turn, behind).is_err(), "{turn} {behind}");
+        }
+        assert_eq!(open(conversation)?, [d, b, c]);
+        Ok(())
+    });
+}
+
+#[test]
 fn numbers_in_line_are_those_of_the_line() {
     let db = Db::new();
     // Whatever moves: xorshift, so that a failure comes again.
