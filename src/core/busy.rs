@@ -29,6 +29,17 @@ pub struct Newer {
     pub does: Busy,
 }
 
+/// Most prompts that an agent is given into one answer; whatever else comes meanwhile waits in line.
+pub const MOST_BESIDE: usize = 16;
+
+/// Whether one more can be given into the answer that is being written, where so many were already; those that are recorded
+/// and are still to be given count as well.
+#[must_use]
+pub fn takes_more(newer: &[Newer], running: TurnId, beside: usize) -> bool {
+    let of = |one: &&Newer| one.over == running && one.does == Busy::Steer;
+    newer.iter().filter(of).count() + beside < MOST_BESIDE
+}
+
 /// The next prompt that the agent is to be given into the one that it works on. `waits`: the prompts in line, in their
 /// order. Those that are to be given so keep the order in which they came, and pass those that merely wait.
 #[must_use]
@@ -85,6 +96,26 @@ mod tests {
                 interrupts(&all, running, &waits),
                 ends,
                 "{running} {waits:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_so_many_are_given_into_one_answer() {
+        let steers = |n| vec![newer(5, 3, Busy::Steer); n];
+        for (newer, beside, more) in [
+            (steers(0), 0, true),
+            (steers(3), MOST_BESIDE - 4, true),
+            (steers(3), MOST_BESIDE - 3, false),
+            (steers(0), MOST_BESIDE, false),
+            // Of another answer.
+            (vec![newer(5, 4, Busy::Steer)], MOST_BESIDE - 1, true),
+            (vec![newer(5, 3, Busy::Interrupt)], MOST_BESIDE - 1, true),
+        ] {
+            assert_eq!(
+                takes_more(&newer, TurnId(3), beside),
+                more,
+                "{newer:?} {beside}"
             );
         }
     }

@@ -635,4 +635,4 @@ pub(super) fn since(state: TurnState) -> said::Since {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -63,6 +63,8 @@ pub(super) struct Door {
     // The newest choice of a permission mode that it was told.
     told: Option<String>,
     over: TurnId,
+    // How many it was given into that turn.
+    beside: usize,
     // Whether that turn can be ended for a newer one: it was not told to end.
     ends: bool,
     // Whether it is given anything as long as that turn runs.
@@ -87,7 +89,8 @@ impl Door {
         session: Option<&Session>,
         now: Millis,
     ) -> Result<Next, StoreError> {
-        let all = newer::all(tx, conversation)?;
+        let mut all = newer::all(tx, conversation)?;
+        all.retain(|one| one.over == self.over);
         if all.is_empty() {
             return Ok(Next::Nothing);
         }
@@ -102,7 +105,8 @@ impl Door {
             return Ok(Next::Nothing);
         };
         let current = session.is_some_and(|session| session.session_id == self.session);
-        if !self.takes || !current {
+        let full = self.beside >= busy::MOST_BESIDE;
+        if !self.takes || !current || full {
             // It is one that waits like any other.
             let not_handed = |one: &Newer| one.over != self.over || one.turn != next;
             newer::retain(tx, conversation, not_handed, now)?;
@@ -444,6 +448,7 @@ impl Lane {
             queue: self.queue(),
             told: live.mode.request().map(str::to_owned),
             over: active.turn,
+            beside: live.beside.len(),
             ends: goes_on,
             takes: goes_on && !live.mode.outdated() && !self.revoked(),
         })
@@ -504,7 +509,6 @@ impl Lane {
                 let Some(row) = tx.turn(id)? else {
                     return Ok(());
                 };
-                newer::retain(tx, row.conversation, |one| one.turn != id, now)?;
                 queue.comes_back(tx, &row, fresh, false, now)?;
                 let shown = show::note(words::DISK_FULL.as_str(), Vec::new(), queue.reply_to(&row));
                 work::put(tx, queue.target(), id, &[shown], Urgency::Progress, now)

@@ -7,7 +7,7 @@ use super::{Queue, setting};
 use crate::{
     core::{
         Millis,
-        busy::{Busy, Newer},
+        busy::{Busy, Newer, takes_more},
         ids::{ConversationId, TurnId},
         words::{self, queue as said},
     },
@@ -104,6 +104,11 @@ impl Queue {
         };
         let mut newer = all(tx, conversation)?;
         newer.retain(|one| one.over == over);
+        let given = open.iter().filter(|t| t.state == TurnState::Submitted);
+        let beside = given.count().saturating_sub(1);
+        if self.busy == Busy::Steer && !takes_more(&newer, over, beside) {
+            return self.entered(tx, conversation, turn, now);
+        }
         let ends = self.busy == Busy::Interrupt;
         if ends {
             // Behind those that end the same answer and came before it.
@@ -121,7 +126,7 @@ impl Queue {
         self.show(tx, conversation, &[turn], ends, now)
     }
 
-    /// The agent is given a prompt while it works: its message says so.
+    /// The agent is given a prompt while it works: nothing more is to be done for it, and its message says so.
     ///
     /// # Errors
     /// The database's.
@@ -131,6 +136,7 @@ impl Queue {
         turn: &TurnRow,
         now: Millis,
     ) -> Result<(), StoreError> {
+        retain(tx, turn.conversation, |one| one.turn != turn.id, now)?;
         self.says(tx, turn, &said::GOES_TO_AGENT, Urgency::Message, now)
     }
 

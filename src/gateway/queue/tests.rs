@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-const NOW: Millis = 1_700_000_000_000;
+pub(in crate::gateway) const NOW: Millis = 1_700_000_000_000;
 const KEY: ConversationKey = ConversationKey {
     bot_id: 7,
     chat_id: 1,
@@ -20,17 +20,19 @@ const KEY: ConversationKey = ConversationKey {
 };
 
 /// A person's queue in a store of its own.
-struct Place {
+pub(in crate::gateway) struct Place {
     _dir: tempfile::TempDir,
     store: Store,
-    queue: Queue,
+    pub(in crate::gateway) queue: Queue,
+    pub(in crate::gateway) gate: Gate,
 }
 
-fn place(busy: Busy) -> Place {
+pub(in crate::gateway) fn place(busy: Busy) -> Place {
     let dir = tempfile::tempdir().unwrap();
     let (store, _thread) = Store::open(dir.path()).unwrap();
+    let gate = Gate::default();
     let queue = Queue {
-        gate: Gate::default(),
+        gate: gate.clone(),
         key: KEY,
         stop_button: true,
         buttons: true,
@@ -41,12 +43,13 @@ fn place(busy: Busy) -> Place {
         _dir: dir,
         store,
         queue,
+        gate,
     }
 }
 
 impl Place {
     /// One transaction that must succeed.
-    async fn tx<R: Send + 'static>(
+    pub(in crate::gateway) async fn tx<R: Send + 'static>(
         &self,
         f: impl FnOnce(&Tx<'_>, &Queue, ConversationId) -> Result<R, StoreError> + Send + 'static,
     ) -> R {
@@ -60,7 +63,7 @@ impl Place {
 }
 
 /// A turn with this number as its text.
-fn turn(
+pub(in crate::gateway) fn turn(
     tx: &Tx<'_>,
     conversation: ConversationId,
     n: u128,
@@ -147,15 +150,28 @@ async fn a_list_counts_all_and_reads_what_it_shows() {
     );
 }
 
+/// The run that has what is given.
+pub(in crate::gateway) fn run() -> RunId {
+    RunId::parse("abcdefghijklmnop").unwrap()
+}
+
+/// The session of that run.
+pub(in crate::gateway) const SESSION: Uuid = Uuid::from_u128(99);
+
 /// The agent is given a turn: alone, or beside another.
-fn give(tx: &Tx<'_>, turn: TurnId, beside: bool, at: Millis) -> Result<(), StoreError> {
+pub(in crate::gateway) fn give(
+    tx: &Tx<'_>,
+    turn: TurnId,
+    beside: bool,
+    at: Millis,
+) -> Result<(), StoreError> {
     let row = tx.turn(turn)?.unwrap();
-    let run = RunId::parse("abcdefghijklmnop").unwrap();
+    let run = run();
     if tx.run(&run)?.is_none() {
         let new = RunRow {
             id: run.clone(),
             conversation: row.conversation,
-            session_id: Uuid::from_u128(99),
+            session_id: SESSION,
             who: 1,
             command: String::new(),
             status: RunStatus::Running,
@@ -241,4 +257,47 @@ async fn what_comes_back_is_behind_all_that_ended_its_answer() {
         })
         .await;
     assert_eq!(back, [5, 6, 7, 3, 2]);
+}
+
+/// What the message of a turn says.
+pub(in crate::gateway) fn says(tx: &Tx<'_>, turn: TurnId) -> Result<String, StoreError> {
+    let row = tx.out_slot(Slot { turn, number: 0 })?.unwrap();
+    match row.wanted {
+        Wanted::Show(shown) => Ok(shown.body.text),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_more_than_one_answer_takes_waits_in_line() {
+    let place = place(Busy::Steer);
+    let (told, recorded) = place
+        .tx(|tx, queue, conversation| {
+            let queued = |n| turn(tx, conversation, n, TurnState::Queued);
+            give(tx, queued(1)?, false, NOW)?;
+            // Some are given already, the others are about to be.
+            for n in 2..=5 {
+                give(tx, queued(n)?, true, NOW)?;
+            }
+            let mut told = Vec::new();
+            for n in 6..=30 {
+                let new = queued(n)?;
+                queue.arrives(tx, conversation, new, NOW)?;
+                told.push(says(tx, new)?);
+            }
+            Ok((told, newer::all(tx, conversation)?.len()))
+        })
+        .await;
+    assert_eq!(recorded, 12);
+    let given = told
+        .iter()
+        .filter(|text| *text == said::GOES_TO_AGENT.as_str());
+    assert_eq!(given.count(), 12);
+    assert!(
+        told[11..]
+            .iter()
+            .skip(1)
+            .all(|text| text.starts_with("In line")),
+        "{told:#?}"
+    );
 }

@@ -1,5 +1,11 @@
 use super::*;
-use crate::core::trouble::{Category, Trouble};
+use crate::{
+    core::{
+        busy::Busy,
+        trouble::{Category, Trouble},
+    },
+    gateway::queue::tests::{NOW, Place, SESSION, give, place, run, says, turn},
+};
 
 const UUID: Uuid = Uuid::from_u128(7);
 
@@ -77,4 +83,61 @@ fn an_answer_ends_with_what_was_taken_into_it_and_the_next_follows() {
     assert!(!next.machine.is_beside() && next.machine.may_go_back());
     let waits: Vec<_> = along.beside.iter().map(|b| b.turn).collect();
     assert_eq!(waits, [TurnId(4)]);
+}
+
+/// What the door sees of a turn that runs, and into which so many were given.
+fn door(place: &Place, over: TurnId, beside: usize) -> Door {
+    Door {
+        run: run(),
+        session: SESSION,
+        gate: place.gate.clone(),
+        queue: place.queue.clone(),
+        told: None,
+        over,
+        beside,
+        ends: true,
+        takes: true,
+    }
+}
+
+/// A turn that runs, and these that come meanwhile.
+async fn come(place: &Place, newer: &'static [u128]) -> TurnId {
+    let all = place.tx(move |tx, queue, conversation| {
+        tx.session_start(conversation, SESSION, NOW)?;
+        let over = turn(tx, conversation, 1, TurnState::Queued)?;
+        give(tx, over, false, NOW)?;
+        for n in newer {
+            let new = turn(tx, conversation, *n, TurnState::Queued)?;
+            queue.arrives(tx, conversation, new, NOW)?;
+        }
+        Ok(over)
+    });
+    all.await
+}
+
+async fn look(place: &Place, door: Door) -> Next {
+    let look = place.tx(move |tx, _, conversation| {
+        let session = tx.session_current(conversation)?;
+        door.look(tx, conversation, session.as_ref(), NOW)
+    });
+    look.await
+}
+
+async fn recorded(place: &Place) -> Vec<i64> {
+    let all = place.tx(|tx, _, conversation| newer::all(tx, conversation));
+    all.await.iter().map(|one| one.turn.0).collect()
+}
+
+#[tokio::test]
+async fn what_the_agent_was_given_is_recorded_no_more_and_what_is_too_much_waits() {
+    let place = place(Busy::Steer);
+    let over = come(&place, &[2, 3]).await;
+    let next = look(&place, door(&place, over, 0)).await;
+    assert!(matches!(next, Next::Hand(given) if given.turn() == TurnId(2)));
+    assert_eq!(recorded(&place).await, [3]);
+    let next = look(&place, door(&place, over, busy::MOST_BESIDE)).await;
+    assert!(matches!(next, Next::Nothing));
+    assert_eq!(recorded(&place).await, [0; 0]);
+    let told = place.tx(|tx, _, _| says(tx, TurnId(3))).await;
+    assert_eq!(told, "In line: number 3.");
 }
