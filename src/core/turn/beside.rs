@@ -62,6 +62,18 @@ impl Turn {
         self.uuid == Some(uuid)
     }
 
+    /// Whether a turn that is stored so is beside another that is not over. Nothing else is read of it; what cannot be read
+    /// is not.
+    #[must_use]
+    pub fn is_stored_beside(json: &str) -> bool {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Given {
+            way: Way,
+        }
+        serde_json::from_str(json).is_ok_and(|given: Given| given.way == Way::Beside)
+    }
+
     /// Whether it is beside another that is not over.
     #[must_use]
     pub fn is_beside(&self) -> bool {
@@ -203,5 +215,11 @@ mod tests {
         let read: Turn = serde_json::from_str(&stored).unwrap();
         assert_eq!(read, turn);
         assert!(read.is_beside() && read.is_kept() && read.is_taken());
+        assert!(Turn::is_stored_beside(&stored));
+        turn.goes_alone();
+        let after = serde_json::to_string(&turn).unwrap();
+        for other in [&alone[..], &after, "{}", "", "{\"way\":7}"] {
+            assert!(!Turn::is_stored_beside(other), "{other}");
+        }
     }
 }

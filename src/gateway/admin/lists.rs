@@ -13,7 +13,7 @@ use crate::{
         policy::{Role, Source},
         profile::Profile,
     },
-    gateway::mode,
+    gateway::{mode, queue::newer},
     store::rows::{AuditRow, RunStatus, TurnState, WaitingQuestion},
 };
 
@@ -94,15 +94,12 @@ impl Admin {
     /// The store's.
     pub async fn runs(&self) -> Result<Vec<RunInfo>, AdminError> {
         let runs = self.deps.store.tx(|tx| {
-            let line = tx.turns_in_line()?;
             let mut runs = Vec::new();
             for run in tx.runs_live()? {
-                let turn = line.iter().find(|turn| {
-                    turn.conversation == run.conversation && turn.state == TurnState::Submitted
-                });
+                let open = tx.turns_ahead(run.conversation, 0)?;
                 runs.push(RunInfo {
                     name: tx.person_name(run.who)?,
-                    turn: turn.map(|turn| turn.turn),
+                    turn: newer::running(&open).map(|turn| turn.id),
                     id: run.id,
                     conversation: run.conversation,
                     person: run.who,

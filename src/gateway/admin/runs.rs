@@ -19,11 +19,12 @@ use crate::{
     gateway::{
         approval::{self, Acted, Boards},
         lane::{self, Ack, LaneMsg, Way},
+        queue::newer,
         show,
     },
     store::{
         StoreError, Tx,
-        rows::{RunRow, Target, TurnState, Urgency},
+        rows::{RunRow, Target, Urgency},
     },
 };
 
@@ -218,7 +219,7 @@ impl Admin {
             .tx(move |tx| {
                 let there = tx.conversation(conversation)?.is_some();
                 let open = tx.turns_open(conversation)?;
-                let running = open.iter().find(|turn| turn.state == TurnState::Submitted);
+                let running = newer::running(&open);
                 Ok((there, running.map(|turn| turn.id)))
             })
             .await?;

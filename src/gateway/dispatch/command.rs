@@ -119,7 +119,7 @@ impl Desk<'_> {
             .store
             .tx(move |tx| {
                 let open = tx.turns_open(id)?;
-                let running = open.iter().find(|turn| turn.state == TurnState::Submitted);
+                let running = queue::newer::running(&open);
                 if running.is_none() {
                     let text = words::NOTHING_RUNS.as_str();
                     lane::acknowledge(tx, &nothing, "longer", "", text, now)?;
@@ -151,13 +151,9 @@ impl Desk<'_> {
                 let open = tx.turns_open(id)?;
                 // Where this is looked at again after a crash, a turn that began after it is not meant.
                 let given = tx.inbox_received_at(inbox)?.unwrap_or(now);
-                let running = open
-                    .iter()
-                    .find(|t| {
-                        t.state == TurnState::Submitted
-                            && t.submitted_at.is_none_or(|at| at <= given)
-                    })
-                    .map(|t| t.id);
+                let running = queue::newer::running(&open)
+                    .filter(|turn| turn.submitted_at.is_none_or(|at| at <= given))
+                    .map(|turn| turn.id);
                 if running.is_none() {
                     let waits = open.iter().any(|turn| queue::waited(turn, inbox));
                     let text = if waits {
@@ -393,7 +389,7 @@ impl Desk<'_> {
             .store
             .tx(move |tx| {
                 let open = tx.turns_open(conversation)?;
-                let running = open.iter().find(|t| t.state == TurnState::Submitted);
+                let running = queue::newer::running(&open);
                 let chosen = mode::chosen(tx, conversation)?.map(|chosen| chosen.mode);
                 let mode = modes.effective(chosen);
                 Ok(words::status(&words::Status {

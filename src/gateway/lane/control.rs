@@ -172,12 +172,8 @@ impl Lane {
         let now = self.deps.clock.now();
         let beside = self.run.as_ref().map(|live| live.beside.clone());
         let beside = beside.unwrap_or_default();
-        let active = self.run.as_ref().and_then(|live| live.active.as_ref());
         // What was given into an answer is stopped with it.
-        let turn = match active {
-            Some(active) if beside.iter().any(|one| one.turn == turn) => active.turn,
-            _ => turn,
-        };
+        let turn = self.answering(turn);
         let active = self
             .run
             .as_mut()
@@ -224,6 +220,14 @@ impl Lane {
         if running {
             self.press_on();
         }
+    }
+
+    /// The turn that is meant by an order about this one: where it was given into the answer that is being written, that.
+    pub(super) fn answering(&self, turn: TurnId) -> TurnId {
+        let live = self.run.as_ref();
+        let beside = live.filter(|live| live.beside.iter().any(|one| one.turn == turn));
+        let active = beside.and_then(|live| live.active.as_ref());
+        active.map_or(turn, |active| active.turn)
     }
 
     /// The conversation was cleared while this turn ran: it ends like one that was interrupted.

@@ -214,6 +214,7 @@ impl Lane {
 
     /// A person gives the turn longer.
     pub(super) async fn give_longer(&mut self, turn: TurnId, limit: Option<Limit>, ack: Ack) {
+        let turn = self.answering(turn);
         let active = self.run.as_ref().and_then(|live| live.active.as_ref());
         let given = active
             .filter(|active| active.turn == turn && !active.machine.interrupt_requested())

@@ -302,7 +302,8 @@ fn with_files(
     tx: &Tx<'_>,
     mut turns: Vec<TurnRow>,
 ) -> Result<Vec<(TurnRow, Vec<AttachmentRow>)>, StoreError> {
-    turns.sort_by_key(|turn| (turn.submitted_at, turn.id));
+    // As they came, so they were given; when that was, is by a clock that may have been set.
+    turns.sort_by_key(|turn| turn.id);
     let files = |turn: TurnRow| Ok((tx.attachments(turn.id)?, turn));
     let all = turns.into_iter().map(files);
     all.map(|found| found.map(|(files, turn)| (turn, files)))

@@ -9,6 +9,7 @@ use crate::{
         Millis,
         busy::{Busy, Newer, takes_more},
         ids::{ConversationId, TurnId},
+        turn::Turn,
         words::{self, queue as said},
     },
     gateway::show,
@@ -68,11 +69,17 @@ fn write(
     tx.setting_set(&key, &json, now)
 }
 
-/// The turn that an agent works on; not one that it was given into that.
+/// The turn that an agent works on; not one that it was given into that. Whoever wants to know which it is asks here: neither
+/// the order of the line tells it nor a clock.
 pub(in crate::gateway) fn running(open: &[TurnRow]) -> Option<&TurnRow> {
-    let given = open.iter().filter(|t| t.state == TurnState::Submitted);
-    // Those that it was given into it came later.
-    given.min_by_key(|turn| (turn.submitted_at, turn.id))
+    let given = || open.iter().filter(|t| t.state == TurnState::Submitted);
+    let beside = |turn: &TurnRow| turn.machine.as_deref().is_some_and(Turn::is_stored_beside);
+    // Where there is one alone, nothing is read of it.
+    let alone = given().nth(1).is_none();
+    given()
+        .find(|turn| alone || !beside(turn))
+        // Its agent is gone, and what becomes of them is not recorded yet.
+        .or_else(|| given().min_by_key(|turn| turn.id))
 }
 
 /// What a prompt that waits does about the turn that runs.

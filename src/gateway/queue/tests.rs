@@ -301,3 +301,41 @@ async fn what_is_more_than_one_answer_takes_waits_in_line() {
         "{told:#?}"
     );
 }
+
+/// Whatever a person moved, and however the clock was set.
+#[tokio::test]
+async fn the_turn_that_runs_is_the_one_that_was_given_alone() {
+    let place = place(Busy::Steer);
+    let running = place
+        .tx(|tx, queue, conversation| {
+            let queued = |n| turn(tx, conversation, n, TurnState::Queued);
+            let running = || {
+                let open = tx.turns_open(conversation)?;
+                Ok::<_, StoreError>(newer::running(&open).map(|turn| turn.id.0))
+            };
+            let mut seen = vec![running()?];
+            let (one, two, three) = (queued(1)?, queued(2)?, queued(3)?);
+            give(tx, one, false, NOW)?;
+            seen.push(running()?);
+            queue.next(tx, &tx.turn(three)?.unwrap(), NOW)?;
+            give(tx, three, true, NOW - 3_600_000)?;
+            give(tx, two, true, NOW - 3_500_000)?;
+            seen.push(running()?);
+            // It is over: the first of the others is, also before it is recorded that it goes alone.
+            let end = TurnEnd {
+                state: TurnState::Completed,
+                machine: None,
+                cost_usd: None,
+                duration_ms: None,
+            };
+            tx.turn_ended(one, &end, NOW)?;
+            seen.push(running()?);
+            let mut machine = Turn::beside(Uuid::from_u128(3));
+            machine.goes_alone();
+            tx.turn_machine(three, &serde_json::to_string(&machine).unwrap())?;
+            seen.push(running()?);
+            Ok(seen)
+        })
+        .await;
+    assert_eq!(running, [None, Some(1), Some(1), Some(2), Some(3)]);
+}

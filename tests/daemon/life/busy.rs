@@ -517,6 +517,40 @@ async fn a_message_with_a_file_is_given_when_that_is_here() {
     end(&world, daemon).await;
 }
 
+/// An order about what runs means the answer that is being written, whatever was moved before it and then given into it.
+#[tokio::test]
+async fn what_was_moved_ahead_and_given_into_an_answer_is_not_what_runs() {
+    let world = world("steer").await;
+    world.write_config(&telexd_scripted_agent::binary(), "silence_timeout_s = 10\n");
+    let daemon = world.start_ready().await;
+    hangs(&world).await;
+    world.api.fault(Fault::once(
+        "getFile",
+        FaultKind::Delay(Duration::from_secs(1)),
+    ));
+    let user = world.api.user(USER, "Uma");
+    user.send_document(USER, "a.txt", "text/plain", "words", "look at it");
+    shows(&world, "In line: number 2.").await;
+    // It waits for the one before it.
+    send(&world, "say behind");
+    shows(&world, GIVEN).await;
+    let behind = "SELECT max(turn) FROM turn_parts WHERE text = 'say behind'";
+    let behind = world.query(behind).unwrap();
+    send(&world, &format!("/queue next {behind}"));
+    let log = || world.log();
+    wait_until("it is given", || world.reached("say behind") == 1, log).await;
+    let place = format!("SELECT place FROM turns WHERE id = {behind} AND state = 'submitted'");
+    assert_eq!(world.query(&place), Some(-1));
+    message(&world, "the end is near", |m| {
+        m.text.starts_with("The agent has said nothing for") && !m.buttons.is_empty()
+    })
+    .await;
+    send(&world, "/longer");
+    shows(&world, "All right, I give it 10 s longer.").await;
+    daemon.stop().await;
+    world.end_all().await;
+}
+
 /// With drafts, too, answers stand in the order of the questions.
 #[tokio::test]
 async fn a_draft_becomes_a_message_above_the_next_answer() {
