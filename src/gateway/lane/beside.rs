@@ -98,7 +98,8 @@ impl Door {
         let open = tx.turns_open(conversation)?;
         let waits = open.iter().filter(|t| t.state == TurnState::Queued);
         let waits: Vec<TurnId> = waits.map(|turn| turn.id).collect();
-        if self.ends && busy::interrupts(&all, self.over, &waits) {
+        // During a pause what runs goes on to its end: nothing is given after it.
+        if self.ends && !self.gate.closed() && busy::interrupts(&all, self.over, &waits) {
             return Ok(Next::Interrupt);
         }
         let Some(next) = busy::handed_next(&all, self.over, &waits) else {

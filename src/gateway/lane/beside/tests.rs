@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::{
     core::{
         busy::Busy,
+        pause::Pause,
         trouble::{Category, Trouble},
     },
     gateway::queue::tests::{NOW, Place, SESSION, give, place, run, says, turn},
@@ -140,4 +143,26 @@ async fn what_the_agent_was_given_is_recorded_no_more_and_what_is_too_much_waits
     assert_eq!(recorded(&place).await, [0; 0]);
     let told = place.tx(|tx, _, _| says(tx, TurnId(3))).await;
     assert_eq!(told, "In line: number 3.");
+}
+
+#[tokio::test]
+async fn during_a_pause_no_answer_ends_for_a_newer_message() {
+    let place = place(Busy::Interrupt);
+    let over = come(&place, &[2]).await;
+    let pause = Arc::new(Pause {
+        by: "a".to_owned(),
+        name: "a".to_owned(),
+        since: NOW,
+        reason: None,
+    });
+    let (gate, one) = (place.gate.clone(), Arc::clone(&pause));
+    place.tx(move |tx, _, _| gate.close(tx, &one, NOW)).await;
+    let next = look(&place, door(&place, over, 0)).await;
+    assert!(matches!(next, Next::Nothing));
+    place.gate.open(&pause);
+    let next = look(&place, door(&place, over, 0)).await;
+    assert!(
+        matches!(next, Next::Interrupt),
+        "what was recorded still holds"
+    );
 }
