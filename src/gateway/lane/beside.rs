@@ -377,15 +377,6 @@ pub(super) fn left(
     }
 }
 
-/// The same where what the process said cannot be trusted.
-pub(super) fn left_unreadable(one: &Beside, other: &Ending) -> Left {
-    if one.machine.is_taken() {
-        Left::With(super::ending::state_of(other))
-    } else {
-        Left::Unsure
-    }
-}
-
 /// Records what becomes of it.
 pub(super) fn settle(
     tx: &Tx<'_>,

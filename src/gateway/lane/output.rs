@@ -7,7 +7,8 @@ use super::{
     Active, Lane, Line,
     beside::{self, Along, AlongChange},
     draft::Face,
-    ending, exits, limits, mode, rules, work,
+    ending::{self, Fate},
+    exits, limits, mode, rules, work,
 };
 use crate::{
     core::{
@@ -387,6 +388,7 @@ impl Lane {
         let (turn, target, now) = (active.turn, self.target(), self.deps.clock.now());
         let board = self.board();
         let (queue, beside) = (self.queue(), self.beside_with_uuids());
+        let fate = Fate::Over(ended.clone());
         let end = TurnEnd {
             state: ending::state_of(&ended),
             machine: work::to_json(&machine),
@@ -400,8 +402,10 @@ impl Lane {
                 tx.turn_ended(turn, &end, now)?;
                 close_questions(tx, &board, turn, now)?;
                 work::put(tx, target, turn, &shown, Urgency::Message, now)?;
+                // What the process said cannot be trusted.
+                let other = Some((&fate, machine.tools_begun()));
                 for (one, fresh) in beside {
-                    let left = beside::left_unreadable(&one, &ended);
+                    let left = beside::left(&one, other, None, false);
                     beside::settle(tx, &queue, &one, &left, fresh, now)?;
                 }
                 Ok(())
