@@ -52,6 +52,15 @@ impl Beside {
             written: true,
         }
     }
+
+    /// The turn that a process had when it ended, told apart: one that was given beside another and was not begun with is none
+    /// that ran.
+    pub(super) fn late(active: Option<&Active>) -> (Option<Self>, Option<Active>) {
+        match active {
+            Some(active) if active.machine.may_go_back() => (Some(Self::of(active)), None),
+            active => (None, active.cloned()),
+        }
+    }
 }
 
 /// The agent that works, as the transaction sees it that looks for what newer prompts do.

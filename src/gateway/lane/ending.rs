@@ -175,11 +175,7 @@ impl Lane {
         let exit_json = exit.and_then(|exit| serde_json::to_string(exit).ok());
         let conversation = self.conversation.id;
         let stage = self.stage(now);
-        // One that was given beside another and was not begun with is none that ran.
-        let (late, active) = match active {
-            Some(active) if active.machine.may_go_back() => (Some(Beside::of(active)), None),
-            active => (None, active.cloned()),
-        };
+        let (late, active) = Beside::late(active);
         let beside = late.into_iter().chain(beside.iter().cloned());
         let beside: Vec<_> = beside.map(|one| (one, self.deps.dice.uuid())).collect();
         let exit = exit.cloned();

@@ -5,7 +5,7 @@ use tracing::{debug, warn};
 
 use super::{
     Active, Lane, Line,
-    beside::{self, Along, AlongChange},
+    beside::{self, Along, AlongChange, Beside},
     draft::Face,
     ending::{self, Fate},
     exits, limits, mode, rules, work,
@@ -369,46 +369,56 @@ impl Lane {
             .await;
     }
 
-    /// Ends the running turn with a trouble, whatever the process does.
+    /// Ends the running turn with a trouble, whatever the process does. One that the agent has not begun with fares as what is
+    /// beside it.
     pub(super) async fn fail_turn(
         &mut self,
         active: Active,
         trouble: crate::core::trouble::Trouble,
     ) {
-        let mut machine = active.machine;
-        let ended = machine
-            .process_gone(trouble)
-            .map_or(Ending::Completed, |outcome| outcome.ending);
-        let shown = show::over(
-            self.deps.renderer.as_ref(),
-            &machine.view(),
-            &ended,
-            active.reply_to,
-        );
-        let (turn, target, now) = (active.turn, self.target(), self.deps.clock.now());
-        let board = self.board();
-        let (queue, beside) = (self.queue(), self.beside_with_uuids());
-        let fate = Fate::Over(ended.clone());
-        let end = TurnEnd {
-            state: ending::state_of(&ended),
-            machine: work::to_json(&machine),
-            cost_usd: None,
-            duration_ms: None,
-        };
+        let (late, ran) = Beside::late(Some(&active));
+        let over = ran.map(|active| {
+            let mut machine = active.machine;
+            let ended = machine
+                .process_gone(trouble)
+                .map_or(Ending::Completed, |outcome| outcome.ending);
+            let shown = show::over(
+                self.deps.renderer.as_ref(),
+                &machine.view(),
+                &ended,
+                active.reply_to,
+            );
+            (active.turn, machine, Fate::Over(ended), shown)
+        });
+        let (target, now, conversation) =
+            (self.target(), self.deps.clock.now(), self.conversation.id);
+        let (queue, board) = (self.queue(), self.board());
+        let late = late.map(|one| (one, self.deps.dice.uuid()));
+        let beside = late.into_iter().chain(self.beside_with_uuids());
+        let beside: Vec<_> = beside.collect();
         let done = self
             .deps
             .store
             .tx(move |tx| {
-                tx.turn_ended(turn, &end, now)?;
-                close_questions(tx, &board, turn, now)?;
-                work::put(tx, target, turn, &shown, Urgency::Message, now)?;
+                if let Some((turn, machine, Fate::Over(ended), shown)) = &over {
+                    let end = TurnEnd {
+                        state: ending::state_of(ended),
+                        machine: work::to_json(machine),
+                        cost_usd: None,
+                        duration_ms: None,
+                    };
+                    tx.turn_ended(*turn, &end, now)?;
+                    close_questions(tx, &board, *turn, now)?;
+                    work::put(tx, target, *turn, shown, Urgency::Message, now)?;
+                }
                 // What the process said cannot be trusted.
-                let other = Some((&fate, machine.tools_begun()));
+                let other = over.as_ref();
+                let other = other.map(|(_, machine, fate, _)| (fate, machine.tools_begun()));
                 for (one, fresh) in beside {
                     let left = beside::left(&one, other, None, false);
                     beside::settle(tx, &queue, &one, &left, fresh, now)?;
                 }
-                Ok(())
+                queue.refresh(tx, conversation, now)
             })
             .await;
         if self

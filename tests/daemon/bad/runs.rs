@@ -248,6 +248,34 @@ async fn an_output_file_that_is_cut_while_it_grows_is_told_and_the_run_ended() {
 }
 
 #[tokio::test]
+async fn after_an_answer_that_cannot_be_read_further_each_place_in_line_is_true() {
+    let world = World::new().await;
+    let daemon = world.start();
+    let user = world.api.user(USER, "Uma");
+    user.send_text(USER, "slow 100 x700");
+    world.wait_told(USER, "piece 00002").await;
+    for (place, text) in [(2, "hang"), (3, "say three")] {
+        user.send_text(USER, text);
+        world
+            .wait_shows(USER, &format!("In line: number {place}."))
+            .await;
+    }
+    let (_, run) = only_run(&world);
+    fs::OpenOptions::new()
+        .write(true)
+        .open(run.join("output.jsonl"))
+        .unwrap()
+        .set_len(10)
+        .unwrap();
+    world.wait_told(USER, "words of an answer").await;
+    world.wait_shows(USER, "In line: number 2.").await;
+    user.send_text(USER, "/interrupt");
+    world.wait_told(USER, "— Interrupted").await;
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+#[tokio::test]
 async fn a_run_whose_directory_is_deleted_ends_and_its_message_runs_again() {
     let world = World::new().await;
     let daemon = world.start();

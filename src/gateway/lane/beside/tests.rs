@@ -7,6 +7,7 @@ use crate::{
         pause::Pause,
         trouble::{Category, Trouble},
     },
+    gateway::lane::draft::Face,
     gateway::queue::tests::{NOW, Place, SESSION, give, place, run, says, turn},
 };
 
@@ -86,6 +87,26 @@ fn an_answer_ends_with_what_was_taken_into_it_and_the_next_follows() {
     assert!(!next.machine.is_beside() && next.machine.may_go_back());
     let waits: Vec<_> = along.beside.iter().map(|b| b.turn).collect();
     assert_eq!(waits, [TurnId(4)]);
+}
+
+#[test]
+fn what_a_process_had_and_did_not_begin_with_is_none_that_ran() {
+    let active = |machine| Active::begun(TurnId(2), machine, None, Face::of(false), NOW);
+    let mut machine = one(false, true).machine;
+    machine.goes_alone();
+    let (late, ran) = Beside::late(Some(&active(machine.clone())));
+    assert_eq!(
+        late.map(|one| (one.turn, one.written)),
+        Some((TurnId(2), true))
+    );
+    assert!(ran.is_none());
+    machine.interrupt();
+    for machine in [machine, Turn::new(Some(UUID))] {
+        let (late, ran) = Beside::late(Some(&active(machine)));
+        assert!(late.is_none() && ran.is_some_and(|ran| ran.turn == TurnId(2)));
+    }
+    let (late, ran) = Beside::late(None);
+    assert!(late.is_none() && ran.is_none());
 }
 
 /// What the door sees of a turn that runs, and into which so many were given.
