@@ -91,8 +91,8 @@ pub(super) fn silence_over(tx: &Tx<'_>, turn: TurnId, now: Millis) -> Result<(),
     tx.out_retract(turn, number, number + 1, now)
 }
 
-/// The turn is over, and with it whatever was said of its limits.
-pub(super) fn over(tx: &Tx<'_>, turn: TurnId, now: Millis) -> Result<(), StoreError> {
+/// The turn is over, or the agent does not have it any more, and with that whatever was said of its limits.
+pub(in crate::gateway) fn over(tx: &Tx<'_>, turn: TurnId, now: Millis) -> Result<(), StoreError> {
     tx.out_retract(turn, Slot::FIRST_LIMIT, 0, now)
 }
 

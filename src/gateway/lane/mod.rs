@@ -50,6 +50,7 @@ mod work;
 
 pub(super) use control::{Said, acknowledge, acknowledge_as, acknowledge_by, answer};
 pub(super) use kill::order_kill;
+pub(super) use limits::over as limits_over;
 pub use msg::{Ack, LaneMsg, Reply, Way};
 pub(super) use standing::{Handed, Lent, Standing};
 pub(super) use submit::Giving;

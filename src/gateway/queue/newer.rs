@@ -12,7 +12,7 @@ use crate::{
         turn::Turn,
         words::{self, queue as said},
     },
-    gateway::show,
+    gateway::{lane::limits_over, show},
     store::{
         StoreError, Tx,
         rows::{Slot, TurnRow, TurnState, Urgency},
@@ -187,6 +187,7 @@ impl Queue {
         now: Millis,
     ) -> Result<(), StoreError> {
         let (id, conversation) = (turn.id, turn.conversation);
+        limits_over(tx, id, now)?;
         if !kept {
             tx.turn_back(id, fresh, TurnState::Queued)?;
             // What ended the answer that this was given into goes before it, in its order.
@@ -221,6 +222,7 @@ impl Queue {
         now: Millis,
     ) -> Result<(), StoreError> {
         let id = turn.id;
+        limits_over(tx, id, now)?;
         tx.turn_back(id, fresh, TurnState::Held)?;
         let buttons = vec![vec![
             words::button(words::RUN.as_str(), format!("r:{id}")),

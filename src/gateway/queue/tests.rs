@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    core::{ids::RunId, mark::Mark, turn::Turn},
+    core::{ids::RunId, limits::Limit, mark::Mark, turn::Turn},
     store::{
         Store,
         rows::{NewTurn, RunRow, RunStatus, TurnPart},
@@ -338,4 +338,31 @@ async fn the_turn_that_runs_is_the_one_that_was_given_alone() {
         })
         .await;
     assert_eq!(running, [None, Some(1), Some(1), Some(2), Some(3)]);
+}
+
+#[tokio::test]
+async fn what_goes_back_takes_what_was_said_of_its_limits_with_it() {
+    let place = place(Busy::Steer);
+    let left = place
+        .tx(|tx, queue, conversation| {
+            let mut left = Vec::new();
+            for n in 1..=3 {
+                let given = turn(tx, conversation, n, TurnState::Queued)?;
+                give(tx, given, false, NOW)?;
+                let near = show::note("the end is near", Vec::new(), None);
+                let slot = Slot::limit(given, Limit::FirstOutput);
+                tx.out_show(queue.target(), Some(slot), Urgency::Message, &near, NOW)?;
+                let row = tx.turn(given)?.unwrap();
+                let fresh = Uuid::from_u128(70 + n);
+                match n {
+                    1 => queue.comes_back(tx, &row, fresh, false, NOW)?,
+                    2 => queue.comes_back(tx, &row, fresh, true, NOW)?,
+                    _ => queue.asks_again(tx, &row, fresh, NOW)?,
+                }
+                left.push(has_message(tx, slot)?);
+            }
+            Ok(left)
+        })
+        .await;
+    assert_eq!(left, [false; 3]);
 }
