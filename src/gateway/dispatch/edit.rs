@@ -112,8 +112,12 @@ impl Edit {
         if !same_files {
             self.replace_files(tx, part)?;
         }
-        if part.state == TurnState::Held && prompt::is_asked(tx, part.turn)? {
-            prompt::ask(tx, &self.queue, part.turn, self.age, self.now)?;
+        if part.state == TurnState::Held {
+            if prompt::is_asked(tx, part.turn)? {
+                prompt::ask(tx, &self.queue, part.turn, self.age, self.now)?;
+            } else {
+                self.queue.changed(tx, part.turn, self.now)?;
+            }
         }
         // Lists show how it begins.
         self.queue.refresh(tx, part.conversation, self.now)?;

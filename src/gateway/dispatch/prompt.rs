@@ -429,10 +429,12 @@ impl Arriving {
     }
 }
 
-/// Whether a turn that is held has a question of its own. (One that is kept after a stop stands in a list.)
+/// Whether a turn that is held has a question of its own, for it is old. (One that is kept after a stop stands in a list, and
+/// one that an agent was given is asked about for that.)
 pub(super) fn is_asked(tx: &Tx<'_>, turn: TurnId) -> Result<bool, StoreError> {
     let row = tx.out_slot(Slot { turn, number: 0 })?;
-    Ok(row.is_some_and(|row| matches!(row.wanted, Wanted::Show(_))))
+    let asked = row.is_some_and(|row| matches!(row.wanted, Wanted::Show(_)));
+    Ok(asked && !crate::gateway::queue::newer::perhaps_taken(tx, turn)?)
 }
 
 /// Asks whether a turn of this age that is held is to be run, or asks it as it is now.

@@ -3,7 +3,7 @@
 //! What a prompt is to do is recorded in the transaction that puts it in line, so it holds over a kill; the lane, which alone
 //! has the agent, looks at it and does it. It is a setting, by conversation, and counts as long as that other turn runs.
 
-use super::{Queue, setting};
+use super::{Queue, has_message, setting};
 use crate::{
     core::{
         Millis,
@@ -224,6 +224,14 @@ impl Queue {
         let id = turn.id;
         limits_over(tx, id, now)?;
         tx.turn_back(id, fresh, TurnState::Held)?;
+        // What was known of it stays with it, and by that it is known what is asked.
+        tx.turn_machine(id, turn.machine.as_deref().unwrap_or("{}"))?;
+        self.ask_again(tx, turn, now)?;
+        self.refresh(tx, turn.conversation, now)
+    }
+
+    fn ask_again(&self, tx: &Tx<'_>, turn: &TurnRow, now: Millis) -> Result<(), StoreError> {
+        let id = turn.id;
         let buttons = vec![vec![
             words::button(words::RUN.as_str(), format!("r:{id}")),
             words::button(words::DISCARD.as_str(), format!("d:{id}")),
@@ -231,8 +239,39 @@ impl Queue {
         let text = said::perhaps_taken(&super::excerpt(turn));
         let shown = show::note(text, buttons, self.reply_to(turn));
         tx.out_show(self.target(), Some(slot(id)), Urgency::Message, &shown, now)?;
-        self.refresh(tx, turn.conversation, now)
+        Ok(())
     }
+
+    /// A prompt that is held was changed by its person: where they are asked whether it is to run although an agent may have
+    /// taken it in, the question shows it as it is now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(in crate::gateway) fn changed(
+        &self,
+        tx: &Tx<'_>,
+        turn: TurnId,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        match tx.turn(turn)? {
+            Some(row) if had_by_agent(&row) && has_message(tx, slot(turn))? => {
+                self.ask_again(tx, &row, now)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether an agent was given a prompt that is held, so that its person is asked about that, and not about its age.
+///
+/// # Errors
+/// The database's.
+pub(in crate::gateway) fn perhaps_taken(tx: &Tx<'_>, turn: TurnId) -> Result<bool, StoreError> {
+    Ok(tx.turn(turn)?.is_some_and(|turn| had_by_agent(&turn)))
+}
+
+fn had_by_agent(turn: &TurnRow) -> bool {
+    turn.state == TurnState::Held && turn.machine.is_some()
 }
 
 /// Those in line that are to end the answer that is being written, in the order in which they came.

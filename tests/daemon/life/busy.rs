@@ -6,7 +6,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use telexd_botapi::{Fault, FaultKind, ShownMessage};
+use telexd_botapi::{Fault, FaultKind, Outgoing, ShownMessage};
 
 use crate::{
     rig::{GIVEN, TAKEN},
@@ -403,13 +403,8 @@ async fn an_agent_that_ends_alone_leaves_what_it_did_not_begin_with_to_the_next(
     end(&world, daemon).await;
 }
 
-/// An agent that was lost with its supervisor while it used tools: whether it had taken the message in, nobody knows.
-#[tokio::test]
-async fn where_nobody_can_know_whether_it_was_taken_its_person_is_asked() {
-    let world = world("steer").await;
-    let daemon = world.start();
-    asks(&world).await;
-    give(&world, "say two").await;
+/// The daemon, the agent and its supervisor are gone at once.
+async fn lose(world: &World, daemon: Daemon) {
     // Else what was on its way to Telegram is sent again with a mark.
     world.wait_sent().await;
     daemon.kill();
@@ -420,12 +415,22 @@ async fn where_nobody_can_know_whether_it_was_taken_its_person_is_asked() {
         ("telexd-run ", Signal::SIGKILL),
     ];
     for (part, signal) in halts {
-        for pid in agents(&world, part) {
+        for pid in agents(world, part) {
             let _ = kill(pid, signal);
         }
     }
     let log = || format!("{:?}", world.processes());
     wait_until("all are gone", || world.processes().is_empty(), log).await;
+}
+
+/// An agent that was lost with its supervisor while it used tools: whether it had taken the message in, nobody knows.
+#[tokio::test]
+async fn where_nobody_can_know_whether_it_was_taken_its_person_is_asked() {
+    let world = world("steer").await;
+    let daemon = world.start();
+    asks(&world).await;
+    give(&world, "say two").await;
+    lose(&world, daemon).await;
     let daemon = world.start();
     let question = message(&world, "it is asked", |m| {
         m.text.starts_with("The agent was lost while it worked") && m.text.ends_with("“say two”")
@@ -441,6 +446,48 @@ async fn where_nobody_can_know_whether_it_was_taken_its_person_is_asked() {
     shows(&world, "two").await;
     assert_eq!(begun(&world, "say two"), 1);
     end(&world, daemon).await;
+}
+
+/// It stays that question, whatever comes that is old, and shows the message as it is.
+#[tokio::test]
+async fn what_was_perhaps_taken_is_not_asked_about_as_old() {
+    let world = world("steer").await;
+    let daemon = world.start();
+    asks(&world).await;
+    // So long that Telegram may have cut it: what comes next goes on with it.
+    let long = format!("say two {}", "x".repeat(4000));
+    let user = world.api.user(USER, "Uma");
+    let id = user.send_text(USER, &long);
+    shows(&world, GIVEN).await;
+    let log = || world.log();
+    wait_until("it has read it", || world.reached(&long) == 1, log).await;
+    lose(&world, daemon).await;
+    let daemon = world.start();
+    let lost = |m: &ShownMessage| m.text.starts_with("The agent was lost while it worked");
+    message(&world, "it is asked", lost).await;
+    let old = Outgoing::text("say late").sent_ago_ms(20 * 60 * 1000);
+    user.send(USER, old);
+    shows(
+        &world,
+        "Received 20 min ago while I was away: run it?\n\nsay late",
+    )
+    .await;
+    message(&world, "it is asked as before", lost).await;
+    user.edit(USER, id, "say four");
+    let question = message(&world, "it is asked as it is", |m| {
+        lost(m) && m.text.ends_with("“say four”")
+    })
+    .await;
+    let answer = message(&world, "the answer is asked about", |m| {
+        m.buttons.concat().iter().any(|b| b.text == "Leave it")
+    })
+    .await;
+    press(&world, &answer, "Leave it");
+    press(&world, &question, "Run");
+    shows(&world, "four").await;
+    assert_eq!(world.reached("say late"), 0);
+    daemon.stop().await;
+    world.end_all().await;
 }
 
 #[tokio::test]
