@@ -128,6 +128,34 @@ impl Tx<'_> {
         )
     }
 
+    /// Whether a question of the turn was denied by this rule of the configuration. Looked for from the newest on, so that an
+    /// agent that runs into the same rule again and again costs no more each time.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn question_denied_by(&self, turn: TurnId, rule: &str) -> Result<bool, StoreError> {
+        let found = self.first(
+            "SELECT 1 FROM questions WHERE turn = ?1
+             AND CASE WHEN json_valid(answer) THEN answer ->> '$.deny.rule' END = ?2 ORDER BY id DESC LIMIT 1",
+            params![turn, rule],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// The rules by which questions of the turn were denied, each once, in the order in which they first were.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn questions_denied_by(&self, turn: TurnId) -> Result<Vec<String>, StoreError> {
+        self.all(
+            "SELECT CASE WHEN json_valid(answer) THEN answer ->> '$.deny.rule' END AS rule FROM questions
+             WHERE turn = ?1 AND rule IS NOT NULL GROUP BY rule ORDER BY min(id)",
+            [turn],
+            |row| row.get(0),
+        )
+    }
+
     /// The newest question of the run with this request id.
     ///
     /// # Errors

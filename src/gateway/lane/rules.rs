@@ -43,6 +43,8 @@ pub(super) struct Told {
 #[derive(Clone)]
 pub(super) struct Handed {
     config: live::Live<Config>,
+    // Of the newest configuration; this is asked for whenever the lane wakes.
+    outdated: live::Derived<Config, bool>,
     backend: Arc<dyn Backend>,
     key: ConversationKey,
     command: String,
@@ -51,11 +53,13 @@ pub(super) struct Handed {
 impl Handed {
     /// Whether the process was told other rules than hold by now. It serves no prompt any more.
     pub(super) fn outdated(&self) -> bool {
-        let rules = rules_of(&self.config.get(), &self.key);
-        match self.backend.rules(&rules) {
-            Some(argument) => !self.command.contains(&argument),
-            None => self.command.contains(" --settings={\"permissions\":"),
-        }
+        self.outdated.of(&self.config, |config| {
+            let rules = rules_of(config, &self.key);
+            match self.backend.rules(&rules) {
+                Some(argument) => !self.command.contains(&argument),
+                None => self.command.contains(" --settings={\"permissions\":"),
+            }
+        })
     }
 }
 
@@ -74,6 +78,7 @@ impl Lane {
     pub(super) fn handed(&self, command: &str) -> Handed {
         Handed {
             config: self.deps.config.clone(),
+            outdated: live::Derived::default(),
             backend: Arc::clone(&self.deps.backend),
             key: self.conversation.key,
             command: command.to_owned(),
@@ -141,9 +146,11 @@ pub(super) fn record(
 ) -> Result<Option<QuestionRow>, StoreError> {
     // It always can be written as JSON.
     let json = serde_json::to_string(&decided.answer).unwrap_or_default();
-    let id = tx.question_decided(told.turn, run, question, &json, told.now)?;
     let allowed = matches!(decided.answer, Answer::Allow { .. });
     let rule = &decided.rule;
+    // What was told already is not told again.
+    let news = !allowed && !tx.question_denied_by(told.turn, rule)?;
+    let id = tx.question_decided(told.turn, run, question, &json, told.now)?;
     info!(
         turn = told.turn.0,
         question = id,
@@ -158,40 +165,128 @@ pub(super) fn record(
         target: format!("question {id}: {}", words::by_rule(allowed, rule)),
         result: "ok".to_owned(),
     })?;
-    if !allowed {
-        tell(tx, &[], told)?;
+    if news {
+        show_denied(tx, &tx.questions_denied_by(told.turn)?, told)?;
     }
     tx.question(id)
 }
 
-/// Tells the person by which rules something was denied: one message for a turn. `more`: rules by which the agent's own
-/// program did.
+/// Tells the person by which rules the agent's own program denied something, where they do not know it yet.
 pub(super) fn tell(tx: &Tx<'_>, more: &[String], told: Told) -> Result<(), StoreError> {
-    let mut rules: Vec<String> = Vec::new();
-    for row in tx.questions_of(told.turn)? {
-        let answer = row.answer.as_deref().map(serde_json::from_str::<Answer>);
-        if let Some(Ok(Answer::Deny {
-            rule: Some(rule), ..
-        })) = answer
-        {
-            rules.push(rule);
+    let mut rules = tx.questions_denied_by(told.turn)?;
+    let known = rules.len();
+    for rule in more {
+        if !rules.contains(rule) {
+            rules.push(rule.clone());
         }
     }
-    // The newest is that of this transaction.
-    let here = rules.len() - usize::from(more.is_empty() && !rules.is_empty());
-    rules.extend_from_slice(more);
-    let known = |rules: &[String], at: usize| rules[..at].contains(&rules[at]);
-    let first: Vec<String> = (0..rules.len())
-        .filter(|at| !known(&rules, *at))
-        .map(|at| rules[at].clone())
-        .collect();
-    // What was told already is not told again.
-    let news = (here..rules.len()).any(|at| !known(&rules, at));
-    if !news {
+    if rules.len() == known {
         return Ok(());
     }
-    let shown = show::note(words::denied_by_rules(&first), Vec::new(), told.reply_to);
+    show_denied(tx, &rules, told)
+}
+
+/// One message for a turn, with all of them.
+fn show_denied(tx: &Tx<'_>, rules: &[String], told: Told) -> Result<(), StoreError> {
+    let shown = show::note(words::denied_by_rules(rules), Vec::new(), told.reply_to);
     let slot = Some(Slot::denied(told.turn));
     tx.out_show(told.target, slot, Urgency::Message, &shown, told.now)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::{
+        core::busy::Busy,
+        gateway::queue::tests::{NOW, give, place, run, turn},
+        store::rows::{TurnState, Wanted},
+    };
+
+    fn denied(n: usize, by: &str) -> (Question, Decided) {
+        let question = Question {
+            request_id: format!("r{n}"),
+            tool: "Write".to_owned(),
+            input: serde_json::json!({"content": "x".repeat(50_000)}),
+            ..Question::default()
+        };
+        let decided = Decided {
+            answer: Answer::Deny {
+                message: "no".to_owned(),
+                rule: Some(by.to_owned()),
+            },
+            rule: by.to_owned(),
+        };
+        (question, decided)
+    }
+
+    #[tokio::test]
+    async fn each_rule_is_told_once_however_often_it_denies() {
+        let place = place(Busy::Queue);
+        let (seen, asked, reads) = place
+            .tx(|tx, queue, conversation| {
+                let turn = turn(tx, conversation, 1, TurnState::Queued)?;
+                give(tx, turn, false, NOW)?;
+                let told = Told {
+                    turn,
+                    target: queue.target(),
+                    reply_to: None,
+                    now: NOW,
+                };
+                let shown = || {
+                    let row = tx.out_slot(Slot::denied(turn))?.unwrap();
+                    let Wanted::Show(shown) = row.wanted else {
+                        panic!("{:?}", row.wanted);
+                    };
+                    Ok::<_, StoreError>((row.revision, shown.body.text))
+                };
+                let mut seen = Vec::new();
+                for n in 0..120 {
+                    let rule = if n % 50 == 25 { "Edit" } else { "Write" };
+                    let (question, decided) = denied(n, rule);
+                    record(tx, &run(), &question, &decided, told)?;
+                    if seen.last() != Some(&shown()?) {
+                        seen.push(shown()?);
+                    }
+                }
+                // What its own program denied, too.
+                for more in ["Edit", "Bash"] {
+                    tell(tx, &[more.to_owned(), more.to_owned()], told)?;
+                    if seen.last() != Some(&shown()?) {
+                        seen.push(shown()?);
+                    }
+                }
+                let timed = |what: &dyn Fn() -> Result<(), StoreError>| {
+                    let begun = Instant::now();
+                    for _ in 0..5 {
+                        what()?;
+                    }
+                    Ok::<Duration, StoreError>(begun.elapsed())
+                };
+                let (question, decided) = denied(120, "Write");
+                let once = || record(tx, &run(), &question, &decided, told).map(drop);
+                let asked = timed(&once)?;
+                let reads = timed(&|| tx.questions_of(turn).map(drop))?;
+                Ok((seen, asked, reads))
+            })
+            .await;
+        let rules: Vec<&[&str]> = vec![&["Write"], &["Write", "Edit"], &["Write", "Edit", "Bash"]];
+        let wanted: Vec<_> = rules
+            .iter()
+            .map(|rules| {
+                let rules: Vec<_> = rules.iter().map(|rule| (*rule).to_owned()).collect();
+                words::denied_by_rules(&rules)
+            })
+            .collect();
+        let texts: Vec<_> = seen.iter().map(|(_, text)| text.clone()).collect();
+        assert_eq!(texts, wanted);
+        let revisions: Vec<_> = seen.iter().map(|(revision, _)| *revision).collect();
+        assert_eq!(revisions, [1, 2, 3]);
+        assert!(
+            4 * asked < reads,
+            "{asked:?}, and all are read within {reads:?}"
+        );
+    }
 }

@@ -147,6 +147,8 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.question(id)?;
     tx.questions_open(turn)?;
     tx.questions_of(turn)?;
+    tx.question_denied_by(turn, "Bash")?;
+    tx.questions_denied_by(turn)?;
     tx.question_by_request(&run_id(1), "r")?;
     tx.question_progress(id, "{}")?;
     let here = Target {
