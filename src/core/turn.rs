@@ -280,12 +280,6 @@ impl Turn {
         }
     }
 
-    /// Whether the agent waits for a person's answer.
-    #[must_use]
-    pub fn asks(&self) -> bool {
-        self.status.open_questions().next().is_some()
-    }
-
     /// Number of tool calls that the agent began (subagents' included): above 0 the turn may have had effects.
     #[must_use]
     pub fn tools_begun(&self) -> u32 {
