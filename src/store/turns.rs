@@ -327,13 +327,8 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// No such turn, or it is over already; a uuid that another turn has; the database's.
-    pub fn turn_requeued(&self, id: TurnId, fresh: Uuid, _now: Millis) -> Result<(), StoreError> {
-        let changed = self.change(
-            "UPDATE turns SET state = 'queued', uuid = ?2, run = NULL, machine = NULL, submitted_at = NULL
-             WHERE id = ?1 AND ended_at IS NULL",
-            params![id, UuidText(fresh)],
-        )?;
-        not_over(changed, id)?;
+    pub fn turn_requeued(&self, id: TurnId, fresh: Uuid) -> Result<(), StoreError> {
+        self.turn_back(id, fresh, TurnState::Queued)?;
         self.turn_first(id)
     }
 

@@ -314,7 +314,7 @@ impl Stage {
                 if start != Start::Never {
                     tx.turn_attempted(turn.id)?;
                 }
-                tx.turn_requeued(turn.id, self.uuid, self.now)?;
+                tx.turn_requeued(turn.id, self.uuid)?;
                 let begun = machine.begun();
                 let told = begun.then(|| {
                     show::note(words::RUN_AGAIN.as_str(), Vec::new(), self.reply_to(turn))

@@ -59,7 +59,7 @@ impl Lane {
             .deps
             .store
             .tx(move |tx| {
-                tx.turn_requeued(turn, fresh, now)?;
+                tx.turn_requeued(turn, fresh)?;
                 work::put(
                     tx,
                     target,

@@ -486,7 +486,7 @@ impl Change {
                 }
             }
             limits::over(tx, turn.id, self.now)?;
-            tx.turn_requeued(turn.id, fresh, self.now)?;
+            tx.turn_requeued(turn.id, fresh)?;
             return Ok(opened);
         }
         if turn.silence_over {

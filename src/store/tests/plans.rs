@@ -111,7 +111,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.turn_submitted(turn, &run_id(1), uuid(2), "{}", 3)?;
     tx.turn_machine(turn, "{}")?;
     tx.turn_attempted(turn)?;
-    tx.turn_requeued(turn, uuid(3), 3)?;
+    tx.turn_requeued(turn, uuid(3))?;
     tx.turn_back(turn, uuid(4), TurnState::Queued)?;
     tx.turn_state(turn, TurnState::Asked, 4)?;
     tx.turn(turn)?;

@@ -169,7 +169,7 @@ fn a_turn_goes_its_way() {
 
     db.tx(move |tx| {
         tx.turn_attempted(id)?;
-        tx.turn_requeued(id, uuid(3), 13)
+        tx.turn_requeued(id, uuid(3))
     });
     let row = db.tx(move |tx| tx.turn(id)).unwrap();
     assert_eq!(
@@ -231,10 +231,7 @@ fn a_turn_that_is_over_stays_over() {
                 .is_err()
         );
         assert!(db.try_tx(move |tx| tx.turn_ended(id, &end, 8)).is_err());
-        assert!(
-            db.try_tx(move |tx| tx.turn_requeued(id, uuid(9), 8))
-                .is_err()
-        );
+        assert!(db.try_tx(move |tx| tx.turn_requeued(id, uuid(9))).is_err());
         assert!(db.try_tx(move |tx| tx.turn_attempted(id)).is_err());
         assert!(
             db.try_tx(move |tx| tx.turn_part_add(id, &part(1, "")))
@@ -389,7 +386,7 @@ fn who_moves_up_comes_first_and_overtakes_nobody_elses() {
         // What was given and comes back is before those that wait.
         tx.run_add(&new_run(run_id(1), conversation, uuid(50)))?;
         tx.turn_submitted(first, &run_id(1), uuid(2), "{}", 12)?;
-        tx.turn_requeued(first, uuid(3), 13)?;
+        tx.turn_requeued(first, uuid(3))?;
         assert_eq!(open()?, [first, second, third]);
         // One that its agent never looked at is where it was.
         tx.turn_submitted(third, &run_id(1), uuid(4), "{}", 13)?;
