@@ -173,10 +173,7 @@ impl Queue {
         turn: &TurnRow,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let slot = Slot {
-            turn: turn.id,
-            number: 0,
-        };
+        let slot = Slot::first(turn.id);
         if has_message(tx, slot)? {
             return Ok(());
         }
@@ -224,10 +221,7 @@ impl Queue {
             if !enters && (!others || turn.attempts > 0) {
                 continue;
             }
-            let slot = Slot {
-                turn: turn.id,
-                number: 0,
-            };
+            let slot = Slot::first(turn.id);
             // Only those that have a message already; the others get theirs when they are in line.
             if !enters && !has_message(tx, slot)? {
                 continue;
@@ -397,10 +391,7 @@ impl Queue {
             duration_ms: None,
         };
         tx.turn_ended(turn.id, &end, now)?;
-        let slot = Slot {
-            turn: turn.id,
-            number: 0,
-        };
+        let slot = Slot::first(turn.id);
         // What was kept after a stop has no message of its own.
         if has_message(tx, slot)? {
             let shown = show::note(said::DROPPED.as_str(), Vec::new(), self.reply_to(turn));

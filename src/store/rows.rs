@@ -399,6 +399,12 @@ impl Slot {
     /// First number of notices about limits of the turn; they end below 0.
     pub const FIRST_LIMIT: i64 = -2;
 
+    /// The first message of the turn: it says how it waits, and becomes its answer.
+    #[must_use]
+    pub fn first(turn: TurnId) -> Self {
+        Self { turn, number: 0 }
+    }
+
     /// The message that tells that a limit of the turn is near: one about the turn, one about its agent's silence.
     #[must_use]
     pub fn limit(turn: TurnId, limit: Limit) -> Self {

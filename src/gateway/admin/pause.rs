@@ -206,10 +206,7 @@ fn show_places(
             fetching: tx.attachments_awaited(turn.turn)?,
             does: None,
         };
-        let slot = Slot {
-            turn: turn.turn,
-            number: 0,
-        };
+        let slot = Slot::first(turn.turn);
         if let Some(row) = tx.out_slot(slot)?
             && let Wanted::Show(shown) = row.wanted
         {

@@ -363,10 +363,7 @@ fn discard(tx: &Tx<'_>, subject: &Subject, new: &New) -> Result<bool, StoreError
     let turn = &subject.turn;
     let slot = match turn.state {
         TurnState::Collecting => Slot::collecting(turn.id),
-        TurnState::Held => Slot {
-            turn: turn.id,
-            number: 0,
-        },
+        TurnState::Held => Slot::first(turn.id),
         _ => return Ok(false),
     };
     end(tx, turn.id, TurnState::Discarded, new.now)?;

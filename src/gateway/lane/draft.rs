@@ -66,7 +66,7 @@ impl Face {
 /// # Errors
 /// The database's.
 pub(super) fn is_free(tx: &Tx<'_>, turn: TurnId) -> Result<bool, StoreError> {
-    Ok(!has_message(tx, Slot { turn, number: 0 })?)
+    Ok(!has_message(tx, Slot::first(turn))?)
 }
 
 /// The turn begins: the message that said that it waits goes.
@@ -74,7 +74,7 @@ pub(super) fn is_free(tx: &Tx<'_>, turn: TurnId) -> Result<bool, StoreError> {
 /// # Errors
 /// The database's.
 pub(super) fn release(tx: &Tx<'_>, turn: TurnId, now: Millis) -> Result<(), StoreError> {
-    tx.out_release(Slot { turn, number: 0 }, now)
+    tx.out_release(Slot::first(turn), now)
 }
 
 impl Lane {

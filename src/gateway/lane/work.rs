@@ -225,10 +225,7 @@ impl Lane {
     /// Whoever is next is told that all agents are busy; also where another is next by now.
     async fn tell_busy(&mut self, turn: &TurnRow) {
         let (target, now, queue) = (self.target(), self.deps.clock.now(), self.queue());
-        let slot = Slot {
-            turn: turn.id,
-            number: 0,
-        };
+        let slot = Slot::first(turn.id);
         let buttons = queue.of_waiting(turn.id, 0).into_iter().collect();
         let shown = show::note(self.busy.clone(), buttons, queue.reply_to(turn));
         let told = self

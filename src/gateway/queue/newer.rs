@@ -169,7 +169,7 @@ impl Queue {
         now: Millis,
     ) -> Result<(), StoreError> {
         let shown = show::note(text, Vec::new(), self.reply_to(turn));
-        let slot = Some(slot(turn.id));
+        let slot = Some(Slot::first(turn.id));
         tx.out_show(self.target(), slot, urgency, &shown, now)?;
         Ok(())
     }
@@ -238,7 +238,13 @@ impl Queue {
         ]];
         let text = said::perhaps_taken(&super::excerpt(turn));
         let shown = show::note(text, buttons, self.reply_to(turn));
-        tx.out_show(self.target(), Some(slot(id)), Urgency::Message, &shown, now)?;
+        tx.out_show(
+            self.target(),
+            Some(Slot::first(id)),
+            Urgency::Message,
+            &shown,
+            now,
+        )?;
         Ok(())
     }
 
@@ -254,7 +260,7 @@ impl Queue {
         now: Millis,
     ) -> Result<(), StoreError> {
         match tx.turn(turn)? {
-            Some(row) if had_by_agent(&row) && has_message(tx, slot(turn))? => {
+            Some(row) if had_by_agent(&row) && has_message(tx, Slot::first(turn))? => {
                 self.ask_again(tx, &row, now)
             }
             _ => Ok(()),
@@ -287,8 +293,4 @@ fn waiting_to_end(tx: &Tx<'_>, newer: &[Newer]) -> Result<Vec<TurnRow>, StoreErr
 /// Where a turn stands in its line; smaller comes first.
 fn seat(turn: &&TurnRow) -> (i64, TurnId) {
     (turn.place, turn.id)
-}
-
-fn slot(turn: TurnId) -> Slot {
-    Slot { turn, number: 0 }
 }

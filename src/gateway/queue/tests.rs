@@ -261,7 +261,7 @@ async fn what_comes_back_is_behind_all_that_ended_its_answer() {
 
 /// What the message of a turn says.
 pub(in crate::gateway) fn says(tx: &Tx<'_>, turn: TurnId) -> Result<String, StoreError> {
-    let row = tx.out_slot(Slot { turn, number: 0 })?.unwrap();
+    let row = tx.out_slot(Slot::first(turn))?.unwrap();
     match row.wanted {
         Wanted::Show(shown) => Ok(shown.body.text),
         other => panic!("{other:?}"),
