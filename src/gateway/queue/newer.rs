@@ -3,7 +3,10 @@
 //! What a prompt is to do is recorded in the transaction that puts it in line, so it holds over a kill; the lane, which alone
 //! has the agent, looks at it and does it. It is a setting, by conversation, and counts as long as that other turn runs.
 
-use super::{Queue, has_message, setting};
+use super::{
+    Queue, has_message,
+    list::{BUTTONS, listed, setting},
+};
 use crate::{
     core::{
         Millis,
@@ -204,9 +207,9 @@ impl Queue {
         }
         tx.turn_back(id, fresh, TurnState::Held)?;
         tx.out_retract(id, 0, Slot::NOTICE, now)?;
-        match super::listed(tx, &setting(conversation))? {
+        match listed(tx, &setting(conversation))? {
             Some(_) => self.refresh(tx, conversation, now),
-            None => self.list(tx, conversation, super::BUTTONS, now),
+            None => self.list(tx, conversation, BUTTONS, now),
         }
     }
 

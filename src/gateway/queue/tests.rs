@@ -2,12 +2,15 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::*;
+use super::{
+    list::{LINES, listed, setting},
+    *,
+};
 use crate::{
     core::{ids::RunId, limits::Limit, mark::Mark, turn::Turn},
     store::{
         Store,
-        rows::{NewTurn, RunRow, RunStatus, TurnPart},
+        rows::{NewTurn, OutboxId, RunRow, RunStatus, TurnPart},
     },
 };
 
