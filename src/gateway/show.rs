@@ -401,7 +401,7 @@ mod tests {
         let shown = over(&Lines, &for_newer, &Ending::Interrupted, None);
         assert_eq!(
             shown[0].body.text,
-            "Half\n\n— Interrupted: your newer message goes on"
+            "Half\n\n— Interrupted: your newer message comes first"
         );
     }
 

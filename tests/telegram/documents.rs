@@ -148,7 +148,7 @@ async fn files_of_one_answer_that_come_as_messages_are_not_mixed_up() {
         let slot = Some(Slot { number, ..slot });
         rig.show(1001, slot, Urgency::Message, file(name)).await;
     }
-    let refused = refusal(400, "Bad Request: something new");
+    let refused = FaultKind::refused(400, "Bad Request: something new");
     rig.api.fault(Fault::always("sendDocument", refused));
     let delivery = rig.deliver();
     let parts = eventually(async || {
@@ -193,7 +193,10 @@ async fn a_way_that_breaks_every_upload_keeps_nothing_back() {
 
 #[tokio::test]
 async fn what_something_on_the_way_refuses_comes_as_messages() {
-    for fault in [FaultKind::Html(403), refusal(405, "Method Not Allowed")] {
+    for fault in [
+        FaultKind::Html(403),
+        FaultKind::refused(405, "Method Not Allowed"),
+    ] {
         let rig = Rig::new().await;
         rig.acquainted(1001);
         rig.api.fault(Fault::always("sendDocument", fault));

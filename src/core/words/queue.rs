@@ -23,7 +23,7 @@ pub static ALL_RUN: Phrase = phrase!("They run in their order.");
 /// A turn was stopped that no agent had.
 pub static STOPPED_EARLY: Phrase = phrase!("Stopped before it began.");
 /// Mark under an answer that a newer message of its person ended.
-pub static FOR_NEWER: Phrase = phrase!("— Interrupted: your newer message goes on");
+pub static FOR_NEWER: Phrase = phrase!("— Interrupted: your newer message comes first");
 /// Placeholder of a prompt that ends the running answer and is next.
 pub static ENDS_AND_IS_NEXT: Phrase = phrase!("The running answer is being stopped; this is next.");
 /// A prompt is given to the agent while it works.

@@ -432,7 +432,7 @@ impl Arriving {
 /// Whether a turn that is held has a question of its own, for it is old. (One that is kept after a stop stands in a list, and
 /// one that an agent was given is asked about for that.)
 pub(super) fn is_asked(tx: &Tx<'_>, turn: TurnId) -> Result<bool, StoreError> {
-    let row = tx.out_slot(Slot { turn, number: 0 })?;
+    let row = tx.out_slot(Slot::first(turn))?;
     let asked = row.is_some_and(|row| matches!(row.wanted, Wanted::Show(_)));
     Ok(asked && !crate::gateway::queue::newer::perhaps_taken(tx, turn)?)
 }
@@ -456,7 +456,7 @@ pub(super) fn ask(
         words::button(words::DISCARD.as_str(), format!("d:{turn}")),
     ]];
     let shown = show::note(text, buttons, queue.reply_to(&row));
-    let slot = Some(Slot { turn, number: 0 });
+    let slot = Some(Slot::first(turn));
     tx.out_show(queue.target(), slot, Urgency::Message, &shown, now)?;
     Ok(())
 }

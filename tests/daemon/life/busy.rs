@@ -14,7 +14,7 @@ use crate::{
 };
 
 const FOR_NEWER: &str =
-    "words of an answer that never ends\n\n— Interrupted: your newer message goes on";
+    "words of an answer that never ends\n\n— Interrupted: your newer message comes first";
 const INTERRUPTED: &str = "words of an answer that never ends\n\n— Interrupted";
 
 async fn world(mode: &str) -> World {
@@ -177,7 +177,7 @@ async fn each_newer_message_ends_the_one_before_it() {
     send(&world, "say last");
     shows(&world, "last").await;
     message(&world, "the second is marked", |m| {
-        m.text.contains("piece 00002") && m.text.ends_with("your newer message goes on")
+        m.text.contains("piece 00002") && m.text.ends_with("your newer message comes first")
     })
     .await;
     // Where nothing runs it is a message like any other, and so is one that is alone.
@@ -218,7 +218,7 @@ async fn a_question_that_is_open_is_withdrawn_for_a_newer_message() {
     let withdrawn = |m: &ShownMessage| m.message_id == question.message_id && m.buttons.is_empty();
     message(&world, "the question is closed", withdrawn).await;
     message(&world, "the answer is marked", |m| {
-        m.text.ends_with("your newer message goes on")
+        m.text.ends_with("your newer message comes first")
     })
     .await;
     end(&world, daemon).await;

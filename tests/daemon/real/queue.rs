@@ -10,7 +10,7 @@ use crate::{
     support::USER,
 };
 
-const FOR_NEWER: &str = "— Interrupted: your newer message goes on";
+const FOR_NEWER: &str = "— Interrupted: your newer message comes first";
 
 async fn real(mode: &str, agent: &str) -> Real {
     let real = Real::new(agent).await;
