@@ -19,7 +19,7 @@ pub(super) enum Way {
     Alone,
     /// To one that works on another, which is not over.
     Beside,
-    /// The same, and that other is over.
+    /// It was given beside another, which is over by now.
     After,
 }
 

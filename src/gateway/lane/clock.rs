@@ -1,7 +1,8 @@
 //! The clock of a running answer: how long it takes, said with whatever else is shown of it, and alone where nothing is.
 //!
 //! The rule is [`core::clock`](crate::core::clock). A turn counts from when it was given to its agent, which its row tells,
-//! so a daemon that starts anew goes on from there.
+//! so a daemon that starts anew goes on from there. One that was given into another's answer counts from the end of that one, or,
+//! after a start, from when it was given.
 
 use tokio::time::Instant;
 

@@ -1,7 +1,8 @@
 //! Prompts that come while another of their conversation runs, and what they do about that ([`core::busy`](crate::core::busy)).
 //!
 //! What a prompt is to do is recorded in the transaction that puts it in line, so it holds over a kill; the lane, which alone
-//! has the agent, looks at it and does it. It is a setting, by conversation, and counts as long as that other turn runs.
+//! has the agent, looks at it and does it. It is a setting, by conversation. What was to be done about a turn that
+//! does not run any more counts for nothing, and goes when the next one is given.
 
 use super::{
     Queue, has_message,

@@ -158,7 +158,8 @@ impl Pacing {
     }
 
     /// When a call to this chat is allowed; not after `now`: at once. A `patient` call (an edit on the way)
-    /// keeps to the long-run interval, so that the burst is there for a new message.
+    /// keeps to the long-run interval, so that the burst is there for a new message. After a refusal there is no burst for
+    /// anybody, for a while.
     #[must_use]
     pub fn ready_at(&self, chat_id: i64, now: Millis, patient: bool) -> Millis {
         let used = self.chats.get(&chat_id).copied().unwrap_or_default();
