@@ -206,21 +206,12 @@ impl Worker {
             }
             let page = self.page;
             let sketched = drafts.then(|| self.sketcher.chats());
-            let read = self
-                .tools
-                .store
-                .tx(move |tx| {
-                    let held = held(tx, sketched.as_deref())?;
-                    Ok((tx.out_due(now, page)?, tx.out_next_due(now)?, held))
-                })
-                .await;
-            let (mut rows, next_due, held) = match read {
-                Ok(read) => read,
-                Err(StoreError::Closed) => return Err(StoreError::Closed),
-                Err(error) => {
-                    tracing::error!(event = error.kind(), %error, "cannot read the outbox");
-                    return Ok(Some(Duration::from_millis(STORE_RETRY_MS)));
-                }
+            let read = self.read(move |tx| {
+                let held = held(tx, sketched.as_deref())?;
+                Ok((tx.out_due(now, page)?, tx.out_next_due(now)?, held))
+            });
+            let Some((mut rows, next_due, held)) = read.await? else {
+                return Ok(Some(Duration::from_millis(STORE_RETRY_MS)));
             };
             let full = rows.len() >= page;
             // Who waited longest goes first among equals, or a few busy chats would use up what all share.
@@ -276,14 +267,9 @@ impl Worker {
         now: Millis,
         shared: Millis,
     ) -> Result<Option<Duration>, StoreError> {
-        let read = self.tools.store.tx(move |tx| tx.out_due_presses(now, PAGE));
-        let (rows, next_due) = match read.await {
-            Ok(read) => read,
-            Err(StoreError::Closed) => return Err(StoreError::Closed),
-            Err(error) => {
-                tracing::error!(event = error.kind(), %error, "cannot read the outbox");
-                return Ok(Some(Duration::from_millis(STORE_RETRY_MS)));
-            }
+        let read = self.read(move |tx| tx.out_due_presses(now, PAGE));
+        let Some((rows, next_due)) = read.await? else {
+            return Ok(Some(Duration::from_millis(STORE_RETRY_MS)));
         };
         for row in rows {
             if matches!(self.may_start(&row, now), May::Now) {
@@ -294,13 +280,32 @@ impl Worker {
         Ok(wait_until(Some(wake), now))
     }
 
-    fn has_room(&self) -> bool {
-        let most = if self.outage > 0 {
+    /// `None`: it cannot be read at present.
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Option<T>, StoreError> {
+        match self.tools.store.tx(look).await {
+            Ok(read) => Ok(Some(read)),
+            Err(StoreError::Closed) => Err(StoreError::Closed),
+            Err(error) => {
+                tracing::error!(event = error.kind(), %error, "cannot read the outbox");
+                Ok(None)
+            }
+        }
+    }
+
+    /// How many calls of a kind may be under way; during an outage one tries for all.
+    fn most(&self) -> usize {
+        if self.outage > 0 {
             1
         } else {
             self.tools.config.parallel.max(1)
-        };
-        self.busy_chats.len() < most
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.busy_chats.len() < self.most()
     }
 
     fn may_start(&self, row: &DueRow, now: Millis) -> May {
@@ -309,12 +314,7 @@ impl Worker {
         }
         let Some(chat) = row.chat_id else {
             let presses = self.busy_rows.len() - self.busy_chats.len();
-            let most = if self.outage > 0 {
-                1
-            } else {
-                self.tools.config.parallel.max(1)
-            };
-            return if presses < most {
+            return if presses < self.most() {
                 May::Now
             } else {
                 May::AfterAnother
