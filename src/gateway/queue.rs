@@ -405,8 +405,12 @@ pub(super) fn waits(turn: &TurnRow) -> bool {
 
 /// Whether a turn waits for the agent and was sent before that update.
 pub(super) fn waited(turn: &TurnRow, before: InboxId) -> bool {
-    matches!(turn.state, TurnState::Queued | TurnState::Collecting)
-        && turn.parts.first().is_none_or(|part| part.inbox < before)
+    matches!(turn.state, TurnState::Queued | TurnState::Collecting) && sent_before(turn, before)
+}
+
+/// Whether a turn was sent before that update.
+pub(super) fn sent_before(turn: &TurnRow, before: InboxId) -> bool {
+    turn.parts.first().is_none_or(|part| part.inbox < before)
 }
 
 /// The beginning of a prompt.

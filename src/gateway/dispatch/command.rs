@@ -149,10 +149,10 @@ impl Desk<'_> {
             .store
             .tx(move |tx| {
                 let open = tx.turns_open(id)?;
-                // Where this is looked at again after a crash, a turn that began after it is not meant.
-                let given = tx.inbox_received_at(inbox)?.unwrap_or(now);
+                // Where this is looked at again after a crash, a turn that was sent after it is not meant. When it was given to
+                // an agent says nothing of that: both may have come with one poll.
                 let running = queue::newer::running(&open)
-                    .filter(|turn| turn.submitted_at.is_none_or(|at| at <= given))
+                    .filter(|turn| queue::sent_before(turn, inbox))
                     .map(|turn| turn.id);
                 if running.is_none() {
                     let waits = open.iter().any(|turn| queue::waited(turn, inbox));

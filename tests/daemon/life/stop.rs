@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use telexd_botapi::{Config, Fault, FaultKind, ShownMessage};
+use telexd_botapi::{Config, Fault, FaultKind, Network, ShownMessage};
 
 use crate::support::{ADMIN, USER, World, fast, wait_until};
 
@@ -32,6 +32,27 @@ fn aborted(world: &World) -> usize {
         .of("answer")
         .map(|a| a["terminal_reason"].to_string());
     reasons.filter(|reason| reason.contains("aborted")).count()
+}
+
+#[tokio::test]
+async fn an_interrupt_that_comes_with_its_prompt_stops_it() {
+    let world = World::new().await;
+    let daemon = world.start();
+    // An agent waits, so that the prompt is given to it at once.
+    world.says(USER, "before").await;
+    world.api.network(Network::Refused).await.unwrap();
+    world.wait_log("no updates come in").await;
+    let user = world.api.user(USER, "Uma");
+    user.send_text(USER, "hang");
+    user.send_text(USER, "/interrupt");
+    world.api.network(Network::Up).await.unwrap();
+    world.wait_told(USER, "— Interrupted").await;
+    assert_eq!(
+        world.query("SELECT count(*) FROM turns WHERE ended_at IS NULL"),
+        Some(0)
+    );
+    daemon.stop().await;
+    world.end_all().await;
 }
 
 #[tokio::test]

@@ -79,6 +79,7 @@ async fn without_it_no_thought_ever_leaves() {
             })
             .await;
         // One that is stopped while it thinks.
+        let before = world.api.view(|v| v.drafts(chat).len());
         person.send_text(chat, &said.replace("20,", "5000,"));
         let thinks = |v: &View| {
             let of_chat = v
@@ -87,7 +88,8 @@ async fn without_it_no_thought_ever_leaves() {
                 .any(|m| !m.deleted && m.text.ends_with("Thinking…"));
             of_chat
                 || v.drafts(chat)
-                    .last()
+                    .get(before..)
+                    .and_then(|drafts| drafts.last())
                     .is_some_and(|d| d.text.ends_with("Thinking…"))
         };
         world.api.wait_for(DEADLINE, thinks).await.unwrap();
