@@ -252,10 +252,17 @@ async fn the_token_is_nowhere_but_in_its_file_and_on_the_wire() {
     // Every kind of failure, for polls, for the introduction and for what is to be sent.
     for fault in FAULTS {
         middleman.be(fault);
+        // What is looked for below is in the log only once the daemon has read the answer.
+        let told = match fault {
+            UNAUTHORIZED => "Telegram does not accept the bot's token",
+            PAGE | REFUSED | NOT_JSON => "no updates come in",
+            _ => "ready",
+        };
+        let before = world.logged(told);
         let daemon = world.start_with(&inherited);
         wait_long(
             "the fault struck",
-            || middleman.struck.load(Ordering::SeqCst) > 0,
+            || middleman.struck.load(Ordering::SeqCst) > 0 && world.logged(told) > before,
             || world.log(),
         )
         .await;
