@@ -417,13 +417,15 @@ impl Tx<'_> {
         })
     }
 
-    /// Its message is gone: it is to be sent as a new one.
+    /// Its message is gone, or cannot be edited: it is to be sent as a new one. `repeat`: with the mark of one, as the edit may
+    /// have been made.
     ///
     /// # Errors
     /// No such row; the database's.
-    pub fn out_anew(&self, id: OutboxId) -> Result<(), StoreError> {
+    pub fn out_anew(&self, id: OutboxId, repeat: bool) -> Result<(), StoreError> {
         self.counts(Count::Retry("anew"));
         self.out_change(id, None, |stored| {
+            stored.row.ambiguous += i64::from(repeat);
             stored.row.message_id = None;
             stored.row.sent_revision = 0;
             stored.back_to_pending();

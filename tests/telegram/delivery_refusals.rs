@@ -125,6 +125,31 @@ async fn a_finished_answer_is_not_kept_back_whatever_the_edit_is_refused_for() {
 }
 
 #[tokio::test]
+async fn a_finished_answer_is_not_kept_back_by_a_server_that_fails_at_its_edit() {
+    let rig = Rig::new().await;
+    rig.acquainted(1001);
+    let slot = rig.slot(1001).await;
+    let delivery = rig.deliver();
+    let row = rig
+        .show(1001, Some(slot), Urgency::Message, shown("so far"))
+        .await;
+    rig.done(row).await;
+    rig.api
+        .fault(Fault::always("editMessageText", FaultKind::Html(502)));
+    rig.show(1001, Some(slot), Urgency::Message, bold("the whole answer"))
+        .await;
+    let row = rig.row_when(row, |row| row.sent_revision == 2).await;
+    // The edit may have been made, so it has the mark.
+    assert_eq!((row.state, row.ambiguous), (OutState::Done, 1));
+    let messages = rig.api.view(|v| v.bot_messages(1001));
+    let last = messages.last().unwrap();
+    assert!(last.text.ends_with("the whole answer"), "{}", last.text);
+    assert!(last.text.starts_with("(may be a repeat)"), "{}", last.text);
+    assert_eq!(Some(last.message_id), row.message_id);
+    delivery.stop().await;
+}
+
+#[tokio::test]
 async fn a_topic_that_is_gone_is_left_for_the_chat() {
     let rig = Rig::new().await;
     rig.api.supergroup(-1_000_000_000_007, "forum", true);

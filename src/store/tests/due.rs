@@ -233,7 +233,7 @@ fn play(tx: &Tx<'_>, steps: &[Step]) -> Result<(), StoreError> {
                         End::Ambiguous => tx.out_ambiguous(id, "ambiguous", now + wait, now)?,
                         End::Rejected => tx.out_rejected(id, "rejected", now)?,
                         End::Plain => tx.out_plain(id)?,
-                        End::Anew => tx.out_anew(id)?,
+                        End::Anew => tx.out_anew(id, false)?,
                     }
                 }
             }

@@ -309,7 +309,7 @@ fn a_message_goes_as_plain_text_or_anew() {
         show(tx, slot(turn, 0), "b", 3)?;
         assert!(row(tx, id).plain, "from now on");
         tx.out_sending(id, 2)?;
-        tx.out_anew(id)?;
+        tx.out_anew(id, false)?;
         let anew = row(tx, id);
         assert_eq!(
             (
@@ -438,7 +438,7 @@ fn a_row_that_is_not_there_is_an_error() {
         assert!(tx.out_ambiguous(id, "", 1, 1).is_err());
         assert!(tx.out_rejected(id, "", 1).is_err());
         assert!(tx.out_plain(id).is_err());
-        assert!(tx.out_anew(id).is_err());
+        assert!(tx.out_anew(id, false).is_err());
         Ok(())
     });
 }

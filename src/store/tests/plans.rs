@@ -178,7 +178,7 @@ fn use_everything(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.out_ambiguous(first, "", 1, 1)?;
     tx.out_rejected(first, "", 1)?;
     tx.out_plain(first)?;
-    tx.out_anew(first)?;
+    tx.out_anew(first, false)?;
     tx.out_unfold(first, "", |_| vec![shown("x")], 1)?;
     tx.out_stir(1, 0)?;
     tx.out_row(first)?;

@@ -10,7 +10,7 @@ use teloxide_core::{
 use super::{
     DeliveryConfig,
     content::{self, BadId, Dress},
-    outcome::{After, Step, Times, after, first_dress, is_kept_back, step},
+    outcome::{After, Step, Times, after, first_dress, kept_back, step},
 };
 use crate::{
     core::{Millis, backoff::BackoffRule, messages, text::Shown, trouble::CallClass},
@@ -98,11 +98,12 @@ pub(super) async fn attempt(tools: &Tools, id: OutboxId) -> Result<Way, StoreErr
                     ambiguous_ms: wait_ms(tools, tools.config.ambiguous, row.ambiguous),
                     press_life_ms: tools.config.press_life_ms,
                 };
-                let after = if is_kept_back(&row, step, &error) && gets_through(tools, &row).await {
-                    way = Way::Open;
-                    After::Unfold
-                } else {
-                    after(&row, step, dress, &error, times)
+                let after = match kept_back(&row, step, &error) {
+                    Some(remedy) if gets_through(tools, &row).await => {
+                        way = Way::Open;
+                        remedy
+                    }
+                    _ => after(&row, step, dress, &error, times),
                 };
                 log(&row, &error, &after);
                 match after {
@@ -213,7 +214,7 @@ fn way(error: &CallError) -> Way {
     }
 }
 
-/// Whether a call that is no file gets through to Telegram now, to the same chat: an outage says nothing about files.
+/// Whether another call gets through to Telegram now, to the same chat: an outage says nothing about files and edits.
 async fn gets_through(tools: &Tools, row: &OutRow) -> bool {
     let chat = content::recipient(row.target.chat_id);
     let sign = SendChatAction::new(chat, ChatAction::UploadDocument);
@@ -267,7 +268,8 @@ async fn write(tools: &Tools, row: &OutRow, now: Millis, record: Record) -> Resu
                     After::Later(wait) => tx.out_later(id, &error, later(now, wait), now),
                     After::Ambiguous(wait) => tx.out_ambiguous(id, &error, later(now, wait), now),
                     After::Plain => tx.out_plain(id),
-                    After::Anew => tx.out_anew(id),
+                    After::Anew => tx.out_anew(id, false),
+                    After::Repeated => tx.out_anew(id, true),
                     After::Unfold => tx.out_unfold(id, &error, unfolded, now),
                     After::Migrated(to) => {
                         tx.out_later(id, &error, now, now)?;

@@ -49,6 +49,9 @@ pub fn first_dress(row: &OutRow) -> Dress {
 /// How often a file does not get through to Telegram before its words go as messages.
 const MOST_UPLOADS: i64 = 3;
 
+/// How often the server fails at an edit before what is finished goes as a new message.
+const MOST_EDITS: i64 = 5;
+
 /// What to do after a failed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum After {
@@ -60,6 +63,8 @@ pub enum After {
     Plain,
     /// Again, as a new message.
     Anew,
+    /// Again, as a new message and marked: the edit may have been made.
+    Repeated,
     /// It cannot go as a file: as messages, at once.
     Unfold,
     /// The chat has this id now: rewrite it, then again.
@@ -108,10 +113,20 @@ pub fn after(row: &OutRow, step: Step, dress: Dress, error: &CallError, times: T
     }
 }
 
-/// Whether this failure is one of so many that something on the way may take no files, and take none tomorrow. That it is
-/// the file, and not that nothing gets through, is to be asked before the file is given up for [`After::Unfold`].
+/// What helps where this failure is one of so many that this very call may never get through: a file that something on the way
+/// does not take goes as messages, what is finished and cannot be edited goes as a new message. That it is this call, and not
+/// that nothing gets through, is to be asked before.
 #[must_use]
-pub fn is_kept_back(row: &OutRow, step: Step, error: &CallError) -> bool {
+pub fn kept_back(row: &OutRow, step: Step, error: &CallError) -> Option<After> {
+    if matches!(step, Step::Edit(_)) {
+        let fails = error.class == CallClass::Ambiguous && error.http.is_some();
+        let stuck = fails && row.urgency != Urgency::Progress && row.attempts + 1 >= MOST_EDITS;
+        return stuck.then_some(After::Repeated);
+    }
+    is_upload_kept_back(row, step, error).then_some(After::Unfold)
+}
+
+fn is_upload_kept_back(row: &OutRow, step: Step, error: &CallError) -> bool {
     let before = match &error.class {
         // Those that the end of a daemon left on the wire may have arrived, too, but have not failed.
         CallClass::Ambiguous => row.ambiguous.min(row.attempts),
@@ -448,7 +463,7 @@ mod tests {
                 after(&row, step(&row), Dress::default(), &error, TIMES),
                 After::Unfold
             );
-            is_kept_back(&row, step(&row), &error)
+            is_upload_kept_back(&row, step(&row), &error)
         };
         for (counts, class, http, wanted) in [
             ((0, 0), CallClass::Ambiguous, None, false),
@@ -477,7 +492,39 @@ mod tests {
         }
         let there = row(file, Some(7), Urgency::Message);
         let broken = error(CallClass::Ambiguous, Reason::Other);
-        assert!(!is_kept_back(&there, step(&there), &broken));
+        assert_eq!(super::kept_back(&there, step(&there), &broken), None);
+    }
+
+    #[test]
+    fn what_is_finished_and_can_never_be_edited_goes_as_a_new_message() {
+        let stuck = |attempts, urgency, class, http| {
+            let row = OutRow {
+                attempts,
+                ..row(show(), Some(7), urgency)
+            };
+            let error = CallError {
+                http,
+                ..error(class, Reason::Other)
+            };
+            kept_back(&row, step(&row), &error)
+        };
+        let (last, way) = (Urgency::Message, Urgency::Progress);
+        let broken = CallClass::Ambiguous;
+        assert_eq!(
+            stuck(4, last, broken.clone(), Some(502)),
+            Some(After::Repeated)
+        );
+        for (attempts, urgency, class, http) in [
+            (3, last, broken.clone(), Some(502)),
+            (4, way, broken.clone(), Some(502)),
+            // No answer says nothing of this call.
+            (9, last, broken, None),
+            (9, last, CallClass::Safe, Some(403)),
+            (9, last, CallClass::WaitUntil(9), Some(429)),
+        ] {
+            let told = format!("{attempts} {class:?} {http:?}");
+            assert_eq!(stuck(attempts, urgency, class, http), None, "{told}");
+        }
     }
 
     #[test]
