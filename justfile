@@ -102,6 +102,15 @@ matrix: (tool "cargo-nextest" "0.9.143")
     echo "|---|---|---|---|---|---|---|---|---|"; \
     sed -n 's/^ *| /| /p' <<<"$said"
 
+# Tests of the daemon while each answer of the Bot API comes late by a random time: finds what leans on the order or the speed
+# of answers, in the tests or in telexd. Those that count, kill over and over, or judge times are left out.
+[positional-arguments]
+shake most_ms="150" *filters: (tool "cargo-nextest" "0.9.143")
+  tests/agent/install
+  [[ {{ most_ms }} =~ ^[0-9]+$ ]] || { echo "how late? {{ most_ms }} is no number of milliseconds" >&2; exit 1; }
+  shift; TELEXD_BOTAPI_LATE_MS={{ most_ms }} cargo nextest run --features failpoints --locked --test daemon --no-fail-fast -j 4 \
+    -E 'not test(/^(crash|count|load|matrix)::|heavy::/)' "$@"
+
 # Measurements; they print, they do not judge.
 bench:
   cargo bench --locked --bench '*'

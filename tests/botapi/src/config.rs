@@ -1,11 +1,15 @@
 //! Settings of a server.
 
-use std::{net::Ipv4Addr, path::PathBuf};
+use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use crate::{clock::Clock, flood::FloodLimits};
 
 /// Environment variable that names the file for [`Config::calls_file`] where that is not set.
 pub const CALLS_FILE_VARIABLE: &str = "TELEXD_BOTAPI_CALLS";
+
+/// Environment variable with the milliseconds for [`Config::late`] where that is not set: to find out what leans on the order
+/// or the speed of answers, in tests or in the program (`just shake`).
+pub const LATE_VARIABLE: &str = "TELEXD_BOTAPI_LATE_MS";
 
 /// Settings of a server. The default is a bot on a free loopback port with no flood limits.
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub struct Config {
     pub max_download: u64,
     /// Largest file that the bot may send, in bytes (50 MB on Telegram's own servers).
     pub max_upload: u64,
+    /// Each call is taken late by a random time up to this, and its answer sent late by another; 0 by default.
+    pub late: Duration,
     /// Whether the server has the routes under `/sim/` that play people and faults over HTTP.
     pub sim_routes: bool,
 }
@@ -63,6 +69,10 @@ impl Default for Config {
             calls_file: std::env::var_os(CALLS_FILE_VARIABLE).map(PathBuf::from),
             max_download: 20_000_000,
             max_upload: 50_000_000,
+            late: std::env::var(LATE_VARIABLE)
+                .ok()
+                .and_then(|ms| ms.parse().ok())
+                .map_or(Duration::ZERO, Duration::from_millis),
             sim_routes: false,
         }
     }

@@ -43,7 +43,7 @@ mod wire;
 
 pub use api::{BotApi, Network};
 pub use clock::{Clock, ManualClock};
-pub use config::{CALLS_FILE_VARIABLE, Config};
+pub use config::{CALLS_FILE_VARIABLE, Config, LATE_VARIABLE};
 pub use faults::{Condition, Fault, FaultId, FaultKind};
 pub use flood::FloodLimits;
 pub use inject::NotAnUpdate;

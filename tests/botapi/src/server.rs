@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    hash::{BuildHasher as _, RandomState},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -140,6 +141,7 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Resp
     if let Err(refusal) = check_token(shared, token) {
         return Ok(error(&refusal));
     }
+    late(shared.config.late).await;
     let method = methods::spelling(method).map_or_else(|| method.to_owned(), str::to_owned);
     let params = Params::read(query.as_deref(), &content_type, body).await;
     let (params, refusal) = match params {
@@ -174,7 +176,20 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Resp
         Ok(result) => (200, format!(r#"{{"ok":true,"result":{result}}}"#)),
         Err(refusal) => (refusal.code, refusal.body()),
     };
-    after(shared, &call, struck, outcome, status, json).await
+    let answer = after(shared, &call, struck, outcome, status, json).await;
+    late(shared.config.late).await;
+    answer
+}
+
+/// Lets a random time pass, up to this.
+async fn late(most: Duration) {
+    if most.is_zero() {
+        return;
+    }
+    let random = RandomState::new().hash_one(());
+    let share = u32::try_from(random % 1_000).unwrap_or_default();
+    // It is what was asked for.
+    tokio::time::sleep(most * share / 1_000).await;
 }
 
 /// Strikes that come before the request is taken.
