@@ -7,7 +7,10 @@ use super::{Act, Admin, AdminError, Deed, Outcome};
 use crate::{
     core::{Millis, actor::Actor, text::Button, words},
     gateway::{lane::Ack, show},
-    store::{StoreError, Tx, rows::Wanted},
+    store::{
+        StoreError, Tx,
+        rows::{OutboxId, Wanted},
+    },
 };
 
 /// Beginning of the names of the settings that hold what was asked; the number in the buttons follows.
@@ -31,6 +34,35 @@ struct Asked {
     wish: Wish,
     who: String,
     until: Millis,
+    /// The message that asks.
+    #[serde(default)]
+    message: Option<OutboxId>,
+}
+
+impl Asked {
+    fn put(&self, tx: &Tx<'_>, nonce: Uuid, now: Millis) -> Result<(), StoreError> {
+        let json = serde_json::to_string(self)
+            .map_err(|cause| StoreError::Other(format!("the record of a question: {cause}")))?;
+        tx.setting_set(&key(nonce), &json, now)
+    }
+
+    fn of(tx: &Tx<'_>, nonce: Uuid) -> Result<Option<Self>, StoreError> {
+        Ok(tx.setting(&key(nonce))?.and_then(|json| read(&json)))
+    }
+}
+
+/// Records by which message this was asked.
+pub(super) fn shown(
+    tx: &Tx<'_>,
+    nonce: Uuid,
+    message: OutboxId,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let Some(mut asked) = Asked::of(tx, nonce)? else {
+        return Ok(());
+    };
+    asked.message = Some(message);
+    asked.put(tx, nonce, now)
 }
 
 impl Wish {
@@ -60,10 +92,9 @@ impl Wish {
             wish: self,
             who: who.to_string(),
             until: now.saturating_add(GOOD_FOR),
+            message: None,
         };
-        let json = serde_json::to_string(&asked)
-            .map_err(|cause| StoreError::Other(format!("the record of a question: {cause}")))?;
-        tx.setting_set(&key(nonce), &json, now)?;
+        asked.put(tx, nonce, now)?;
         let yes = match self {
             Self::KillAll => words::admin::YES_END_ALL.as_str(),
             Self::Restart => words::admin::YES_RESTART.as_str(),
@@ -89,8 +120,7 @@ enum Standing {
 }
 
 fn standing(tx: &Tx<'_>, nonce: Uuid, who: &Actor, now: Millis) -> Result<Standing, StoreError> {
-    let asked = tx.setting(&key(nonce))?.and_then(|json| read(&json));
-    Ok(match asked {
+    Ok(match Asked::of(tx, nonce)? {
         Some(asked) if asked.who != who.to_string() => Standing::Anothers,
         Some(asked) if asked.until > now => Standing::Good(asked.wish),
         _ => Standing::Old,
@@ -117,6 +147,7 @@ impl Admin {
                 Ok(text) => {
                     let mut deed = Deed::new((), Outcome::Done, text);
                     deed.buttons = wish.ask(tx, nonce, &who, now)?;
+                    deed.question = Some(nonce);
                     Ok(deed)
                 }
                 Err(why) => Err(why),
@@ -176,33 +207,32 @@ pub(super) struct Pressed {
 }
 
 impl Pressed {
-    /// Chat and id of the message that it stood under.
-    pub(super) fn message(&self) -> Option<(i64, i64)> {
-        self.message
-    }
-
-    /// It is used up, and its message says what came of it.
-    pub(super) fn used(&self, tx: &Tx<'_>, text: &str, now: Millis) -> Result<(), StoreError> {
+    /// It is used up, and its message says what came of it; returns that message.
+    ///
+    /// The message is known from when it was asked, for it may be pressed before Telegram has said under which number it is
+    /// shown. What is older than its record is looked up by that number.
+    pub(super) fn used(
+        &self,
+        tx: &Tx<'_>,
+        text: &str,
+        now: Millis,
+    ) -> Result<Option<OutboxId>, StoreError> {
+        let asked = Asked::of(tx, self.nonce)?.and_then(|asked| asked.message);
         tx.setting_unset(&key(self.nonce))?;
-        close(tx, self.message, text, now)
+        let row = match (asked, self.message) {
+            (Some(message), _) => tx.out_row(message)?,
+            (None, Some((chat, id))) => tx.out_at(chat, id)?,
+            (None, None) => None,
+        };
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        // The question becomes a statement without buttons.
+        if let Wanted::Show(shown) = row.wanted
+            && !shown.buttons.is_empty()
+        {
+            tx.out_again(row.id, &show::note(text, Vec::new(), shown.reply_to), now)?;
+        }
+        Ok(Some(row.id))
     }
-}
-
-/// The question becomes a statement without buttons.
-fn close(
-    tx: &Tx<'_>,
-    message: Option<(i64, i64)>,
-    text: &str,
-    now: Millis,
-) -> Result<(), StoreError> {
-    let Some((chat, id)) = message else {
-        return Ok(());
-    };
-    if let Some(row) = tx.out_at(chat, id)?
-        && let Wanted::Show(shown) = row.wanted
-        && !shown.buttons.is_empty()
-    {
-        tx.out_again(row.id, &show::note(text, Vec::new(), shown.reply_to), now)?;
-    }
-    Ok(())
 }

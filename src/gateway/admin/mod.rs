@@ -32,6 +32,7 @@ mod send;
 use std::sync::Arc;
 
 use tracing::info;
+use uuid::Uuid;
 
 pub use self::{
     config::{Configured, Reloaded, changes_in, stored},
@@ -99,6 +100,8 @@ struct Deed<T> {
     /// What somebody in Telegram is told.
     text: String,
     buttons: Vec<Vec<Button>>,
+    /// Number of what is asked, if it is a question.
+    question: Option<Uuid>,
 }
 
 impl<T> Deed<T> {
@@ -108,6 +111,7 @@ impl<T> Deed<T> {
             outcome,
             text: text.into(),
             buttons: Vec::new(),
+            question: None,
         }
     }
 }
@@ -156,7 +160,11 @@ impl Admin {
                     text: &text,
                     buttons,
                 };
-                lane::acknowledge_as(tx, &asked, &said, now)?;
+                let message = lane::acknowledge_by(tx, &asked, &said, now)?;
+                let question = act.done.as_ref().ok().and_then(|deed| deed.question);
+                if let Some((nonce, message)) = question.zip(message) {
+                    confirm::shown(tx, nonce, message, now)?;
+                }
                 Ok((act, result))
             })
             .await;

@@ -7,10 +7,13 @@ use super::{
 use crate::{
     core::{Millis, words},
     gateway::{lane::Ack, show},
-    store::{StoreError, Tx, rows::Wanted},
+    store::{
+        StoreError, Tx,
+        rows::{OutboxId, Wanted},
+    },
 };
 
-/// Setting that holds the message which says that it is restarting: its chat and id.
+/// Setting that holds the message which says that it is restarting.
 const KEY: &str = "restarting";
 
 impl Admin {
@@ -35,13 +38,10 @@ impl Admin {
                     done: Err(AdminError::NobodyRestarts),
                 });
             }
-            if let Some(pressed) = &pressed {
-                pressed.used(tx, words::admin::RESTARTING.as_str(), now)?;
-                if let Some(message) = pressed.message() {
-                    // Two numbers: it always can be written.
-                    let json = serde_json::to_string(&message).unwrap_or_default();
-                    tx.setting_set(KEY, &json, now)?;
-                }
+            if let Some(pressed) = &pressed
+                && let Some(message) = pressed.used(tx, words::admin::RESTARTING.as_str(), now)?
+            {
+                tx.setting_set(KEY, &message.0.to_string(), now)?;
             }
             Ok(Act {
                 on: String::new(),
@@ -78,10 +78,10 @@ pub(in crate::gateway) fn is_back(tx: &Tx<'_>, now: Millis) -> Result<(), StoreE
         return Ok(());
     };
     tx.setting_unset(KEY)?;
-    let Ok((chat, id)) = serde_json::from_str::<(i64, i64)>(&json) else {
+    let Ok(message) = json.parse() else {
         return Ok(());
     };
-    if let Some(row) = tx.out_at(chat, id)?
+    if let Some(row) = tx.out_row(OutboxId(message))?
         && let Wanted::Show(shown) = row.wanted
     {
         let back = show::note(words::admin::BACK.as_str(), Vec::new(), shown.reply_to);

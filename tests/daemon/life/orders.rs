@@ -1,8 +1,8 @@
 //! What administrators order about agents: lists, and the end of one or all of them.
 
-use telexd_botapi::ShownMessage;
+use telexd_botapi::{Call, Fault, FaultKind, ShownMessage, View};
 
-use crate::support::{ADMIN, USER, World, shows, texts, wait_until};
+use crate::support::{ADMIN, DEADLINE, USER, World, shows, texts, wait_until};
 
 const GUEST: i64 = 1003;
 const ENDED: &str = "— Ended by an administrator";
@@ -198,9 +198,7 @@ async fn all_agents_end_after_a_button_that_works_once_and_for_one() {
     }
     world
         .api
-        .wait_for(crate::support::DEADLINE, |v| {
-            v.callback_answers().len() == 4
-        })
+        .wait_for(DEADLINE, |v| v.callback_answers().len() == 4)
         .await
         .unwrap();
     assert!(!shows(&world.api.view(|v| v.bot_messages(USER)), ENDED));
@@ -221,6 +219,33 @@ async fn all_agents_end_after_a_button_that_works_once_and_for_one() {
         ),
         1
     );
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+/// Somebody is quicker than Telegram's answer to the message that asks, or that answer never comes.
+#[tokio::test]
+async fn a_question_may_be_pressed_before_its_number_is_known() {
+    let world = World::new().await;
+    let asks =
+        |call: &Call| call.params["text"] == "End the one agent that runs, and what it is doing?";
+    let hang = Fault::once("sendMessage", FaultKind::Hang { taken: true }).when(asks);
+    let hang = world.api.fault(hang);
+    let daemon = world.start();
+    hangs(&world, USER, "Uma").await;
+    let asked = answer(&world, ADMIN, "/killall").await;
+    let no = asked.buttons[0][1].data.clone().unwrap();
+    let ada = world.api.user(ADMIN, "Ada");
+    ada.press(ADMIN, asked.message_id, &no).unwrap();
+    let pressed = |v: &View| v.callback_answers().len() == 1;
+    world.api.wait_for(DEADLINE, pressed).await.unwrap();
+    world.api.cancel_fault(hang);
+    let closed = |m: &ShownMessage| {
+        m.message_id == asked.message_id && m.text == "Left as it was." && m.buttons.is_empty()
+    };
+    world
+        .wait_chat(ADMIN, "it is closed", |m| m.iter().any(closed))
+        .await;
     daemon.stop().await;
     world.end_all().await;
 }
