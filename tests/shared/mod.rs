@@ -56,17 +56,19 @@ pub async fn wait_chat(
     condition: impl Fn(&[ShownMessage]) -> bool,
     otherwise: impl Fn() -> String,
 ) -> Vec<ShownMessage> {
+    // What satisfied the condition is what is given back: an instant later something else may be there.
     let met = api
-        .wait_for(patience, |view| condition(&view.bot_messages(chat)))
+        .wait_for_some(patience, |view| {
+            Some(view.bot_messages(chat)).filter(|messages| condition(messages))
+        })
         .await;
-    let messages = api.view(|view| view.bot_messages(chat));
-    assert!(
-        met.is_ok(),
-        "waited in vain until {what}; the chat shows {:#?}\n{}",
-        texts(&messages),
-        otherwise()
-    );
-    messages
+    met.unwrap_or_else(|_| {
+        panic!(
+            "waited in vain until {what}; the chat shows {:#?}\n{}",
+            texts(&api.view(|view| view.bot_messages(chat))),
+            otherwise()
+        )
+    })
 }
 
 /// The smallest pause between two looks at something that cannot be subscribed to (processes, files of others).

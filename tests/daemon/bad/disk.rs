@@ -150,7 +150,9 @@ async fn with_no_room_for_the_database_nothing_is_confirmed_and_nothing_lost() {
     )
     .await;
 
-    // A stop while it is full is in time, and the next life takes up what waits.
+    // A stop while it is full is in time, and the next life takes up what waits. (Whether something that is still on its way
+    // has arrived could not be recorded now.)
+    world.wait_sent().await;
     disk.fill();
     world.api.user(USER, "Uma").send_text(USER, "say late");
     let told = world.logged("no room left for the database");

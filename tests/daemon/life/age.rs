@@ -37,12 +37,16 @@ async fn after_a_month_the_database_holds_what_is_still_of_use() {
     world.wait_told(USER, "Done: the next message").await;
     world.says(USER, "four").await;
     world.wait_alone(&daemon).await;
-    daemon.stop().await;
     let count = |table: &str| {
         world
             .query(&format!("SELECT count(*) FROM {table}"))
             .unwrap()
     };
+    // What the next life would have to record is of today.
+    world.wait_sent().await;
+    let ended = || count("runs WHERE ended_at IS NULL") == 0;
+    wait_until("the end of each run is recorded", ended, || world.log()).await;
+    daemon.stop().await;
     assert_eq!(count("sessions"), 3);
     assert_eq!(count("questions"), 1);
     assert!(!world.run_directories().is_empty());

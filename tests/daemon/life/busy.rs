@@ -145,12 +145,12 @@ async fn a_newer_message_ends_the_answer_and_runs_before_what_waited() {
     send(&world, "say new");
     let ended = shows(&world, FOR_NEWER).await;
     assert!(ended.buttons.is_empty());
-    let shown = world.wait_shows(USER, "two").await;
-    assert_eq!(
-        texts(&shown),
-        [FOR_NEWER, "one", "two", "new"],
-        "nothing is held, and each answer stands in its own message"
-    );
+    // Nothing is held, and each answer stands in its own message.
+    world
+        .wait_chat(USER, "all is answered", |m| {
+            texts(m) == [FOR_NEWER, "one", "two", "new"]
+        })
+        .await;
     assert_eq!(order(&world), ["hang", "say new", "say one", "say two"]);
     let reached = world.evidence().reached();
     assert!(reached.iter().all(|r| r.session == reached[0].session));

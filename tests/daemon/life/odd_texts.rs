@@ -158,8 +158,7 @@ async fn control_characters_and_half_surrogates_cost_nothing_but_themselves() {
     );
     world.api.inject(&update).unwrap();
     let exact = "say a\0b\u{1}c\u{1b}[31md\u{7f}e\u{85}f\u{fffe}g\u{fffd}h";
-    let parts = world.wait_told(USER, "[31md").await;
-    let parts: Vec<ShownMessage> = parts.into_iter().filter(|m| m.from_bot).collect();
+    let parts = answer(&world, 0, "a b c [31md e\u{85}f\u{fffe}g\u{fffd}h").await;
     assert_eq!(world.reached(exact), 1, "the agent gets all of it");
     let text = &parts[0].text;
     assert!(

@@ -110,6 +110,7 @@ async fn who_is_accepted_by_button_is_a_user_from_then_on_and_nothing_more() {
     settled(&world, 9).await;
     let shown = news(&world, ADMIN, "Eve /kill (2001)", &code).await;
     let adas = news(&world, ADA, "Eve", &code).await.message_id;
+    world.wait_sent().await;
     assert_eq!(said(&world, STRANGER).len(), 3);
     let told = texts(&said(&world, ADMIN));
     assert_eq!(told.len(), 2, "help, and told once: {told:#?}");

@@ -21,6 +21,15 @@ async fn question(real: &Real, tool: &str) -> ShownMessage {
     .await
 }
 
+/// Denies it, and waits until it has no buttons any more: the next question is not taken for it.
+async fn deny(real: &Real, asked: &ShownMessage) {
+    real.press(asked, "Deny");
+    real.message("it is closed", |m| {
+        m.message_id == asked.message_id && m.buttons.is_empty()
+    })
+    .await;
+}
+
 fn questions(real: &Real) -> usize {
     let shown = real
         .world
@@ -134,7 +143,7 @@ async fn an_agent_that_asks_nobody_is_held_by_rules() {
             asked.text.contains("wants it asked: Bash(git push:*)"),
             "{asked:#?}"
         );
-        real.press(&asked, "Deny");
+        deny(&real, &asked).await;
         let answer = format!("{number} was denied.");
         real.message("the answer is there", |m| m.text == answer)
             .await;
@@ -181,7 +190,7 @@ async fn what_is_allowed_runs_and_more_than_that_is_asked() {
             &json!([step, {"text": format!("{number} was {{outcome}}.")}]),
         ));
         let asked = question(&real, tool).await;
-        real.press(&asked, "Deny");
+        deny(&real, &asked).await;
         let answer = format!("{number} was denied.");
         real.message("the answer is there", |m| m.text == answer)
             .await;
