@@ -8,11 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     core::{Millis, ids::ConversationId, mode::PermissionMode},
-    store::{StoreError, Tx},
+    store::{
+        StoreError, Tx,
+        rows::{OutRow, OutboxId},
+    },
 };
 
 /// Beginning of the names of these settings; the conversation's number follows.
 const KEY: &str = "mode.";
+/// Beginning of the names of the settings that hold which message offers the modes to choose from, likewise.
+const OFFER: &str = "mode-offer.";
 
 /// A mode, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +95,37 @@ pub(super) fn choose(
 /// From now on it is the one of the settings.
 pub(super) fn forget(tx: &Tx<'_>, conversation: ConversationId) -> Result<(), StoreError> {
     tx.setting_unset(&format!("{KEY}{conversation}"))
+}
+
+/// The newest message that offers the modes to choose from is this one.
+pub(super) fn offered(
+    tx: &Tx<'_>,
+    conversation: ConversationId,
+    message: OutboxId,
+    now: Millis,
+) -> Result<(), StoreError> {
+    tx.setting_set(
+        &format!("{OFFER}{conversation}"),
+        &message.0.to_string(),
+        now,
+    )
+}
+
+/// The message that offers the modes: the one with this number in this chat, else the newest, for it may be pressed before
+/// Telegram has said under which number it is shown.
+pub(super) fn offer(
+    tx: &Tx<'_>,
+    conversation: ConversationId,
+    (chat, message): (i64, i64),
+) -> Result<Option<OutRow>, StoreError> {
+    if let Some(row) = tx.out_at(chat, message)? {
+        return Ok(Some(row));
+    }
+    let newest = tx.setting(&format!("{OFFER}{conversation}"))?;
+    match newest.and_then(|id| id.parse().ok()) {
+        Some(id) => tx.out_row(OutboxId(id)),
+        None => Ok(None),
+    }
 }
 
 #[cfg(test)]

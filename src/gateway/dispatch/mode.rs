@@ -115,7 +115,10 @@ impl Desk<'_> {
                     text: &text,
                     buttons: chooser.buttons(conversation, mode),
                 };
-                lane::acknowledge_as(tx, &ack, &said, now)
+                match lane::acknowledge_by(tx, &ack, &said, now)? {
+                    Some(message) => mode::offered(tx, conversation, message, now),
+                    None => Ok(()),
+                }
             })
             .await
     }
@@ -192,8 +195,8 @@ impl Desk<'_> {
                 } else {
                     said::already(mode)
                 };
-                if let Some((chat, id)) = message
-                    && let Some(row) = tx.out_at(chat, id)?
+                if let Some(message) = message
+                    && let Some(row) = mode::offer(tx, conversation, message)?
                     && let crate::store::rows::Wanted::Show(shown) = &row.wanted
                 {
                     let shown = show::note(said::is(mode), buttons, shown.reply_to);

@@ -1,6 +1,6 @@
 //! Permission modes: chosen by people, kept, told to the agent.
 
-use telexd_botapi::ShownMessage;
+use telexd_botapi::{Call, Fault, FaultKind, ShownMessage};
 
 use crate::support::{ADMIN, DEADLINE, USER, World, talk, wait_until};
 
@@ -156,6 +156,34 @@ async fn buttons_change_it_also_while_the_agent_works() {
         .await
         .unwrap();
     assert_eq!(told(&world, "/mode").await, again.text);
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+/// Somebody is quicker than Telegram's answer to the message that offers them.
+#[tokio::test]
+async fn an_offer_may_be_pressed_before_its_number_is_known() {
+    let world = World::new().await;
+    let offers = |call: &Call| {
+        call.params["text"] == "Mode default: the agent asks before it changes anything."
+    };
+    let hang = Fault::once("sendMessage", FaultKind::Hang { taken: true }).when(offers);
+    let hang = world.api.fault(hang);
+    let daemon = world.start();
+    let offer = answer(&world, USER, "/mode").await;
+    let callback = world
+        .api
+        .user(USER, "Uma")
+        .press_labelled(USER, offer.message_id, "Plan only (plan)")
+        .unwrap();
+    let told = world.press_answer(&callback).await;
+    assert!(told.unwrap().starts_with("Mode plan from now on"));
+    world.api.cancel_fault(hang);
+    let shows_it =
+        |m: &ShownMessage| m.message_id == offer.message_id && m.text.starts_with("Mode plan:");
+    world
+        .wait_chat(USER, "it shows it", |m| m.iter().any(shows_it))
+        .await;
     daemon.stop().await;
     world.end_all().await;
 }

@@ -63,6 +63,7 @@ async fn a_change_holds_at_once_and_after_a_kill_and_over_the_files() {
     // A person who may not even look.
     uma.send_text(USER, "/config agent.max_processes 9");
     world.wait_told(USER, "not yours").await;
+    world.wait_sent().await;
     daemon.kill();
     let daemon = world.start_ready().await;
     world.wait_told(ADMIN, "restarted after a crash").await;
