@@ -4,7 +4,10 @@ use std::fs;
 
 use telexd_botapi::{Config, ShownMessage};
 
-use crate::support::{ADMIN, DEADLINE, FAST, USER, World, shows, talk, wait_until};
+use crate::{
+    rig::GIVEN,
+    support::{ADMIN, DEADLINE, FAST, USER, World, shows, talk, wait_until},
+};
 
 /// A world whose section on agents has these further lines.
 async fn world(agent: &str) -> World {
@@ -349,6 +352,31 @@ async fn without_limits_nothing_is_ended() {
     world.says(ADMIN, "here").await;
     world.api.user(USER, "Uma").send_text(USER, "/interrupt");
     world.wait_told(USER, "— Interrupted").await;
+    daemon.stop().await;
+    world.end_all().await;
+}
+
+/// The agent works on one message, and was given another meanwhile: it is the answer that is running which gets longer.
+#[tokio::test]
+async fn longer_is_for_the_answer_that_runs_not_for_what_was_given_into_it() {
+    let world = world("turn_timeout_s = 5\n").await;
+    world.drop_in("busy", "[queue]\nmode = \"steer\"\n");
+    let daemon = world.start();
+    let uma = world.api.user(USER, "Uma");
+    uma.send_text(USER, "slow 50 x100000");
+    world.wait_told(USER, "piece 00001").await;
+    uma.send_text(USER, "say more");
+    world.wait_shows(USER, GIVEN).await;
+    notice(&world, "This has been going on for 4 s.", true).await;
+    uma.send_text(USER, "/longer");
+    notice(&world, "All right, I give it 5 s longer.", false).await;
+    let longer = "SELECT count(*) FROM audit WHERE action = 'longer' AND target = 'turn 1' AND result = 'ok'";
+    assert_eq!(world.query(longer), Some(1));
+    let told = "⏱️ This took longer than 10 s, so I stopped it.";
+    let answer = ends(&world, USER, told).await;
+    assert!(answer.text.starts_with("piece 00001 "), "{answer:?}");
+    // What it was given is answered after it.
+    world.wait_shows(USER, "more").await;
     daemon.stop().await;
     world.end_all().await;
 }
