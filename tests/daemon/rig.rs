@@ -5,7 +5,7 @@ use std::{fs, os::unix::process::ExitStatusExt as _, path::PathBuf, time::Durati
 use rusqlite::{Connection, OpenFlags};
 use telexd_botapi::{Call, Fault, FaultKind, ShownMessage, View};
 
-use crate::support::{DEADLINE, Daemon, World, shows, wait_until, wait_within};
+use crate::support::{DEADLINE, Daemon, MARK, World, shows, wait_until, wait_within};
 
 /// For what waits by design for longer than [`crate::support::DEADLINE`]: a refused token, a second poller.
 pub const LONG: Duration = Duration::from_secs(60);
@@ -174,4 +174,19 @@ pub async fn wait_long(
     otherwise: impl Fn() -> String,
 ) {
     wait_within(LONG, what, condition, otherwise).await;
+}
+
+/// Whether something was told once; or once more, with the mark of what was on its way when the daemon was killed, or with that
+/// mark alone, because it had not arrived.
+pub fn told_once(messages: &[ShownMessage], is_it: impl Fn(&str) -> bool) -> bool {
+    let told = messages.iter().filter(|m| !m.deleted);
+    let (mut plain, mut marked) = (0, 0);
+    for message in told {
+        match message.text.strip_prefix(MARK) {
+            Some(text) if is_it(text.trim_start()) => marked += 1,
+            None if is_it(&message.text) => plain += 1,
+            _ => {}
+        }
+    }
+    plain <= 1 && marked <= 1 && plain + marked >= 1
 }

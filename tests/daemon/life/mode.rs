@@ -2,7 +2,10 @@
 
 use telexd_botapi::{Call, Fault, FaultKind, ShownMessage};
 
-use crate::support::{ADMIN, DEADLINE, USER, World, talk, wait_until};
+use crate::{
+    rig::told_once,
+    support::{ADMIN, DEADLINE, USER, World, talk, wait_until},
+};
 
 /// Sends a message and gives the answer, which is the next message of the bot.
 async fn answer(world: &World, chat: i64, text: &str) -> ShownMessage {
@@ -351,10 +354,8 @@ async fn a_choice_survives_a_kill_at_any_point() {
         assert_eq!(evidence.of("start").count(), 1, "{point}");
         assert_eq!(evidence.of("mode").count(), 1, "{point}: told once");
         let shown = world.api.view(|v| v.bot_messages(USER));
-        let said = shown
-            .iter()
-            .filter(|m| m.text.starts_with("Mode plan from now on"));
-        assert_eq!(said.count(), 1, "{point}");
+        let said = |text: &str| text.starts_with("Mode plan from now on");
+        assert!(told_once(&shown, said), "{point}: {shown:#?}");
         assert_eq!(
             world.query("SELECT count(*) FROM audit WHERE action = 'mode'"),
             Some(1)

@@ -2,7 +2,10 @@
 
 use telexd_botapi::ShownMessage;
 
-use crate::support::{ADMIN, USER, World, talk, wait_until};
+use crate::{
+    rig::told_once,
+    support::{ADMIN, USER, World, talk, wait_until},
+};
 
 const GROUP: i64 = -1_000_000_000_556;
 
@@ -163,7 +166,8 @@ async fn an_answer_by_command_survives_the_daemon_and_is_given_once() {
     let daemon = world.start();
     world.wait_told(USER, "\nallowed").await;
     world.says(USER, "after").await;
-    assert_eq!(times(&world, USER, "✓ Allowed"), 1);
+    let shown = world.api.view(|v| v.bot_messages(USER));
+    assert!(told_once(&shown, |text| text == "✓ Allowed"), "{shown:#?}");
     assert_eq!(world.reached("ask"), 1);
     daemon.stop().await;
     world.end_all().await;
