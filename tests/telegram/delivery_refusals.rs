@@ -2,11 +2,11 @@
 
 use telexd::{
     core::text::{Button, Formatted, Look, Shown, Span},
-    store::rows::{OutState, Target, Urgency},
+    store::rows::{OutState, OutboxId, Slot, Target, Urgency},
 };
 use telexd_botapi::{Fault, FaultKind};
 
-use crate::rig::{DEADLINE, Rig, now, shown};
+use crate::rig::{DEADLINE, Rig, Running, now, shown};
 
 fn refusal(description: &str) -> FaultKind {
     FaultKind::refused(400, description)
@@ -27,16 +27,22 @@ fn bold(text: &str) -> Shown {
     }
 }
 
-#[tokio::test]
-async fn an_edit_that_changes_nothing_is_done() {
+/// A message of an answer that is there, and a delivery that goes on.
+async fn standing(text: &str) -> (Rig, Running, Slot, OutboxId) {
     let rig = Rig::new().await;
     rig.acquainted(1001);
     let slot = rig.slot(1001).await;
     let delivery = rig.deliver();
     let row = rig
-        .show(1001, Some(slot), Urgency::Message, shown("same "))
+        .show(1001, Some(slot), Urgency::Message, shown(text))
         .await;
     rig.done(row).await;
+    (rig, delivery, slot, row)
+}
+
+#[tokio::test]
+async fn an_edit_that_changes_nothing_is_done() {
+    let (rig, delivery, slot, row) = standing("same ").await;
     // Telegram drops white space at the end, so this is what it has already.
     rig.show(1001, Some(slot), Urgency::Message, shown("same"))
         .await;
@@ -102,14 +108,7 @@ async fn a_finished_answer_is_not_kept_back_whatever_the_edit_is_refused_for() {
         "Bad Request: message thread not found",
         "Bad Request: something that nobody thought of",
     ] {
-        let rig = Rig::new().await;
-        rig.acquainted(1001);
-        let slot = rig.slot(1001).await;
-        let delivery = rig.deliver();
-        let row = rig
-            .show(1001, Some(slot), Urgency::Message, shown("so far"))
-            .await;
-        rig.done(row).await;
+        let (rig, delivery, slot, row) = standing("so far").await;
         rig.api
             .fault(Fault::always("editMessageText", refusal(description)));
         rig.show(1001, Some(slot), Urgency::Message, bold("the whole answer"))
@@ -126,14 +125,7 @@ async fn a_finished_answer_is_not_kept_back_whatever_the_edit_is_refused_for() {
 
 #[tokio::test]
 async fn a_finished_answer_is_not_kept_back_by_a_server_that_fails_at_its_edit() {
-    let rig = Rig::new().await;
-    rig.acquainted(1001);
-    let slot = rig.slot(1001).await;
-    let delivery = rig.deliver();
-    let row = rig
-        .show(1001, Some(slot), Urgency::Message, shown("so far"))
-        .await;
-    rig.done(row).await;
+    let (rig, delivery, slot, row) = standing("so far").await;
     rig.api
         .fault(Fault::always("editMessageText", FaultKind::Html(502)));
     rig.show(1001, Some(slot), Urgency::Message, bold("the whole answer"))
@@ -259,14 +251,7 @@ async fn refused_buttons_and_replies_are_left_out() {
 
 #[tokio::test]
 async fn a_refusal_does_not_bury_newer_content() {
-    let rig = Rig::new().await;
-    rig.acquainted(1001);
-    let slot = rig.slot(1001).await;
-    let delivery = rig.deliver();
-    let row = rig
-        .show(1001, Some(slot), Urgency::Message, shown("one"))
-        .await;
-    rig.done(row).await;
+    let (rig, delivery, slot, row) = standing("one").await;
     rig.api.fault(
         Fault::always("editMessageText", refusal("Bad Request: not this"))
             .when(|call| call.params["text"] == "two"),
